@@ -1,0 +1,44 @@
+//! One low chunk: a state of the low state, as Salt names its parts.
+
+use std::fmt;
+
+use crate::{Node, Position};
+
+/// A state with one name, one function and its arguments, in the order in which they were compiled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chunk {
+    /// The state module: `file`.
+    pub state: String,
+    /// Its function: `managed`.
+    pub fun: String,
+    /// The id under which it was declared.
+    pub id: String,
+    pub name: String,
+    /// The SLS that declared it.
+    pub sls: String,
+    /// The SLS that brought its SLS into the run by `include`, the nearest first. Empty when it was named directly.
+    pub included_from: Vec<String>,
+    /// Salt's order number, with the fraction of `names`.
+    pub order: f64,
+    /// Everything else: the function's arguments, requisites and conditions, as written.
+    pub arguments: Vec<(String, Node)>,
+    /// Where the function was declared (`file.managed:`).
+    pub at: Position,
+}
+
+impl Chunk {
+    pub fn argument(&self, name: &str) -> Option<&Node> {
+        self.arguments.iter().find(|(n, _)| n == name).map(|(_, node)| node)
+    }
+
+    /// `file.managed`.
+    pub fn function(&self) -> String {
+        format!("{}.{}", self.state, self.fun)
+    }
+}
+
+impl fmt::Display for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.state, self.id)
+    }
+}

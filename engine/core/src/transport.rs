@@ -1,0 +1,123 @@
+//! The way to a host as the engine sees it: jobs go out together, replies come back in order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// A piece of POSIX `sh` to run on the host, and what it may read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Job {
+    /// Shell text, run in a subshell under `LC_ALL=C`. Its standard input is `input`, and nothing else.
+    pub script: String,
+    /// Raw bytes on the script's standard input; they travel unquoted behind the script.
+    pub input: Vec<u8>,
+    /// The user to run as, with that user's login environment. `None`: the user that kstate works as (root, as a rule).
+    pub user: Option<String>,
+}
+
+impl Job {
+    pub fn new(script: impl Into<String>) -> Self {
+        Job { script: script.into(), ..Job::default() }
+    }
+}
+
+/// What a job printed, and how it ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The exit status as a shell reports it: 128 + N for signal N.
+    pub status: i32,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+}
+
+impl Reply {
+    pub fn ok(&self) -> bool {
+        self.status == 0
+    }
+}
+
+/// What a connection has cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub logins: u32,
+    /// Waits for an answer of the host after login: opening the held channel counts as its own waits do.
+    pub round_trips: u32,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+}
+
+/// Something a running job printed, as it comes.
+#[derive(Clone, Copy, Debug)]
+pub struct Output<'a> {
+    /// The index of the job in its batch.
+    pub job: usize,
+    pub stderr: bool,
+    pub bytes: &'a [u8],
+}
+
+/// A connection to one host, held for a whole run.
+pub trait Transport: Send {
+    /// Sends all jobs at once and waits for all replies: one round trip, however many jobs. Jobs run one after the
+    /// other; a failing one does not stop the rest. `watch` sees output while it comes.
+    fn exchange(
+        &mut self,
+        jobs: &[Job],
+        watch: &mut dyn FnMut(Output<'_>),
+    ) -> Result<Vec<Reply>, ExchangeError>;
+
+    fn traffic(&self) -> Traffic;
+}
+
+/// An exchange that did not come to its end.
+#[derive(Debug, Error)]
+#[error("{cause}")]
+pub struct ExchangeError {
+    /// The replies of the jobs that were done.
+    pub done: Vec<Reply>,
+    /// The index of the job that was running, if one had begun.
+    pub running: Option<usize>,
+    #[source]
+    pub cause: ExchangeCause,
+}
+
+#[derive(Debug, Error)]
+pub enum ExchangeCause {
+    #[error("the connection was lost: {0}")]
+    Lost(String),
+    #[error("the host has been silent for {} s", .0.as_secs())]
+    Silent(Duration),
+    #[error("cannot become user `{user}`: {reason}")]
+    NoSuchLogin { user: String, reason: String },
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// Why a host could not be used at all. The text names the host and what to do.
+#[derive(Debug, Error)]
+#[error("{message}")]
+pub struct ConnectError {
+    pub message: String,
+    /// What to do, each on a line of its own.
+    pub hints: Vec<String>,
+}
+
+/// Opens connections. The engine asks once for each host and run.
+pub trait Connect: Sync {
+    fn connect(&self, target: &str) -> Result<Box<dyn Transport>, ConnectError>;
+}
+
+/// The flag that Ctrl-C raises. Connections and runs look at it; nothing else does.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
