@@ -1,0 +1,3 @@
+from ocdskingfisherprocess.web.app import create_app
+
+application = create_app()
