@@ -1,21 +1,48 @@
 //! The vocabulary of kstate: data and positions, low chunks, the graph, questions and operations, and the run of one
 //! host and of many. Nothing here reads a file, opens a connection or knows YAML.
 
+pub mod arguments;
 mod call;
 mod chunk;
+pub mod command;
+pub mod conditions;
+mod digest;
+mod event;
+mod facts;
 mod node;
+mod operation;
 mod position;
 mod problem;
+pub mod question;
+mod report;
+mod resource;
+mod secrets;
 mod sources;
+mod step;
+pub mod touch;
 mod transport;
 mod value;
+pub mod words;
 
+pub use arguments::arguments;
 pub use call::Call;
 pub use chunk::Chunk;
+pub use command::Command;
+pub use conditions::Conditions;
+pub use digest::digest;
+pub use event::{Event, Sink};
+pub use facts::{Facts, Stop};
 pub use node::{Data, Node};
+pub use operation::{Attributes, Operation, Parents, Run, Write};
 pub use position::Position;
 pub use problem::{Problem, Severity};
+pub use question::Question;
+pub use report::{HostReport, Outcome, StateReport};
+pub use resource::Resource;
+pub use secrets::{MASK, Secrets};
 pub use sources::{SourceEntry, SourceError, SourceKind, Sources};
+pub use step::{Change, Step};
+pub use touch::Touch;
 pub use transport::{
     Connect, ConnectError, ExchangeCause, ExchangeError, Interrupt, Job, Output, Reply, Traffic, Transport,
 };

@@ -1,0 +1,473 @@
+//! From a chunk's arguments to a module's typed struct, with errors that point at the argument.
+//!
+//! A module derives `Deserialize` with `deny_unknown_fields`; every unknown argument is reported at once. Text fields
+//! take numbers and booleans as well, as they print in Python, because Salt's functions do.
+
+use std::fmt;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
+
+use crate::{Chunk, Data, Node, Position, Problem, Value};
+
+/// Arguments that every state may have and that the engine itself takes.
+pub const COMMON: [&str; 31] = [
+    "check_cmd",
+    "creates",
+    "failhard",
+    "fire_event",
+    "listen",
+    "listen_in",
+    "names",
+    "onchanges",
+    "onchanges_any",
+    "onchanges_in",
+    "onfail",
+    "onfail_all",
+    "onfail_any",
+    "onfail_in",
+    "onfail_stop",
+    "onlyif",
+    "order",
+    "parallel",
+    "prereq",
+    "prereq_in",
+    "reload_grains",
+    "reload_modules",
+    "reload_pillar",
+    "require",
+    "require_any",
+    "require_in",
+    "retry",
+    "unless",
+    "watch",
+    "watch_any",
+    "watch_in",
+];
+
+/// Likewise, but they have no meaning of their own after compiling.
+const COMPILED: [&str; 4] = ["use", "use_in", "prerequired", "onchanges_any_in"];
+
+/// Reads the arguments of a chunk as `T`. `own` are common arguments that this function takes itself (`check_cmd` of
+/// `file.managed`).
+pub fn arguments<T: DeserializeOwned>(chunk: &Chunk, own: &[&str]) -> Result<T, Vec<Problem>> {
+    let name_at = chunk.argument("name").map_or(&chunk.at, |node| &node.at).clone();
+    let mut entries: Vec<(Node, Node)> =
+        vec![(Node::scalar("name", name_at.clone()), Node::scalar(chunk.name.as_str(), name_at))];
+    for (name, node) in &chunk.arguments {
+        let is_common = COMMON.contains(&name.as_str()) || COMPILED.contains(&name.as_str());
+        if name != "name" && !name.starts_with("__") && (own.contains(&name.as_str()) || !is_common) {
+            entries.push((Node::scalar(name.as_str(), node.at.clone()), node.clone()));
+        }
+    }
+    let node = Node { data: Data::Map(entries), at: chunk.at.clone() };
+    from_node(&node).map_err(|error| error.problems(chunk))
+}
+
+/// Reads any node as `T`.
+pub fn from_node<T: DeserializeOwned>(node: &Node) -> Result<T, ArgumentError> {
+    T::deserialize(NodeDeserializer { node })
+}
+
+/// What is wrong with arguments: at least one message, each with its place where that is known.
+#[derive(Clone, Debug)]
+pub struct ArgumentError {
+    found: Vec<Found>,
+}
+
+#[derive(Clone, Debug)]
+struct Found {
+    message: String,
+    hint: Option<String>,
+    at: Option<Position>,
+}
+
+impl ArgumentError {
+    fn one(message: impl Into<String>) -> Self {
+        ArgumentError { found: vec![Found { message: message.into(), hint: None, at: None }] }
+    }
+
+    fn placed(mut self, at: &Position) -> Self {
+        for found in &mut self.found {
+            found.at.get_or_insert_with(|| at.clone());
+        }
+        self
+    }
+
+    /// The argument's name in front of a message about its value.
+    fn named(mut self, name: Option<&str>) -> Self {
+        if let Some(name) = name {
+            for found in &mut self.found {
+                if !found.message.starts_with("`") {
+                    found.message = format!("`{name}`: {}", found.message);
+                }
+            }
+        }
+        self
+    }
+
+    fn problems(self, chunk: &Chunk) -> Vec<Problem> {
+        self.found
+            .into_iter()
+            .map(|found| {
+                let problem = Problem::error(format!("{}: {}", chunk.function(), found.message))
+                    .of(chunk.id.as_str())
+                    .at(found.at.as_ref().unwrap_or(&chunk.at));
+                match found.hint {
+                    Some(hint) => problem.hint(hint),
+                    None => problem,
+                }
+            })
+            .collect()
+    }
+}
+
+impl fmt::Display for ArgumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let messages: Vec<&str> = self.found.iter().map(|found| found.message.as_str()).collect();
+        f.write_str(&messages.join("; "))
+    }
+}
+
+impl std::error::Error for ArgumentError {}
+
+impl de::Error for ArgumentError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        ArgumentError::one(message.to_string())
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        ArgumentError::one(format!("the argument `{field}` is missing"))
+    }
+
+    fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        ArgumentError::one(format!("expected {expected}, found {unexpected}"))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct NodeDeserializer<'a> {
+    node: &'a Node,
+}
+
+impl NodeDeserializer<'_> {
+    fn wrong(&self, expected: &dyn de::Expected) -> ArgumentError {
+        let found = match &self.node.data {
+            Data::Scalar(value @ (Value::Null | Value::Bytes(_))) => value.kind().to_owned(),
+            Data::Scalar(value) => format!("{} `{value}`", value.kind()),
+            Data::List(_) => "a list".to_owned(),
+            Data::Map(_) => "a mapping".to_owned(),
+        };
+        ArgumentError::one(format!("expected {expected}, found {found}")).placed(&self.node.at)
+    }
+}
+
+struct Expected(&'static str);
+
+impl de::Expected for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+macro_rules! integers {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+            match &self.node.data {
+                Data::Scalar(Value::Int(n)) => visitor.visit_i64(*n).map_err(|e: ArgumentError| e.placed(&self.node.at)),
+                Data::Scalar(Value::Text(text)) => match text.trim().parse::<i64>() {
+                    Ok(n) => visitor.visit_i64(n).map_err(|e: ArgumentError| e.placed(&self.node.at)),
+                    Err(_) => Err(self.wrong(&Expected("a whole number"))),
+                },
+                _ => Err(self.wrong(&Expected("a whole number"))),
+            }
+        }
+    )*};
+}
+
+impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
+    type Error = ArgumentError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        let result = match &self.node.data {
+            Data::Scalar(Value::Null) => visitor.visit_unit(),
+            Data::Scalar(Value::Bool(b)) => visitor.visit_bool(*b),
+            Data::Scalar(Value::Int(n)) => visitor.visit_i64(*n),
+            Data::Scalar(Value::Float(n)) => visitor.visit_f64(*n),
+            Data::Scalar(Value::Text(text)) => visitor.visit_str(text),
+            Data::Scalar(Value::Bytes(bytes)) => visitor.visit_bytes(bytes),
+            Data::Scalar(other) => Err(ArgumentError::one(format!("{} cannot stand here", other.kind()))),
+            Data::List(items) => visitor.visit_seq(Items { items: items.iter() }),
+            Data::Map(entries) => {
+                visitor.visit_map(Entries { entries: entries.iter(), value: None, key: None })
+            }
+        };
+        result.map_err(|e: ArgumentError| e.placed(&self.node.at))
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        match &self.node.data {
+            Data::Scalar(Value::Bool(b)) => visitor.visit_bool(*b),
+            Data::Scalar(Value::Int(n @ (0 | 1))) => visitor.visit_bool(*n == 1),
+            Data::Scalar(Value::Text(text)) if text.eq_ignore_ascii_case("true") => visitor.visit_bool(true),
+            Data::Scalar(Value::Text(text)) if text.eq_ignore_ascii_case("false") => {
+                visitor.visit_bool(false)
+            }
+            _ => Err(self.wrong(&Expected("`True` or `False`"))),
+        }
+    }
+
+    integers! { deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
+    deserialize_u32 deserialize_u64 }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        match &self.node.data {
+            Data::Scalar(Value::Null) => Err(self.wrong(&Expected("text"))),
+            Data::Scalar(value) => visitor.visit_string(value.to_string()),
+            _ => Err(self.wrong(&Expected("text"))),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        if self.node.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        match &self.node.data {
+            Data::List(items) => visitor.visit_seq(Items { items: items.iter() }),
+            _ => Err(self.wrong(&Expected("a list"))),
+        }
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        match &self.node.data {
+            Data::Map(entries) => {
+                visitor.visit_map(Entries { entries: entries.iter(), value: None, key: None })
+            }
+            _ => Err(self.wrong(&Expected("a mapping"))),
+        }
+    }
+
+    /// Names every unknown field at once, which serde's own check does not.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ArgumentError> {
+        let entries = self.node.map().unwrap_or_default();
+        let unknown: Vec<Found> = entries
+            .iter()
+            .filter(|(key, _)| key.text().is_none_or(|key| !fields.contains(&key)))
+            .map(|(key, _)| unknown_argument(key, fields))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(ArgumentError { found: unknown });
+        }
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ArgumentError> {
+        match self.node.text() {
+            Some(text) => visitor
+                .visit_enum(text.into_deserializer())
+                .map_err(|e: ArgumentError| e.placed(&self.node.at)),
+            None => Err(self.wrong(&Expected("text"))),
+        }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ArgumentError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        self.deserialize_any(visitor)
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ArgumentError> {
+        self.deserialize_any(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        i128 u128 char bytes byte_buf unit unit_struct tuple tuple_struct identifier ignored_any
+    }
+}
+
+fn unknown_argument(key: &Node, fields: &[&str]) -> Found {
+    let name = key.value().to_string();
+    let nearest = nearest(&name, fields.iter().copied().chain(COMMON));
+    let hint = match nearest {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => format!("its arguments are: {}", fields.join(", ")),
+    };
+    Found {
+        message: format!("`{name}` is not an argument of it"),
+        hint: Some(hint),
+        at: Some(key.at.clone()),
+    }
+}
+
+struct Items<'a> {
+    items: std::slice::Iter<'a, Node>,
+}
+
+impl<'de> de::SeqAccess<'de> for Items<'_> {
+    type Error = ArgumentError;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, ArgumentError> {
+        self.items.next().map(|node| seed.deserialize(NodeDeserializer { node })).transpose()
+    }
+}
+
+struct Entries<'a> {
+    entries: std::slice::Iter<'a, (Node, Node)>,
+    value: Option<&'a Node>,
+    key: Option<String>,
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'_> {
+    type Error = ArgumentError;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ArgumentError> {
+        let Some((key, value)) = self.entries.next() else { return Ok(None) };
+        self.value = Some(value);
+        self.key = key.text().map(str::to_owned);
+        match &self.key {
+            Some(text) => {
+                let text: StrDeserializer<'_, ArgumentError> = text.as_str().into_deserializer();
+                seed.deserialize(text).map(Some).map_err(|e| e.placed(&key.at))
+            }
+            None => seed.deserialize(NodeDeserializer { node: key }).map(Some),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ArgumentError> {
+        match self.value.take() {
+            Some(node) => seed
+                .deserialize(NodeDeserializer { node })
+                .map_err(|e| e.placed(&node.at).named(self.key.as_deref())),
+            None => Err(ArgumentError::one("a value without a key")),
+        }
+    }
+}
+
+/// The candidate that is most like `name`, if it is like it at all.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + name.len().min(candidate.len()) / 4)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// Edits between two words, a swap of neighbours counting as one.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let mut best = (rows[i][j] + usize::from(x != y)).min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                best = best.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Managed {
+        name: String,
+        #[serde(default)]
+        makedirs: bool,
+        user: Option<String>,
+        minute: Option<u32>,
+    }
+
+    fn chunk(arguments: &[(&str, Value)]) -> Chunk {
+        let at = |line| Position::new("a.sls", line, 5);
+        Chunk {
+            state: "file".into(),
+            fun: "managed".into(),
+            id: "/x".into(),
+            name: "/x".into(),
+            sls: "a".into(),
+            included_from: Vec::new(),
+            order: 10000.0,
+            arguments: (3..)
+                .zip(arguments)
+                .map(|(line, (n, v))| ((*n).to_owned(), Node::of(v, &at(line))))
+                .collect(),
+            at: at(2),
+        }
+    }
+
+    #[test]
+    fn reads_typed_arguments_and_leaves_requisites_out() {
+        let chunk = chunk(&[
+            ("makedirs", Value::Bool(true)),
+            ("user", Value::Int(33)),
+            ("require", Value::List(Vec::new())),
+            ("minute", "5".into()),
+        ]);
+        let managed: Managed = arguments(&chunk, &[]).unwrap();
+        assert_eq!((managed.name.as_str(), managed.makedirs), ("/x", true));
+        assert_eq!((managed.user.as_deref(), managed.minute), (Some("33"), Some(5)));
+    }
+
+    #[test]
+    fn names_every_unknown_argument_with_its_line_and_the_nearest() {
+        let chunk = chunk(&[("makedir", true.into()), ("requires", Value::Null), ("user", "x".into())]);
+        let problems = arguments::<Managed>(&chunk, &[]).unwrap_err();
+        let shown: Vec<String> = problems.iter().map(|p| format!("{p} ({})", p.hints.join(""))).collect();
+        assert_eq!(
+            shown,
+            [
+                "a.sls:3:5: file.managed: `makedir` is not an argument of it (did you mean `makedirs`?)",
+                "a.sls:4:5: file.managed: `requires` is not an argument of it (did you mean `require`?)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_names_argument_and_value() {
+        let problems = arguments::<Managed>(&chunk(&[("makedirs", "maybe".into())]), &[]).unwrap_err();
+        assert_eq!(
+            problems[0].to_string(),
+            "a.sls:3:5: file.managed: `makedirs`: expected `True` or `False`, found text `maybe`"
+        );
+    }
+
+    #[test]
+    fn finds_what_was_meant() {
+        assert_eq!(nearest("requrie", ["require", "watch"]), Some("require"));
+        assert_eq!(nearest("colour", ["require", "watch"]), None);
+    }
+}

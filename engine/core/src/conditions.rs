@@ -1,0 +1,184 @@
+//! What every state may say about whether and how often it runs: `unless`, `onlyif`, `creates`, `check_cmd`, `retry`,
+//! `failhard`.
+
+use std::time::Duration;
+
+use crate::{Chunk, Command, Data, Facts, Node, Problem, Question, Stop, Value};
+
+#[derive(Clone, Debug, Default)]
+pub struct Conditions {
+    /// The state does not run if all of these succeed.
+    pub unless: Vec<Command>,
+    /// It runs only if all of these succeed.
+    pub onlyif: Vec<Command>,
+    /// It does not run if all of these exist.
+    pub creates: Vec<String>,
+    /// These must succeed after a change.
+    pub check: Vec<Command>,
+    pub retry: Option<Retry>,
+    /// Its failure ends the run of this host.
+    pub failhard: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retry {
+    pub attempts: u32,
+    pub interval: Duration,
+}
+
+impl Conditions {
+    /// Reads the conditions of a chunk. `own` are those that its function takes itself.
+    pub fn of(chunk: &Chunk, own: &[&str]) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut take = |name: &str| -> Vec<(String, Node)> {
+            let Some(node) = chunk.argument(name).filter(|_| !own.contains(&name)) else { return Vec::new() };
+            let items = match &node.data {
+                Data::List(items) => items.iter().collect(),
+                Data::Scalar(Value::Null) => Vec::new(),
+                _ => vec![node],
+            };
+            let mut words = Vec::new();
+            for item in items {
+                match (&item.data, item.text()) {
+                    (_, Some(text)) => words.push((text.to_owned(), item.clone())),
+                    // Salt takes a boolean for the outcome of a command.
+                    (Data::Scalar(Value::Bool(b)), _) => words.push((b.to_string(), item.clone())),
+                    _ => problems.push(
+                        Problem::error(format!(
+                            "{}: `{name}` takes commands; a call of an execution module is not supported",
+                            chunk.function()
+                        ))
+                        .at(&item.at)
+                        .of(chunk.id.as_str())
+                        .hint(format!("write what it checks as a shell command: `- {name}: test -e /path`")),
+                    ),
+                }
+            }
+            words
+        };
+        let commands = |words: Vec<(String, Node)>| -> Vec<Command> {
+            words.into_iter().map(|(line, _)| command(chunk, &line)).collect()
+        };
+        let conditions = Conditions {
+            unless: commands(take("unless")),
+            onlyif: commands(take("onlyif")),
+            creates: take("creates").into_iter().map(|(path, _)| path).collect(),
+            check: commands(take("check_cmd")),
+            retry: None,
+            failhard: matches!(chunk.argument("failhard").map(Node::value), Some(Value::Bool(true))),
+        };
+        match chunk.argument("retry").map(retry).transpose() {
+            Ok(retry) if problems.is_empty() => Ok(Conditions { retry: retry.flatten(), ..conditions }),
+            Ok(_) => Err(problems),
+            Err(problem) => {
+                problems.push(problem.of(chunk.id.as_str()));
+                Err(problems)
+            }
+        }
+    }
+
+    pub fn is_guarded(&self) -> bool {
+        !(self.unless.is_empty() && self.onlyif.is_empty() && self.creates.is_empty())
+    }
+
+    pub fn questions(&self) -> Vec<Question> {
+        let commands = self.unless.iter().chain(&self.onlyif);
+        commands
+            .map(|command| Question::Run(Box::new(command.clone())))
+            .chain(self.creates.iter().cloned().map(Question::Path))
+            .collect()
+    }
+
+    /// Why the state need not run. `None`: it has to.
+    pub fn hold(&self, facts: &Facts) -> Result<Option<String>, Stop> {
+        facts.need(self.questions())?;
+        for command in &self.onlyif {
+            if !facts.run(command)?.ok() {
+                return Ok(Some(format!("`onlyif` is not met: {command}")));
+            }
+        }
+        if !self.unless.is_empty() && all(&self.unless, |command| Ok(facts.run(command)?.ok()))? {
+            return Ok(Some(format!("`unless` is met: {}", self.unless[0])));
+        }
+        let exists = |path: &String| Ok(facts.path(path)?.is_some_and(|info| info.followed().is_some()));
+        if !self.creates.is_empty() && all(&self.creates, exists)? {
+            return Ok(Some(format!("`creates` is there: {}", self.creates[0])));
+        }
+        Ok(None)
+    }
+}
+
+fn all<T>(items: &[T], holds: impl Fn(&T) -> Result<bool, Stop>) -> Result<bool, Stop> {
+    for item in items {
+        if !holds(item)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A condition runs as its state does: as the same user, in the same place, with the same environment.
+fn command(chunk: &Chunk, line: &str) -> Command {
+    let text = |name: &str| chunk.argument(name).and_then(Node::text).map(str::to_owned);
+    let mut command = Command::shell(line).user(text("runas").filter(|user| user != "root").as_deref());
+    command.dir = text("cwd");
+    if let (crate::command::Program::Shell { shell, .. }, Some(own)) = (&mut command.program, text("shell")) {
+        // `shell` of `user.present` is a login shell, not an interpreter of ours.
+        if chunk.state == "cmd" {
+            *shell = own;
+        }
+    }
+    if let Some(env) = chunk.argument("env") {
+        command.env = environment(env);
+    }
+    command
+}
+
+/// `env` as Salt takes it: a mapping, or a list of mappings.
+pub fn environment(node: &Node) -> Vec<(String, String)> {
+    let pair = |(key, value): &(Node, Node)| (key.value().to_string(), value.value().to_string());
+    match &node.data {
+        Data::Map(entries) => entries.iter().map(pair).collect(),
+        Data::List(items) => items.iter().flat_map(|item| item.map().unwrap_or_default()).map(pair).collect(),
+        Data::Scalar(_) => Vec::new(),
+    }
+}
+
+/// `retry: True` is Salt's default: 2 attempts, 30 s apart.
+fn retry(node: &Node) -> Result<Option<Retry>, Problem> {
+    let default = Retry { attempts: 2, interval: Duration::from_secs(30) };
+    let entries: Vec<(String, &Node)> = match &node.data {
+        Data::Scalar(Value::Bool(true)) => return Ok(Some(default)),
+        Data::Scalar(Value::Bool(false) | Value::Null) => return Ok(None),
+        Data::Map(entries) => entries.iter().map(|(k, v)| (k.value().to_string(), v)).collect(),
+        Data::List(items) => items
+            .iter()
+            .flat_map(|i| i.map().unwrap_or_default())
+            .map(|(k, v)| (k.value().to_string(), v))
+            .collect(),
+        Data::Scalar(other) => {
+            return Err(Problem::error(format!("`retry` takes `True` or a mapping, not {}", other.kind()))
+                .at(&node.at));
+        }
+    };
+    let mut retry = default;
+    for (key, value) in entries {
+        let number = match value.value() {
+            Value::Int(n) if n >= 0 => u32::try_from(n).unwrap_or(u32::MAX),
+            _ if key == "until" => 0,
+            _ => return Err(Problem::error(format!("`retry`: `{key}` takes a whole number")).at(&value.at)),
+        };
+        match key.as_str() {
+            "attempts" => retry.attempts = number.max(1),
+            "interval" => retry.interval = Duration::from_secs(number.into()),
+            // Salt: `splay` spreads many minions; over SSH there is nothing to spread.
+            "until" | "splay" => {}
+            _ => {
+                return Err(Problem::error(format!("`retry` has no `{key}`"))
+                    .at(&value.at)
+                    .hint("it takes `attempts`, `interval`, `until` and `splay`"));
+            }
+        }
+    }
+    Ok(Some(retry))
+}

@@ -1,0 +1,35 @@
+//! What happens while it happens: the only seam between a run and whoever shows it.
+
+use crate::StateReport;
+
+#[derive(Clone, Debug)]
+pub enum Event {
+    Connecting,
+    Connected,
+    /// Questions go out.
+    Asking {
+        questions: usize,
+    },
+    /// States are being made: the ids of a group that travels together.
+    Making {
+        states: Vec<String>,
+    },
+    /// A line that the running command printed. Secrets are masked.
+    Output {
+        line: String,
+    },
+    Finished(Box<StateReport>),
+    /// A state failed and is tried again.
+    Retrying {
+        state: String,
+        attempt: u32,
+        of: u32,
+        reason: String,
+    },
+    Warning(String),
+}
+
+/// Takes the events of all hosts, from their threads.
+pub trait Sink: Sync {
+    fn event(&self, target: &str, event: Event);
+}

@@ -1,0 +1,177 @@
+//! What is known of a host at one moment of a run.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+use crate::question::{
+    Account, Answer, Answered, Candidate, CannotTell, Ended, Group, Package, PathInfo, Process, Question,
+    Service,
+};
+use crate::{Command, Operation, Touch};
+
+/// The answers of a host. A module reads them through typed look-ups; what is not known yet stops it with the question.
+#[derive(Debug, Default)]
+pub struct Facts {
+    answers: HashMap<Question, Answered>,
+    /// What operations that are under way may change: such answers wait until these are done.
+    under_way: Vec<Touch>,
+    /// What changes that are only predicted may change, with the state that would make them.
+    unsettled: Vec<(Touch, String)>,
+}
+
+/// Why a resource cannot say what differs.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Stop {
+    /// These have to be asked first.
+    #[error("not asked yet")]
+    Ask(Vec<Question>),
+    /// The answer is being changed right now; ask when that is done.
+    #[error("being changed")]
+    UnderWay,
+    /// It hangs on a change that has not been made.
+    #[error("{0}")]
+    Unknown(String),
+    /// The host could not tell, or what was declared cannot be reached from what is there.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<CannotTell> for Stop {
+    fn from(reason: CannotTell) -> Self {
+        Stop::Failed(reason.0)
+    }
+}
+
+impl Facts {
+    pub fn learn(&mut self, question: Question, answer: Answered) {
+        self.answers.insert(question, answer);
+    }
+
+    pub fn knows(&self, question: &Question) -> bool {
+        self.answers.contains_key(question)
+    }
+
+    /// Drops every answer that a change may have made stale.
+    pub fn forget(&mut self, touch: &Touch) {
+        self.answers.retain(|question, _| !question.is_touched_by(touch));
+    }
+
+    /// Marks changes as under way until `settle`.
+    pub fn begin(&mut self, touches: impl IntoIterator<Item = Touch>) {
+        self.under_way.extend(touches);
+    }
+
+    /// All changes under way are done: what they touched has to be asked again.
+    pub fn settle(&mut self) {
+        for touch in std::mem::take(&mut self.under_way) {
+            self.forget(&touch);
+        }
+    }
+
+    /// Pretends that an operation has been done by the state `by`: answers that it foretells are replaced, others that
+    /// it changes are unsettled. What a shell command or a package may change besides is taken to stay as it is.
+    pub fn predict(&mut self, operation: &Operation, by: &str) {
+        let foretold = operation.foretells(self);
+        for touch in operation.touches() {
+            if touch == Touch::Anything {
+                continue;
+            }
+            let covered = foretold.iter().any(|(question, _)| question.is_touched_by(&touch));
+            if !covered {
+                self.unsettled.push((touch, by.to_owned()));
+            }
+        }
+        for (question, answer) in foretold {
+            self.unsettled.retain(|(touch, _)| !question.is_touched_by(touch));
+            self.answers.insert(question, Ok(answer));
+        }
+    }
+
+    pub fn get(&self, question: &Question) -> Result<&Answer, Stop> {
+        if self.under_way.iter().any(|touch| question.is_touched_by(touch)) {
+            return Err(Stop::UnderWay);
+        }
+        // A command's answer may hang on anything; only what was foretold for it unsettles it.
+        let is_command = matches!(question, Question::Run(command) if command.depends.is_none());
+        if !is_command
+            && let Some((_, by)) = self.unsettled.iter().find(|(touch, _)| question.is_touched_by(touch))
+        {
+            return Err(Stop::Unknown(format!("hangs on `{by}`")));
+        }
+        match self.answers.get(question) {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(reason)) => Err(reason.clone().into()),
+            None => Err(Stop::Ask(vec![question.clone()])),
+        }
+    }
+
+    /// Stops with all of `questions` that are not known yet, so that they are asked together.
+    pub fn need(&self, questions: impl IntoIterator<Item = Question>) -> Result<(), Stop> {
+        let missing: Vec<Question> =
+            questions.into_iter().filter(|q| matches!(self.get(q), Err(Stop::Ask(_)))).collect();
+        if missing.is_empty() { Ok(()) } else { Err(Stop::Ask(missing)) }
+    }
+}
+
+macro_rules! lookups {
+    ($($(#[$doc:meta])* $name:ident -> $variant:ident: $answer:ty;)*) => {
+        impl Facts {$(
+            $(#[$doc])*
+            pub fn $name(&self, name: &str) -> Result<$answer, Stop> {
+                match self.get(&Question::$variant(name.to_owned()))? {
+                    Answer::$variant(answer) => Ok(answer.as_ref()),
+                    other => Err(mismatch(other)),
+                }
+            }
+        )*}
+    };
+}
+
+lookups! {
+    /// What stands at a path, without following a link.
+    path -> Path: Option<&PathInfo>;
+    digest -> Digest: Option<&String>;
+    content -> Content: Option<&Vec<u8>>;
+    account -> Account: Option<&Account>;
+    group -> Group: Option<&Group>;
+    package -> Package: Option<&Package>;
+    candidate -> Candidate: Option<&Candidate>;
+    crontab -> Crontab: Option<&String>;
+}
+
+impl Facts {
+    /// Everything below a directory, sorted by path.
+    pub fn tree(&self, path: &str) -> Result<&[(String, PathInfo)], Stop> {
+        match self.get(&Question::Tree(path.to_owned()))? {
+            Answer::Tree(entries) => Ok(entries),
+            other => Err(mismatch(other)),
+        }
+    }
+
+    pub fn service(&self, name: &str) -> Result<&Service, Stop> {
+        match self.get(&Question::Service(name.to_owned()))? {
+            Answer::Service(service) => Ok(service),
+            other => Err(mismatch(other)),
+        }
+    }
+
+    pub fn processes(&self) -> Result<&[Process], Stop> {
+        match self.get(&Question::Processes)? {
+            Answer::Processes(processes) => Ok(processes),
+            other => Err(mismatch(other)),
+        }
+    }
+
+    /// How a command that changes nothing ended.
+    pub fn run(&self, command: &Command) -> Result<&Ended, Stop> {
+        match self.get(&Question::Run(Box::new(command.clone())))? {
+            Answer::Run(ended) => Ok(ended),
+            other => Err(mismatch(other)),
+        }
+    }
+}
+
+fn mismatch(answer: &Answer) -> Stop {
+    Stop::Failed(format!("an answer of another kind: {answer:?}"))
+}

@@ -1,0 +1,329 @@
+//! What can be done to a host: effects as data, and their shell text.
+
+use crate::question::{Answer, PathInfo, PathKind, Question};
+use crate::words::{join, quote};
+use crate::{Command, Facts, Job, Touch, digest};
+
+/// One effect on a host.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    /// A change that is only reported.
+    Nothing,
+    /// Puts a whole file in place: written beside its target, flushed, renamed.
+    Write(Write),
+    /// Mode and owner of what is there. What is `None` stays.
+    Attributes {
+        path: String,
+        attributes: Attributes,
+    },
+    Directory {
+        path: String,
+        attributes: Attributes,
+        parents: Parents,
+    },
+    /// A symbolic link; `replace` removes a file or link that stands there.
+    Link {
+        path: String,
+        target: String,
+        user: Option<String>,
+        group: Option<String>,
+        parents: Parents,
+    },
+    /// Whatever stands there, with all that is below.
+    Remove {
+        path: String,
+    },
+    Run(Run),
+    /// Ends processes: TERM, and KILL after `timeout` seconds. One that is gone, or whose number now belongs to
+    /// another process, is left alone.
+    End {
+        processes: Vec<(u32, String)>,
+        timeout: u32,
+    },
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    pub mode: Option<u32>,
+    pub user: Option<String>,
+    pub group: Option<String>,
+}
+
+/// What to do about missing directories above a path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Parents {
+    #[default]
+    MustExist,
+    Make(Attributes),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    pub path: String,
+    pub bytes: Vec<u8>,
+    /// What is `None` stays as it is, or is the default of a new file.
+    pub attributes: Attributes,
+    pub parents: Parents,
+    /// A command that must accept the new file, whose path is appended, before it replaces the old one.
+    pub check: Option<String>,
+    /// The old file is kept under its name and this ending.
+    pub backup: Option<String>,
+    /// Writes to what a link at `path` leads to.
+    pub follow: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    pub command: Command,
+    pub touches: Vec<Touch>,
+    /// Answers that will hold afterwards.
+    pub foretells: Vec<(Question, Answer)>,
+    /// Exit statuses that mean success.
+    pub success: Vec<i32>,
+}
+
+impl Run {
+    pub fn new(command: Command, touches: impl Into<Vec<Touch>>) -> Self {
+        Run { command, touches: touches.into(), foretells: Vec::new(), success: vec![0] }
+    }
+
+    #[must_use]
+    pub fn foretells(mut self, question: Question, answer: Answer) -> Self {
+        self.foretells.push((question, answer));
+        self
+    }
+}
+
+impl From<Run> for Operation {
+    fn from(run: Run) -> Self {
+        Operation::Run(run)
+    }
+}
+
+impl Operation {
+    /// What it may change.
+    pub fn touches(&self) -> Vec<Touch> {
+        match self {
+            Operation::Nothing => Vec::new(),
+            Operation::Write(Write { path, parents, .. })
+            | Operation::Directory { path, parents, .. }
+            | Operation::Link { path, parents, .. } => match parents {
+                Parents::MustExist => vec![Touch::Path(path.clone())],
+                Parents::Make(_) => vec![Touch::Path(path.clone()), Touch::Above(path.clone())],
+            },
+            Operation::Attributes { path, .. } | Operation::Remove { path } => {
+                vec![Touch::Path(path.clone())]
+            }
+            Operation::Run(run) => run.touches.clone(),
+            Operation::End { .. } => vec![Touch::Processes],
+        }
+    }
+
+    pub fn succeeded(&self, status: i32) -> bool {
+        match self {
+            Operation::Run(run) => run.success.contains(&status),
+            _ => status == 0,
+        }
+    }
+
+    /// The shell text. `None`: there is nothing to do on the host.
+    pub fn job(&self) -> Option<Job> {
+        let script = match self {
+            Operation::Nothing => return None,
+            Operation::Run(run) => return Some(run.command.job()),
+            Operation::Write(write) => return Some(write.job()),
+            Operation::Attributes { path, attributes } => attributes.script(&quote(path)),
+            Operation::Directory { path, attributes, parents } => {
+                let path = quote(path);
+                let made = attributes.script(&path);
+                format!("{}mkdir -p -- {path} || exit 1\n{made}", parents.script(&path))
+            }
+            Operation::Link { path, target, user, group, parents } => {
+                let (path, target) = (quote(path), quote(target));
+                let owner = Attributes { mode: None, user: user.clone(), group: group.clone() };
+                let chown = match owner.owner() {
+                    Some(owner) => format!("chown -h {owner} -- {path}"),
+                    None => String::new(),
+                };
+                format!(
+                    "{}t={path}.kstate.$$; rm -f -- \"$t\"; ln -s -- {target} \"$t\" && mv -fT -- \"$t\" {path} || {{ rm -f -- \"$t\"; exit 1; }}\n{chown}",
+                    parents.script(&path)
+                )
+            }
+            Operation::Remove { path } => format!("rm -rf -- {}", quote(path)),
+            Operation::End { processes, timeout } => end(processes, *timeout),
+        };
+        Some(Job::new(script))
+    }
+
+    /// Answers that will hold once it is done, as far as they follow from what is known.
+    pub fn foretells(&self, facts: &Facts) -> Vec<(Question, Answer)> {
+        let path_answer =
+            |path: &str, info: PathInfo| (Question::Path(path.to_owned()), Answer::Path(Some(info)));
+        match self {
+            Operation::Nothing => Vec::new(),
+            Operation::Run(run) => run.foretells.clone(),
+            Operation::Write(write) => {
+                let old = facts.path(&write.path).ok().flatten().and_then(PathInfo::followed).cloned();
+                let mut info = write.attributes.over(old, PathKind::File, 0o644);
+                info.size = write.bytes.len() as u64;
+                vec![
+                    path_answer(&write.path, info),
+                    (Question::Digest(write.path.clone()), Answer::Digest(Some(digest(&write.bytes)))),
+                    (Question::Content(write.path.clone()), Answer::Content(Some(write.bytes.clone()))),
+                ]
+            }
+            Operation::Attributes { path, attributes } => match facts.path(path).ok().flatten() {
+                Some(old) => {
+                    vec![path_answer(path, attributes.over(Some(old.clone()), old.kind.clone(), old.mode))]
+                }
+                None => Vec::new(),
+            },
+            Operation::Directory { path, attributes, .. } => {
+                let old = facts.path(path).ok().flatten().filter(|old| old.is_directory()).cloned();
+                vec![path_answer(path, attributes.over(old, PathKind::Directory, 0o755))]
+            }
+            Operation::Link { path, target, user, group, .. } => {
+                let owner = Attributes { mode: None, user: user.clone(), group: group.clone() };
+                let leads_to = facts.path(target).ok().flatten().cloned().map(Box::new);
+                let kind = PathKind::Symlink { target: target.clone(), leads_to };
+                vec![path_answer(path, owner.over(None, kind, 0o777))]
+            }
+            Operation::Remove { path } => vec![
+                (Question::Path(path.clone()), Answer::Path(None)),
+                (Question::Digest(path.clone()), Answer::Digest(None)),
+                (Question::Content(path.clone()), Answer::Content(None)),
+                (Question::Tree(path.clone()), Answer::Tree(Vec::new())),
+            ],
+            Operation::End { processes, .. } => match facts.processes() {
+                Ok(all) => {
+                    let left = all.iter().filter(|p| !processes.iter().any(|(pid, _)| *pid == p.pid));
+                    vec![(Question::Processes, Answer::Processes(left.cloned().collect()))]
+                }
+                Err(_) => Vec::new(),
+            },
+        }
+    }
+}
+
+impl Attributes {
+    /// `user:group` as chown(1) takes it.
+    fn owner(&self) -> Option<String> {
+        match (&self.user, &self.group) {
+            (None, None) => None,
+            (Some(user), None) => Some(quote(user)),
+            (user, Some(group)) => Some(quote(&format!("{}:{group}", user.as_deref().unwrap_or_default()))),
+        }
+    }
+
+    /// The owner first, because chown(1) clears set-id bits.
+    fn script(&self, path: &str) -> String {
+        let mut script = String::new();
+        if let Some(owner) = self.owner() {
+            script.push_str(&format!("chown {owner} -- {path} || exit 1\n"));
+        }
+        if let Some(mode) = self.mode {
+            script.push_str(&format!("chmod {mode:o} -- {path} || exit 1\n"));
+        }
+        script
+    }
+
+    fn over(&self, old: Option<PathInfo>, kind: PathKind, mode: u32) -> PathInfo {
+        let old = old.unwrap_or(PathInfo {
+            kind: kind.clone(),
+            mode,
+            uid: 0,
+            gid: 0,
+            user: "root".into(),
+            group: "root".into(),
+            size: 0,
+        });
+        PathInfo {
+            kind,
+            mode: self.mode.unwrap_or(old.mode),
+            user: self.user.clone().unwrap_or(old.user),
+            group: self.group.clone().unwrap_or(old.group),
+            ..old
+        }
+    }
+}
+
+impl Parents {
+    /// Makes what is missing above `path` (quoted), each new directory with the attributes.
+    fn script(&self, path: &str) -> String {
+        let Parents::Make(attributes) = self else { return String::new() };
+        let each = attributes.script("\"$1\"");
+        format!(
+            "up() {{ [ -d \"$1\" ] && return; up \"$(dirname -- \"$1\")\"; mkdir -- \"$1\" || exit 1\n{each}}}\nup \"$(dirname -- {path})\"\n"
+        )
+    }
+}
+
+impl Write {
+    /// The content comes on standard input. A short read (the connection broke) leaves the old file.
+    fn job(&self) -> Job {
+        let path = quote(&self.path);
+        let mut script = self.parents.script(&path);
+        script.push_str(&format!("p={path}\n"));
+        if self.follow {
+            script.push_str("[ -L \"$p\" ] && p=$(readlink -f -- \"$p\")\n");
+        }
+        script.push_str(
+            "d=$(dirname -- \"$p\")\n\
+             [ ! -d \"$p\" ] || { echo \"$p is a directory\" >&2; exit 1; }\n\
+             t=$(mktemp \"$d/.kstate.XXXXXXXX\") || exit 1\n\
+             trap 'rm -f -- \"$t\"' EXIT\n\
+             trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM\n",
+        );
+        script.push_str(&format!(
+            "cat >\"$t\" || exit 1\n[ \"$(wc -c <\"$t\")\" -eq {} ] || {{ echo 'the content did not arrive whole' >&2; exit 1; }}\n",
+            self.bytes.len()
+        ));
+        let Attributes { mode, .. } = &self.attributes;
+        script.push_str(
+            "if [ -e \"$p\" ]; then chown --reference=\"$p\" -- \"$t\" 2>/dev/null; chmod --reference=\"$p\" -- \"$t\" || exit 1; else chmod 644 -- \"$t\" || exit 1; fi\n",
+        );
+        if let Some(owner) = self.attributes.owner() {
+            script.push_str(&format!("chown {owner} -- \"$t\" || exit 1\n"));
+        }
+        if let Some(mode) = mode {
+            script.push_str(&format!("chmod {mode:o} -- \"$t\" || exit 1\n"));
+        }
+        if let Some(check) = &self.check {
+            script.push_str(&format!(
+                "sh -c {} </dev/null || {{ echo 'refused by check_cmd; the old file stays' >&2; exit 1; }}\n",
+                quote_check(check)
+            ));
+        }
+        if let Some(ending) = &self.backup {
+            script
+                .push_str(&format!("[ ! -e \"$p\" ] || cp -p -- \"$p\" \"$p\"{} || exit 1\n", quote(ending)));
+        }
+        script.push_str("sync -- \"$t\" 2>/dev/null\nmv -fT -- \"$t\" \"$p\" || exit 1\ntrap - EXIT");
+        Job { script, input: self.bytes.clone(), user: None }
+    }
+}
+
+/// The check's command line with the temporary file's name behind it.
+fn quote_check(check: &str) -> String {
+    format!("{}' \"$0\"' \"$t\"", quote(check))
+}
+
+fn end(processes: &[(u32, String)], timeout: u32) -> String {
+    let same = "same() { [ \"$(ps -o lstart= -p \"$1\" 2>/dev/null | tr -s ' ' | sed 's/^ //;s/ $//')\" = \"$2\" ]; }\n";
+    let each = |then: &str| {
+        let calls = processes.iter().map(|(pid, started)| {
+            let (pid, started) = (pid.to_string(), join([started]));
+            format!("same {pid} {started} && {}\n", then.replace("PID", &pid))
+        });
+        calls.collect::<String>()
+    };
+    format!(
+        "{same}{}n=0\nwhile :; do\nleft=\n{}[ -n \"$left\" ] || exit 0\n[ $n -lt {} ] || break\nn=$((n+1)); sleep 0.2\ndone\n{}sleep 0.2\nleft=\n{}[ -z \"$left\" ]",
+        each("kill -TERM PID"),
+        each("left=1"),
+        u64::from(timeout) * 5,
+        each("kill -KILL PID"),
+        each("left=1"),
+    )
+}

@@ -1,0 +1,175 @@
+//! What stands at a path: `stat(1)`, one process for all paths, and `readlink(1)` for links.
+
+use super::{Answer, Answered, CannotTell, complaint};
+use crate::words::{join, quote};
+use crate::{Job, Reply};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathInfo {
+    pub kind: PathKind,
+    /// Permission bits with set-id and sticky: `0o4755`.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    /// `UNKNOWN` where the number has no name.
+    pub user: String,
+    pub group: String,
+    pub size: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathKind {
+    File,
+    Directory,
+    /// A link, with its text and what it leads to (`None`: nothing is there).
+    Symlink {
+        target: String,
+        leads_to: Option<Box<PathInfo>>,
+    },
+    /// A device, a socket or a pipe.
+    Other,
+}
+
+impl PathInfo {
+    /// What one finds on following links.
+    pub fn followed(&self) -> Option<&PathInfo> {
+        match &self.kind {
+            PathKind::Symlink { leads_to, .. } => leads_to.as_deref(),
+            _ => Some(self),
+        }
+    }
+
+    pub fn is_directory(&self) -> bool {
+        self.followed().is_some_and(|info| info.kind == PathKind::Directory)
+    }
+
+    pub fn is_file(&self) -> bool {
+        self.followed().is_some_and(|info| info.kind == PathKind::File)
+    }
+
+    pub fn kind_name(&self) -> &'static str {
+        match self.kind {
+            PathKind::File => "file",
+            PathKind::Directory => "directory",
+            PathKind::Symlink { .. } => "symlink",
+            PathKind::Other => "special file",
+        }
+    }
+}
+
+const FORMAT: &str = "%f %u %g %s %U %G %n";
+
+const LINKS: &str = r#"for p do if [ -L "$p" ]; then printf '> %s\n' "$p"; readlink -- "$p"; stat -L -c '%f %u %g %s %U %G %n' -- "$p" 2>/dev/null || echo dangling; fi; done"#;
+
+pub(super) fn job(paths: &[&str]) -> Job {
+    Job::new(format!("set -- {}\nstat -c '{FORMAT}' -- \"$@\" 2>&1\n{LINKS}", join(paths)))
+}
+
+pub(super) fn read(paths: &[&str], reply: &Reply) -> Vec<Answered> {
+    let text = String::from_utf8_lossy(&reply.stdout);
+    let mut found: Vec<Option<Answered>> = vec![None; paths.len()];
+    let at = |path: &str| paths.iter().position(|p| *p == path);
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(path) = line.strip_prefix("> ") {
+            let target = lines.next().unwrap_or_default().to_owned();
+            let leads_to = lines.next().and_then(info).map(|(info, _)| Box::new(info));
+            if let Some(Some(Ok(Answer::Path(Some(info))))) = at(path).map(|i| &mut found[i]) {
+                info.kind = PathKind::Symlink { target, leads_to };
+            }
+        } else if let Some((info, path)) = info(line) {
+            if let Some(i) = at(path) {
+                found[i] = Some(Ok(Answer::Path(Some(info))));
+            }
+        } else if let Some((path, reason)) = refusal(line)
+            && let Some(i) = at(path)
+        {
+            found[i] = Some(match reason {
+                "No such file or directory" | "Not a directory" => Ok(Answer::Path(None)),
+                _ => Err(CannotTell(format!("`{path}`: {reason}"))),
+            });
+        }
+    }
+    found.into_iter().map(|answer| answer.unwrap_or_else(|| Err(complaint(reply)))).collect()
+}
+
+pub(super) fn tree_job(path: &str) -> Job {
+    let path = quote(path);
+    Job::new(format!(
+        "[ -d {path} ] || exit 0\nfind {path} -mindepth 1 -exec stat -c '{FORMAT}' -- {{}} +\n\
+         find {path} -mindepth 1 -type l -exec sh -c {} sh {{}} +",
+        quote(LINKS)
+    ))
+}
+
+pub(super) fn read_tree(_path: &str, reply: &Reply) -> Answered {
+    let text = String::from_utf8_lossy(&reply.stdout);
+    let mut found: Vec<(String, PathInfo)> = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(path) = line.strip_prefix("> ") {
+            let target = lines.next().unwrap_or_default().to_owned();
+            let leads_to = lines.next().and_then(info).map(|(info, _)| Box::new(info));
+            if let Some((_, info)) = found.iter_mut().find(|(p, _)| p == path) {
+                info.kind = PathKind::Symlink { target, leads_to };
+            }
+        } else if let Some((info, path)) = info(line) {
+            found.push((path.to_owned(), info));
+        }
+    }
+    if !reply.ok() && !reply.stderr.is_empty() {
+        return Err(complaint(reply));
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(Answer::Tree(found))
+}
+
+/// One line of `stat -c`, and the path that it ends with.
+fn info(line: &str) -> Option<(PathInfo, &str)> {
+    let mut fields = line.splitn(7, ' ');
+    let raw = u32::from_str_radix(fields.next()?, 16).ok()?;
+    let uid = fields.next()?.parse().ok()?;
+    let gid = fields.next()?.parse().ok()?;
+    let size = fields.next()?.parse().ok()?;
+    let user = fields.next()?.to_owned();
+    let group = fields.next()?.to_owned();
+    let kind = match raw & 0o170_000 {
+        0o100_000 => PathKind::File,
+        0o040_000 => PathKind::Directory,
+        0o120_000 => PathKind::Symlink { target: String::new(), leads_to: None },
+        _ => PathKind::Other,
+    };
+    Some((PathInfo { kind, mode: raw & 0o7777, uid, gid, user, group, size }, fields.next()?))
+}
+
+/// `stat: cannot statx '/x': Permission denied`.
+fn refusal(line: &str) -> Option<(&str, &str)> {
+    let (head, reason) = line.rsplit_once(": ")?;
+    let (_, path) = head.split_once(['\'', '‘'])?;
+    Some((path.trim_end_matches(['\'', '’']), reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(text: &str) -> Reply {
+        Reply { status: 1, stdout: text.as_bytes().to_vec(), stderr: Vec::new() }
+    }
+
+    #[test]
+    fn reads_what_stat_prints() {
+        let text = "81a4 0 0 23 root root /etc/a b\nstat: cannot statx '/nope': No such file or directory\n\
+                    stat: cannot statx '/root/x': Permission denied\na1ff 0 0 4 root root /l\n\
+                    > /l\n/tmp\n43ff 0 0 4096 root root /l\n";
+        let answers = read(&["/etc/a b", "/nope", "/root/x", "/l", "/silent"], &reply(text));
+        let Ok(Answer::Path(Some(file))) = &answers[0] else { panic!("{answers:?}") };
+        assert_eq!((file.mode, file.size, &file.kind), (0o644, 23, &PathKind::File));
+        assert_eq!(answers[1], Ok(Answer::Path(None)));
+        assert_eq!(answers[2], Err(CannotTell("`/root/x`: Permission denied".into())));
+        let Ok(Answer::Path(Some(link))) = &answers[3] else { panic!("{answers:?}") };
+        assert!(link.is_directory());
+        assert!(matches!(&link.kind, PathKind::Symlink { target, .. } if target == "/tmp"));
+        assert!(answers[4].is_err());
+    }
+}

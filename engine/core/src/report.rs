@@ -1,0 +1,80 @@
+//! What a run found and did, host by host and state by state.
+
+use std::time::Duration;
+
+use crate::{Change, Problem, Traffic};
+
+#[derive(Clone, Debug)]
+pub struct StateReport {
+    pub id: String,
+    pub sls: String,
+    pub function: String,
+    pub name: String,
+    pub file: String,
+    pub line: u32,
+    pub outcome: Outcome,
+    pub changes: Vec<Change>,
+    /// Why it failed, was skipped, or cannot be told.
+    pub reason: Option<String>,
+    pub duration: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    // of diff
+    InSync,
+    Drift,
+    /// A command without a guard: it would run every time. Not drift.
+    Always,
+    /// It hangs on a change that has not been made.
+    Unknown,
+    // of apply
+    Unchanged,
+    Changed,
+    /// A requisite was not met, or did not ask for it.
+    Skipped,
+    // of both
+    Failed,
+}
+
+impl Outcome {
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::InSync => "in_sync",
+            Outcome::Drift => "drift",
+            Outcome::Always => "always",
+            Outcome::Unknown => "unknown",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Changed => "changed",
+            Outcome::Skipped => "skipped",
+            Outcome::Failed => "failed",
+        }
+    }
+
+    pub const OF_DIFF: [Outcome; 5] =
+        [Outcome::InSync, Outcome::Drift, Outcome::Always, Outcome::Unknown, Outcome::Failed];
+    pub const OF_APPLY: [Outcome; 4] =
+        [Outcome::Unchanged, Outcome::Changed, Outcome::Failed, Outcome::Skipped];
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct HostReport {
+    pub target: String,
+    /// Whether the host was reached and let us in.
+    pub reachable: bool,
+    /// Why the run did not come to its end, with what to do.
+    pub error: Option<String>,
+    pub hints: Vec<String>,
+    /// What is wrong with the tree, for this target.
+    pub problems: Vec<Problem>,
+    pub states: Vec<StateReport>,
+    pub traffic: Traffic,
+    pub duration: Duration,
+    pub interrupted: bool,
+}
+
+impl HostReport {
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.states.iter().filter(|state| state.outcome == outcome).count()
+    }
+}

@@ -1,0 +1,21 @@
+//! What a module makes of a state: the seam between the engine and `modules`.
+
+use std::fmt;
+
+use crate::{Facts, Question, Step, Stop};
+
+/// One state with typed arguments. Pure: it never holds a connection, never prints, and never knows whether the
+/// engine is about to show its steps or to make them.
+pub trait Resource: fmt::Debug + Send + Sync {
+    /// What it asks in any case. Further questions may follow from the answers: a look-up in `diff` that finds no
+    /// answer stops with the question, and `diff` is called again.
+    fn questions(&self) -> Vec<Question>;
+
+    /// What differs, as steps that mend it. Empty: as declared.
+    fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop>;
+
+    /// What to do when a watched state has changed and `diff` is empty.
+    fn refresh(&self, _facts: &Facts) -> Result<Vec<Step>, Stop> {
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,32 @@
+//! Quoting for the shell, in the one place that does it.
+
+/// A word as POSIX `sh` reads it back unchanged.
+pub fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Words as one command line.
+pub fn join<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> String {
+    words.into_iter().map(|word| quote(word.as_ref())).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_plain_words_alone() {
+        assert_eq!(join(["stat", "-c", "/etc/hosts"]), "stat -c /etc/hosts");
+    }
+
+    #[test]
+    fn quotes_what_the_shell_would_read() {
+        assert_eq!(quote("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(quote(""), "''");
+        assert_eq!(quote("~root"), "'~root'");
+    }
+}
