@@ -1,11 +1,531 @@
 //! YAML 1.1 as Salt reads it, with the place of every part.
+//!
+//! The events come from a maintained parser; what they mean is decided here as Salt's loader decides it: plain scalars
+//! by YAML 1.1 and Salt's octal rule ([`scalar`]), a repeated key is an error, `<<` merges and own keys win. Nothing else in
+//! the crate knows the parser.
 
-use kstate_core::{Node, Position, Problem};
+mod scalar;
 
-/// Reads one document. `origin` gives the place, in the file that a person edits, of the first character of a line of
-/// `text` (lines count from 1); when it is not in column 1, the columns of the two do not correspond, and the place
-/// stands for the whole line.
+use std::collections::HashMap;
+
+use kstate_core::{Data, Node, Position, Problem, Value};
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+
+use scalar::Plain;
+
+/// The largest text that is read, in bytes.
+const TEXT_LIMIT: usize = 16 << 20;
+/// How deeply lists and mappings may stand in each other.
+const DEPTH_LIMIT: usize = 100;
+/// How many parts a document may have, those brought in by aliases counted each time.
+const PARTS_LIMIT: usize = 2_000_000;
+
+/// Reads one document. An empty one is null.
+///
+/// `origin` gives the place, in the file that a person edits, of the first character of a line of `text` (lines count
+/// from 1); when that is not column 1, the columns of the two do not correspond, and it stands for the whole line.
 pub fn load(text: &str, origin: &dyn Fn(u32) -> Position) -> Result<Node, Problem> {
-    let _ = text;
-    Err(Problem::error("the YAML reader is in preparation").at(&origin(1)))
+    let mut reader = Reader {
+        text,
+        origin,
+        last_line: None,
+        stack: Vec::new(),
+        anchors: HashMap::new(),
+        parts: 0,
+        document: None,
+    };
+    reader.check_characters()?;
+    for event in Events(Parser::new_from_str(text)) {
+        let (event, span) = event.map_err(|error| reader.syntax(&error))?;
+        reader.take(event, span)?;
+    }
+    let end = Node::scalar(Value::Null, reader.place(1, 0));
+    Ok(reader.document.map_or(end, |(node, _)| node))
+}
+
+/// The parser's events up to its first error.
+struct Events<'a>(Parser<'a, saphyr_parser::StrInput<'a>>);
+
+impl<'a> Iterator for Events<'a> {
+    type Item = Result<(Event<'a>, Span), ScanError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next_event()
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    origin: &'a dyn Fn(u32) -> Position,
+    /// Many parts stand on one line, so its origin is kept.
+    last_line: Option<(u32, Position)>,
+    stack: Vec<Open>,
+    anchors: HashMap<usize, (Node, usize)>,
+    parts: usize,
+    document: Option<(Node, usize)>,
+}
+
+/// A list or mapping whose end has not been seen.
+struct Open {
+    anchor: usize,
+    at: Position,
+    line: u32,
+    /// The parts read when it was opened.
+    before: usize,
+    kind: Kind,
+}
+
+enum Kind {
+    List(Vec<Node>),
+    Map { set: bool, own: Vec<(Node, Node)>, merged: Vec<(Node, Node)>, key: Option<Key> },
+}
+
+enum Key {
+    Merge,
+    Node(Node),
+}
+
+impl Reader<'_> {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
+        let (line, column) = (line_of(&span), span.start.col());
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let at = self.place(line, column);
+                let wants_key = self.wants_key();
+                if wants_key && style == ScalarStyle::Plain && tag.is_none() && text == "<<" {
+                    self.set_key(Key::Merge);
+                    return Ok(());
+                }
+                let read = self.scalar(&text, style, tag.as_deref(), wants_key);
+                let value = read.map_err(|message| self.wrong(message, line, column))?;
+                self.add(Node { data: Data::Scalar(value), at }, anchor, 1, line)
+            }
+            Event::SequenceStart(anchor, tag) => {
+                if let Some(tag) = tag.as_deref().filter(|tag| !is_core(tag, "seq")) {
+                    return Err(self.wrong(refused(tag, "a list"), line, column));
+                }
+                self.open(anchor, Kind::List(Vec::new()), line, column)
+            }
+            Event::MappingStart(anchor, tag) => {
+                let set = tag.as_deref().is_some_and(|tag| core(tag) == Some("set"));
+                // Salt reads `!!omap` on a mapping as a mapping.
+                let known = |tag: &&Tag| set || is_core(tag, "map") || is_core(tag, "omap");
+                if let Some(tag) = tag.as_deref().filter(|tag| !known(tag)) {
+                    return Err(self.wrong(refused(tag, "a mapping"), line, column));
+                }
+                let kind = Kind::Map { set, own: Vec::new(), merged: Vec::new(), key: None };
+                self.open(anchor, kind, line, column)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::Alias(anchor) => {
+                let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
+                    return Err(self.wrong(
+                        "an alias cannot stand inside of what it stands for",
+                        line,
+                        column,
+                    ));
+                };
+                self.add(node, 0, size, line)
+            }
+            Event::DocumentStart(_) if self.document.is_some() => {
+                Err(self.wrong("a second document starts here, and a state file holds one", line, column))
+            }
+            Event::DocumentStart(_)
+            | Event::DocumentEnd
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::Nothing => Ok(()),
+        }
+    }
+
+    fn scalar(
+        &self,
+        text: &str,
+        style: ScalarStyle,
+        tag: Option<&Tag>,
+        is_key: bool,
+    ) -> Result<Value, String> {
+        let plain = || match scalar::resolve(text)? {
+            Plain::Value(value) => Ok(value),
+            Plain::Default if !is_key => {
+                Err("`=` alone has a meaning of its own in YAML; quote it".to_owned())
+            }
+            Plain::Default => Ok(Value::from("=")),
+            Plain::Merge => Err("`<<` merges mappings and stands only as a key; quote it".to_owned()),
+        };
+        let Some(tag) = tag else {
+            return if style == ScalarStyle::Plain { plain() } else { Ok(Value::from(text)) };
+        };
+        match core(tag) {
+            // `!` alone takes the text as it stands.
+            None if tag.handle.is_empty() && tag.suffix == "!" => Ok(Value::from(text)),
+            Some("str" | "timestamp" | "python/unicode") => Ok(Value::from(text)),
+            Some("int") => scalar::integer(text),
+            Some("float") => scalar::float(text).map(Value::Float),
+            Some("null") => Ok(Value::Null),
+            Some("bool") => match text.to_lowercase().as_str() {
+                "yes" | "true" | "on" => Ok(Value::Bool(true)),
+                "no" | "false" | "off" => Ok(Value::Bool(false)),
+                _ => Err(format!("`{text}` is not a boolean")),
+            },
+            Some("binary") => base64(text).map(Value::Bytes).ok_or_else(|| "this is not base64".to_owned()),
+            _ => Err(refused(tag, "text")),
+        }
+    }
+
+    fn open(&mut self, anchor: usize, kind: Kind, line: u32, column: usize) -> Result<(), Problem> {
+        if self.stack.len() == DEPTH_LIMIT {
+            let message = format!("lists and mappings stand more than {DEPTH_LIMIT} deep in each other");
+            return Err(self.wrong(message, line, column));
+        }
+        let at = self.place(line, column);
+        self.stack.push(Open { anchor, at, line, before: self.parts, kind });
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Problem> {
+        let Some(Open { anchor, at, line, before, kind }) = self.stack.pop() else { return Ok(()) };
+        let data = match kind {
+            Kind::List(items) => Data::List(items),
+            Kind::Map { set, own, merged, .. } => {
+                let entries = self.entries(own, merged)?;
+                if set { as_set(&entries, &at) } else { Data::Map(entries) }
+            }
+        };
+        let size = self.parts - before + 1;
+        // Its parts are counted already.
+        self.parts = before;
+        self.add(Node { data, at }, anchor, size, line)
+    }
+
+    /// Merged entries first, as Salt keeps them; own keys win over them; any other repetition is an error.
+    fn entries(
+        &self,
+        own: Vec<(Node, Node)>,
+        merged: Vec<(Node, Node)>,
+    ) -> Result<Vec<(Node, Node)>, Problem> {
+        let own_keys: Vec<Identity> = if merged.is_empty() {
+            Vec::new()
+        } else {
+            own.iter().filter_map(|(key, _)| identity(key)).collect()
+        };
+        let wins = |key: &Node| identity(key).is_some_and(|key| own_keys.contains(&key));
+        let mut entries: Vec<_> = merged.into_iter().filter(|(key, _)| !wins(key)).collect();
+        entries.extend(own);
+        let mut seen = HashMap::new();
+        for (key, _) in &entries {
+            let Some(identity) = identity(key) else {
+                let message = format!("{} cannot be a key", key.value().kind());
+                return Err(self.at_node(message, key).hint(
+                    "two braces `{{ }}` that no template filled in are read as a mapping in a mapping",
+                ));
+            };
+            if let Some(first) = seen.insert(identity, &key.at) {
+                let message = format!("`{}` is a key of this mapping twice", key.value());
+                return Err(self.at_node(message, key).related("first here", first));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Puts a finished part into what is open around it. `size` is its number of parts.
+    fn add(&mut self, node: Node, anchor: usize, size: usize, line: u32) -> Result<(), Problem> {
+        self.parts += size;
+        if self.parts > PARTS_LIMIT {
+            let message = format!("with its aliases the document has more than {PARTS_LIMIT} parts");
+            return Err(Problem::error(message).at(&node.at));
+        }
+        if anchor != 0 {
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        let Some(open) = self.stack.last_mut() else {
+            self.document = Some((node, size));
+            return Ok(());
+        };
+        match &mut open.kind {
+            Kind::List(items) => items.push(node),
+            Kind::Map { own, merged, key, .. } => match key.take() {
+                None => *key = Some(Key::Node(node)),
+                Some(Key::Node(name)) => own.push((name, node)),
+                Some(Key::Merge) => {
+                    let more = merge(node).map_err(|(message, at)| {
+                        let rendered = self.text.lines().nth(line as usize - 1).map(str::to_owned);
+                        Problem { rendered, ..Problem::error(message).at(&at) }
+                    })?;
+                    merged.extend(more);
+                }
+            },
+        }
+        Ok(())
+    }
+
+    fn wants_key(&self) -> bool {
+        matches!(self.stack.last(), Some(Open { kind: Kind::Map { key: None, .. }, .. }))
+    }
+
+    fn set_key(&mut self, new: Key) {
+        if let Some(Open { kind: Kind::Map { key, .. }, .. }) = self.stack.last_mut() {
+            *key = Some(new);
+        }
+    }
+
+    fn place(&mut self, line: u32, column: usize) -> Position {
+        let origin = match &self.last_line {
+            Some((known, origin)) if *known == line => origin.clone(),
+            _ => {
+                let origin = (self.origin)(line);
+                self.last_line = Some((line, origin.clone()));
+                origin
+            }
+        };
+        columns(origin, column)
+    }
+
+    fn wrong(&self, message: impl Into<String>, line: u32, column: usize) -> Problem {
+        let at = columns((self.origin)(line), column);
+        let rendered = self.text.lines().nth((line as usize).saturating_sub(1)).map(str::to_owned);
+        Problem { rendered, ..Problem::error(message).at(&at) }
+    }
+
+    fn at_node(&self, message: impl Into<String>, node: &Node) -> Problem {
+        Problem::error(message).at(&node.at)
+    }
+
+    fn syntax(&self, error: &ScanError) -> Problem {
+        let line = u32::try_from(error.marker().line()).unwrap_or(u32::MAX).max(1);
+        let column = error.marker().col();
+        let rendered = self.text.lines().nth(line as usize - 1).unwrap_or_default();
+        let indented_by_tab = rendered.trim_start_matches(' ').starts_with('\t');
+        let at_tab = rendered.chars().nth(column) == Some('\t');
+        if indented_by_tab || at_tab {
+            return self.wrong("a tab cannot indent a line of YAML", line, column).hint("use spaces");
+        }
+        let problem = self.wrong(format!("this is not YAML: {}", error.info()), line, column);
+        match rendered.chars().nth(column) {
+            Some('%' | '@' | '`') => problem.hint("quote a value that starts with `%`, `@` or a backtick"),
+            _ => problem,
+        }
+    }
+
+    /// YAML allows no control characters, and the parser does not look for them.
+    fn check_characters(&self) -> Result<(), Problem> {
+        if self.text.len() > TEXT_LIMIT {
+            return Err(self.wrong(format!("the text has more than {} MiB", TEXT_LIMIT >> 20), 1, 0));
+        }
+        let forbidden = |c: char| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}');
+        let Some(found) = self.text.find(forbidden) else { return Ok(()) };
+        let before = &self.text[..found];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count();
+        let code = self.text[found..].chars().next().map_or(0, u32::from);
+        let line = u32::try_from(line).unwrap_or(u32::MAX);
+        Err(self.wrong(format!("the control character U+{code:04X} cannot stand in YAML"), line, column))
+    }
+}
+
+fn line_of(span: &Span) -> u32 {
+    u32::try_from(span.start.line()).unwrap_or(u32::MAX).max(1)
+}
+
+/// The place of a column of a line: the line's own where the columns do not correspond.
+fn columns(mut origin: Position, column: usize) -> Position {
+    if origin.column == 1 {
+        origin.column = u32::try_from(column).unwrap_or(u32::MAX - 1) + 1;
+    }
+    origin
+}
+
+/// The entries that `<<` brings: of a mapping, or of a list of mappings, the last of them first.
+fn merge(node: Node) -> Result<Vec<(Node, Node)>, (String, Position)> {
+    let wrong = |node: &Node| {
+        let found = node.value().kind();
+        (format!("`<<` merges a mapping or a list of mappings, not {found}"), node.at.clone())
+    };
+    match node.data {
+        Data::Map(entries) => Ok(entries),
+        Data::List(items) => {
+            let mut merged = Vec::new();
+            for item in items.into_iter().rev() {
+                match item.data {
+                    Data::Map(entries) => merged.extend(entries),
+                    _ => return Err(wrong(&item)),
+                }
+            }
+            Ok(merged)
+        }
+        Data::Scalar(_) => Err(wrong(&node)),
+    }
+}
+
+/// What makes two keys the same for Python: `1`, `1.0` and `True` are one key.
+#[derive(PartialEq, Eq, Hash)]
+enum Identity {
+    Null,
+    Int(i64),
+    Float(u64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+fn identity(key: &Node) -> Option<Identity> {
+    let Data::Scalar(value) = &key.data else { return None };
+    Some(match value {
+        Value::Null => Identity::Null,
+        Value::Bool(truth) => Identity::Int(i64::from(*truth)),
+        Value::Int(number) => Identity::Int(*number),
+        Value::Float(number) => {
+            #[expect(clippy::cast_possible_truncation, reason = "compared with the number itself")]
+            let whole = *number as i64;
+            #[expect(clippy::cast_precision_loss, reason = "a float that is not whole stays a float")]
+            let back = whole as f64;
+            if back == *number { Identity::Int(whole) } else { Identity::Float(number.to_bits()) }
+        }
+        Value::Text(text) => Identity::Text(text.clone()),
+        Value::Bytes(bytes) => Identity::Bytes(bytes.clone()),
+        Value::List(_) | Value::Map(_) => return None,
+    })
+}
+
+/// A `!!set` has no counterpart: it becomes `{__set__: [sorted members]}`, as reports show it.
+fn as_set(entries: &[(Node, Node)], at: &Position) -> Data {
+    let mut members: Vec<Node> = entries.iter().map(|(key, _)| key.clone()).collect();
+    members.sort_by_key(|member| member.value().to_string());
+    let members = Node { data: Data::List(members), at: at.clone() };
+    Data::Map(vec![(Node::scalar("__set__", at.clone()), members)])
+}
+
+/// The name of a tag of YAML itself: `str` of `!!str`.
+fn core(tag: &Tag) -> Option<&str> {
+    tag.is_yaml_core_schema().then_some(tag.suffix.as_str())
+}
+
+fn is_core(tag: &Tag, name: &str) -> bool {
+    core(tag) == Some(name) || tag.handle.is_empty() && tag.suffix == "!"
+}
+
+fn refused(tag: &Tag, kind: &str) -> String {
+    let shown = match core(tag) {
+        Some(name) => format!("!!{name}"),
+        None if tag.handle.is_empty() => tag.suffix.clone(),
+        None => format!("{}{}", tag.handle, tag.suffix),
+    };
+    format!("the tag `{shown}` on {kind} is not supported")
+}
+
+/// Decodes base64 as Python does: what is no letter of the alphabet is skipped, padding may be missing.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let (mut bits, mut count) = (0_u32, 0);
+    for c in text.bytes() {
+        let six = match c {
+            b'A'..=b'Z' => c - b'A',
+            b'a'..=b'z' => c - b'a' + 26,
+            b'0'..=b'9' => c - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            b'=' => break,
+            128.. => return None,
+            _ => continue,
+        };
+        bits = bits << 6 | u32::from(six);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count & 0xff).ok()?);
+        }
+    }
+    // Six bits left over cannot hold a byte.
+    (count != 6).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Node, Problem> {
+        load(text, &|line| Position::new("a.sls", line, 1))
+    }
+
+    fn shown(text: &str) -> String {
+        read(text).unwrap().value().to_string()
+    }
+
+    fn refusal(text: &str) -> String {
+        read(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_part_knows_its_place() {
+        let node = read("a:\n  pkg.installed:\n    - name: b\n").unwrap();
+        let body = node.get("a").unwrap();
+        assert_eq!(body.map().unwrap()[0].0.at.to_string(), "a.sls:2:3");
+        let name = body.get("pkg.installed").unwrap().list().unwrap()[0].get("name").unwrap();
+        assert_eq!(name.at.to_string(), "a.sls:3:13");
+    }
+
+    #[test]
+    fn a_repeated_key_is_refused_with_both_places() {
+        let problem = read("a: 1\nb: 2\na: 3\n").unwrap_err();
+        assert_eq!(problem.to_string(), "a.sls:3:1: `a` is a key of this mapping twice");
+        assert_eq!(problem.related[0].1.to_string(), "a.sls:1:1");
+        assert!(refusal("{1: a, true: b}").contains("twice"));
+    }
+
+    #[test]
+    fn own_keys_win_over_merged_ones_which_come_first() {
+        assert_eq!(
+            shown("m: &m {a: 1, b: 2}\nn:\n  c: 4\n  <<: *m\n  b: 3\n"),
+            "{m: {a: 1, b: 2}, n: {a: 1, c: 4, b: 3}}"
+        );
+        assert!(refusal("a: {<<: [{b: 1}, {b: 2}]}").contains("twice"));
+        assert!(refusal("a: {<<: 1}").contains("merges a mapping"));
+    }
+
+    #[test]
+    fn what_pyyaml_refuses_is_refused() {
+        for text in [
+            "a: =",
+            "a: !!omap [b: 1]",
+            "a: !!python/none x",
+            "a:\n\tb: 1",
+            "{{ a }}",
+            "[a]: 1",
+            "a: 1\n---\nb: 2",
+            "a: *b",
+            "a: \u{7}",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn tags_of_yaml_are_read() {
+        assert_eq!(shown("[!!str 12, !!int \"0017\", !!float 3, ! 12, '12']"), "[12, 17, 3.0, 12, 12]");
+        assert_eq!(read("!!binary aGVsbG8").unwrap().value(), Value::Bytes(b"hello".to_vec()));
+        assert_eq!(shown("!!set {b, a}"), "{__set__: [a, b]}");
+    }
+
+    #[test]
+    fn an_empty_document_is_null() {
+        for text in ["", "\n", "# only a comment\n", "---\n", "---\n...\n"] {
+            assert!(read(text).unwrap().is_null(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_rendered_line_that_does_not_correspond_keeps_its_place() {
+        let node = load("a: b", &|_| Position::new("a.sls", 7, 4)).unwrap();
+        assert_eq!(node.get("a").unwrap().at.to_string(), "a.sls:7:4");
+    }
+
+    #[test]
+    fn depth_and_aliases_are_limited() {
+        assert!(refusal(&"[".repeat(200)).contains("deep"));
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for n in 1..9 {
+            let before = format!("*a{}, ", n - 1).repeat(10);
+            bomb.push_str(&format!("a{n}: &a{n} [{}]\n", before.trim_end_matches(", ")));
+        }
+        assert!(refusal(&bomb).contains("parts"));
+    }
 }
