@@ -239,7 +239,7 @@ kfp_postgres_schema_creation:
 createdatabase-{{ processdir }}:
   cmd.run:
     - name: . .ve/bin/activate; python ocdskingfisher-process-cli upgrade-database
-    - unless: .ve/bin/alembic --config mainalembic.ini current | grep -q '(head)'
+    - unless: PYTHONPATH=. .ve/bin/alembic --config mainalembic.ini current | grep -q '(head)'
     - runas: {{ user }}
     - cwd: {{ processdir }}
     - require:
@@ -253,7 +253,7 @@ createdatabase-{{ processdir }}:
 createdatabase-{{ viewsdir }}:
   cmd.run:
     - name: . .ve/bin/activate; python ocdskingfisher-views-cli upgrade-database
-    - unless: .ve/bin/alembic --config ocdskingfisherviews/alembic.ini current | grep -q '(head)'
+    - unless: PYTHONPATH=. .ve/bin/alembic --config ocdskingfisherviews/alembic.ini current | grep -q '(head)'
     - runas: {{ user }}
     - cwd: {{ viewsdir }}
     - require:
