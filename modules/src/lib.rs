@@ -1,1 +1,42 @@
-//! (in preparation)
+//! The state modules: what `file.managed`, `service.running` and their like ask of a host, and how they tell what
+//! differs. A file holds one function, or a few that belong together; to add one, write its file and put a line into
+//! [`FUNCTIONS`].
+
+mod cmd;
+mod file;
+mod kinds;
+mod state;
+#[cfg(test)]
+mod testing;
+mod text;
+
+pub use state::{Context, Declared, Function, State};
+
+use kstate_core::{Chunk, Problem, Sources};
+
+/// Every function, sorted by name.
+pub static FUNCTIONS: &[Function] =
+    &[Function::of::<cmd::Run>(), Function::of::<cmd::Wait>(), Function::of::<file::Managed>()];
+
+/// Makes a resource of a chunk, or says what is wrong with it.
+pub fn declare(chunk: &Chunk, sources: &dyn Sources) -> Result<Declared, Vec<Problem>> {
+    let name = chunk.function();
+    match FUNCTIONS.iter().find(|function| function.name == name) {
+        Some(function) => function.declare(chunk, sources),
+        None => Err(vec![state::unknown_function(chunk)]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_sorted_and_has_each_name_once() {
+        let names: Vec<&str> = FUNCTIONS.iter().map(|function| function.name).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(names, sorted);
+    }
+}

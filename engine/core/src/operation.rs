@@ -80,11 +80,13 @@ pub struct Run {
     pub foretells: Vec<(Question, Answer)>,
     /// Exit statuses that mean success.
     pub success: Vec<i32>,
+    /// What it prints is not shown to anybody.
+    pub hide_output: bool,
 }
 
 impl Run {
     pub fn new(command: Command, touches: impl Into<Vec<Touch>>) -> Self {
-        Run { command, touches: touches.into(), foretells: Vec::new(), success: vec![0] }
+        Run { command, touches: touches.into(), foretells: Vec::new(), success: vec![0], hide_output: false }
     }
 
     #[must_use]

@@ -1,0 +1,5 @@
+//! Commands.
+
+mod run;
+
+pub(crate) use run::{Run, Wait};

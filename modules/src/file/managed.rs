@@ -1,0 +1,401 @@
+//! `file.managed`: a file with this content, owner and mode
+//!
+//! ```yaml
+//! /etc/motd:
+//!   file.managed:
+//!     - contents: Kingfisher Process
+//!     - user: root
+//!     - group: root
+//!     - mode: '0644'
+//! ```
+//!
+//! The file is written beside its target with its mode and owner set, flushed, and renamed: a reader sees the old file
+//! or the new one.
+
+use kstate_core::question::PathInfo;
+use kstate_core::{
+    Attributes, Change, Facts, Map, Operation, Parents, Problem, Question, Resource, Step, Stop, Value,
+    Write, digest,
+};
+use serde::Deserialize;
+
+use super::attribute_changes;
+use crate::kinds::{Mode, Texts, yes};
+use crate::{Context, State, text};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Arguments {
+    /// The path.
+    name: String,
+    /// Where the content comes from: `salt://path`. Of a list, the first that exists.
+    source: Option<Texts>,
+    /// The content itself: text, or a list of lines.
+    contents: Option<Texts>,
+    /// A colon-separated pillar key that holds the content.
+    contents_pillar: Option<Texts>,
+    /// A colon-separated grain that holds the content.
+    contents_grains: Option<String>,
+    /// Ends the content with a newline if it has none. Default: `True`.
+    #[serde(default = "yes")]
+    contents_newline: bool,
+    /// Renders the content: `jinja`.
+    template: Option<String>,
+    /// Variables of the template.
+    context: Option<Value>,
+    /// Variables of the template where `context` has none.
+    defaults: Option<Value>,
+    /// The owner. Default: it stays, or is the user that kstate works as.
+    user: Option<String>,
+    /// The group. Default: it stays, or is the owner's.
+    group: Option<String>,
+    /// Octal permission bits, or `keep`: those of the source file. Default: they stay, or are 0644.
+    mode: Option<String>,
+    /// Makes missing directories above it. Default: `False`.
+    #[serde(default)]
+    makedirs: bool,
+    /// Permission bits of directories made by `makedirs`.
+    dir_mode: Option<Mode>,
+    /// `False`: existing content stays as it is. Default: `True`.
+    #[serde(default = "yes")]
+    replace: bool,
+    /// `False`: a missing file is not made. Default: `True`.
+    #[serde(default = "yes")]
+    create: bool,
+    /// `False`: the difference of content is told, but not shown. Default: `True`.
+    #[serde(default = "yes")]
+    show_changes: bool,
+    /// A command that must accept the new file, whose path is appended, before it replaces the old one.
+    check_cmd: Option<String>,
+    /// `False`: a link at the path is replaced by the file. Default: `True`, what the link leads to is written.
+    #[serde(default = "yes")]
+    follow_symlinks: bool,
+    /// Accepts empty content from pillar. Default: `True`.
+    #[serde(default = "yes")]
+    allow_empty: bool,
+    /// Has no meaning here: the source is part of the tree.
+    #[expect(dead_code, reason = "accepted because trees have it")]
+    keep_source: Option<bool>,
+    /// Has no meaning here: a `salt://` file needs no hash.
+    #[expect(dead_code, reason = "accepted because trees have it")]
+    source_hash: Option<String>,
+    /// Has no meaning here, as for `source_hash`.
+    #[expect(dead_code, reason = "accepted because trees have it")]
+    skip_verify: Option<bool>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Managed {
+    path: String,
+    /// `None`: only owner and mode are declared.
+    content: Option<Vec<u8>>,
+    attributes: Attributes,
+    parents: Parents,
+    replace: bool,
+    create: bool,
+    show_changes: bool,
+    check: Option<String>,
+    follow: bool,
+}
+
+impl State for Managed {
+    const NAME: &'static str = "file.managed";
+    const SOURCE: &'static str = include_str!("managed.rs");
+    const OWN: &'static [&'static str] = &["check_cmd"];
+    const UNSUPPORTED: &'static [(&'static str, &'static str)] = &[
+        ("attrs", "extended attributes are not managed"),
+        (
+            "backup",
+            "there is no minion to keep backups; the change is shown by `kstate diff` before it is made",
+        ),
+        ("contents_delimiter", "give the pillar key with colons"),
+        ("encoding", "files are written as UTF-8"),
+        ("encoding_errors", "files are written as UTF-8"),
+        ("selinux", "contexts are not managed"),
+        ("source_hash_name", "only `salt://` sources are read"),
+    ];
+    const LAX: bool = true;
+
+    type Arguments = Arguments;
+
+    fn declare(arguments: Arguments, cx: &Context<'_>) -> Result<Self, Vec<Problem>> {
+        if !arguments.name.starts_with('/') {
+            return Err(vec![cx.error("name", format!("`{}` is not an absolute path", arguments.name))]);
+        }
+        let mut problems = Vec::new();
+        let content = content(&arguments, cx).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        let mode = match arguments.mode.as_deref() {
+            None | Some("keep") => None,
+            Some(_) => match cx.chunk.argument("mode").map(kstate_core::arguments::from_node::<Mode>) {
+                Some(Ok(Mode(mode))) => Some(mode),
+                Some(Err(error)) => {
+                    problems.push(cx.error("mode", error));
+                    None
+                }
+                None => None,
+            },
+        };
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let owner = |mode| Attributes { mode, user: arguments.user.clone(), group: arguments.group.clone() };
+        Ok(Managed {
+            path: arguments.name.clone(),
+            content,
+            attributes: owner(mode),
+            parents: if arguments.makedirs {
+                Parents::Make(owner(arguments.dir_mode.map(|Mode(mode)| mode)))
+            } else {
+                Parents::MustExist
+            },
+            replace: arguments.replace,
+            create: arguments.create,
+            show_changes: arguments.show_changes,
+            check: arguments.check_cmd.clone(),
+            follow: arguments.follow_symlinks,
+        })
+    }
+}
+
+/// The bytes that the file shall hold.
+fn content(arguments: &Arguments, cx: &Context<'_>) -> Result<Option<Vec<u8>>, Problem> {
+    let ways = [
+        arguments.source.is_some(),
+        arguments.contents.is_some(),
+        arguments.contents_pillar.is_some(),
+        arguments.contents_grains.is_some(),
+    ];
+    if ways.iter().filter(|given| **given).count() > 1 {
+        let message =
+            "only one of `source`, `contents`, `contents_pillar` and `contents_grains` can be given";
+        return Err(cx.error("source", message));
+    }
+    let (origin, bytes) = if let Some(Texts(urls)) = &arguments.source {
+        first_source(urls, cx)?
+    } else {
+        match inline(arguments, cx)? {
+            Some(text) => (arguments.name.clone(), text.into_bytes()),
+            None => return Ok(None),
+        }
+    };
+    match arguments.template.as_deref() {
+        None => Ok(Some(bytes)),
+        Some("jinja") => {
+            let text = String::from_utf8(bytes).map_err(|_| {
+                cx.error("template", format!("`{origin}` is not UTF-8 text and cannot be a template"))
+            })?;
+            cx.sources
+                .render(cx.chunk, &origin, &text, &variables(arguments))
+                .map(|text| Some(text.into_bytes()))
+        }
+        Some(other) => {
+            Err(cx.error("template", format!("`{other}` is not supported; the template engine is `jinja`")))
+        }
+    }
+}
+
+fn first_source(urls: &[String], cx: &Context<'_>) -> Result<(String, Vec<u8>), Problem> {
+    let mut last = cx.error("source", "the list is empty");
+    for url in urls {
+        match cx.read("source", url) {
+            Ok(bytes) => return Ok((url.clone(), bytes)),
+            Err(problem) => last = problem,
+        }
+    }
+    Err(last)
+}
+
+fn inline(arguments: &Arguments, cx: &Context<'_>) -> Result<Option<String>, Problem> {
+    let mut text = if let Some(Texts(lines)) = &arguments.contents {
+        lines.join("\n")
+    } else if let Some(Texts(keys)) = &arguments.contents_pillar {
+        let mut parts = Vec::new();
+        for key in keys {
+            match cx.sources.pillar(key) {
+                Some(value) => parts.push(lines_of(&value)),
+                None => return Err(cx.error("contents_pillar", format!("the pillar has no `{key}`"))),
+            }
+        }
+        parts.join("\n")
+    } else if let Some(key) = &arguments.contents_grains {
+        match cx.sources.grain(key) {
+            Some(value) => lines_of(&value),
+            None => return Err(cx.error("contents_grains", format!("the host has no grain `{key}`"))),
+        }
+    } else {
+        return Ok(None);
+    };
+    if text.is_empty() && !arguments.allow_empty {
+        return Err(cx.error("allow_empty", "the content is empty"));
+    }
+    if arguments.contents_newline && !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(Some(text))
+}
+
+fn lines_of(value: &Value) -> String {
+    match value {
+        Value::List(items) => items.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
+        other => other.to_string(),
+    }
+}
+
+/// `context` over `defaults`; each a mapping or a list of mappings.
+fn variables(arguments: &Arguments) -> Map {
+    let mut all = Map::new();
+    for given in [&arguments.defaults, &arguments.context] {
+        let maps = match given {
+            Some(Value::Map(map)) => vec![map.clone()],
+            Some(Value::List(items)) => items.iter().filter_map(|item| item.as_map().cloned()).collect(),
+            _ => Vec::new(),
+        };
+        for (key, value) in maps.into_iter().flatten() {
+            all.insert(key, value);
+        }
+    }
+    all
+}
+
+impl Resource for Managed {
+    fn questions(&self) -> Vec<Question> {
+        let mut questions = vec![Question::Path(self.path.clone())];
+        if self.content.is_some() && self.replace {
+            questions.push(Question::Digest(self.path.clone()));
+        }
+        questions
+    }
+
+    fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
+        facts.need(self.questions())?;
+        let there = facts.path(&self.path)?;
+        let there = if self.follow { there.and_then(PathInfo::followed) } else { there };
+        if there.is_none() && !self.create {
+            return Ok(Vec::new());
+        }
+        if let Some(info) = there.filter(|info| info.is_directory()) {
+            return Err(Stop::Failed(format!("a {} stands at `{}`", info.kind_name(), self.path)));
+        }
+        let mut changes = attribute_changes(&self.attributes, there);
+        match self.content_change(facts, there)? {
+            Some((change, bytes)) => {
+                changes.insert(0, change);
+                Ok(vec![Step::new(changes, Operation::Write(self.write(bytes)))])
+            }
+            None if changes.is_empty() => Ok(Vec::new()),
+            None => {
+                let (path, attributes) = (self.path.clone(), self.attributes.clone());
+                Ok(vec![Step::new(changes, Operation::Attributes { path, attributes })])
+            }
+        }
+    }
+}
+
+impl Managed {
+    /// What the content changes from and to. `None`: it is right, or not ours to say.
+    fn content_change(
+        &self,
+        facts: &Facts,
+        there: Option<&PathInfo>,
+    ) -> Result<Option<(Change, Vec<u8>)>, Stop> {
+        let Some(info) = there else {
+            let new = self.content.clone().unwrap_or_default();
+            return Ok(Some((self.told(None, &new), new)));
+        };
+        let Some(new) = self.content.as_ref().filter(|_| self.replace) else { return Ok(None) };
+        if facts.digest(&self.path)? == Some(&digest(new)) && info.is_file() {
+            return Ok(None);
+        }
+        let shown = self.show_changes && info.size <= text::SHOWN as u64 && new.len() <= text::SHOWN;
+        let old = if shown { facts.content(&self.path)?.map(Vec::as_slice) } else { None };
+        let change = if shown {
+            self.told(old, new)
+        } else {
+            Change::new("content", format!("{} bytes", info.size), format!("{} bytes", new.len()))
+        };
+        Ok(Some((change, new.clone())))
+    }
+
+    fn told(&self, old: Option<&[u8]>, new: &[u8]) -> Change {
+        let change = text::change("content", &self.path, old, new);
+        if self.show_changes { change } else { Change { diff: None, ..change } }
+    }
+
+    fn write(&self, bytes: Vec<u8>) -> Write {
+        Write {
+            path: self.path.clone(),
+            bytes,
+            attributes: self.attributes.clone(),
+            parents: self.parents.clone(),
+            check: self.check.clone(),
+            backup: None,
+            follow: self.follow,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Tree, declare, declare_error, file, settles};
+
+    fn facts(content: Option<&str>, mode: u32) -> Facts {
+        let mut facts = Facts::default();
+        file(&mut facts, "/etc/motd", content, mode);
+        facts
+    }
+
+    const MOTD: &str = "/etc/motd:\n  file.managed:\n    - contents: hello\n    - mode: 644\n";
+
+    #[test]
+    fn a_file_as_declared_needs_nothing() {
+        let managed = declare(MOTD, &Tree::default());
+        assert_eq!(managed.diff(&facts(Some("hello\n"), 0o644)), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn shows_the_lines_that_differ_and_settles() {
+        let managed = declare(MOTD, &Tree::default());
+        let mut facts = facts(Some("bye\n"), 0o644);
+        let steps = managed.diff(&facts).unwrap();
+        let diff = steps[0].changes[0].diff.as_deref().unwrap();
+        assert!(diff.contains("-bye\n+hello\n"), "{diff}");
+        settles(&*managed, &mut facts);
+    }
+
+    #[test]
+    fn a_mode_alone_does_not_rewrite_the_file() {
+        let managed = declare(MOTD, &Tree::default());
+        let mut facts = facts(Some("hello\n"), 0o600);
+        let steps = managed.diff(&facts).unwrap();
+        assert!(matches!(steps[0].operation, Operation::Attributes { .. }));
+        assert_eq!(steps[0].changes[0].to_string(), "mode: 0600 -> 0644");
+        settles(&*managed, &mut facts);
+    }
+
+    #[test]
+    fn a_missing_file_is_made() {
+        settles(&*declare(MOTD, &Tree::default()), &mut facts(None, 0));
+    }
+
+    #[test]
+    fn an_unsupported_argument_says_so() {
+        let text = "/etc/motd:\n  file.managed:\n    - contents: x\n    - attrs: i\n";
+        assert_eq!(
+            declare_error(text, &Tree::default()),
+            "a.sls:4: file.managed: `attrs` is not supported: extended attributes are not managed"
+        );
+    }
+
+    #[test]
+    fn a_missing_source_is_named_with_its_line() {
+        let text = "/etc/motd:\n  file.managed:\n    - source: salt://nope\n";
+        assert!(
+            declare_error(text, &Tree::default())
+                .starts_with("a.sls:3: file.managed: `source`: `salt://nope` does not exist")
+        );
+    }
+}

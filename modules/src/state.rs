@@ -1,0 +1,219 @@
+//! What a file of this crate provides, and how a chunk becomes a resource.
+
+use std::fmt;
+
+use kstate_core::arguments::{COMMON, nearest};
+use kstate_core::{Chunk, Conditions, Position, Problem, Resource, SourceError, Sources, arguments};
+use serde::Deserializer;
+use serde::de::{DeserializeOwned, Visitor};
+
+use crate::FUNCTIONS;
+
+/// A state function: its name, its typed arguments, and what becomes of them.
+pub trait State: Resource + Sized + 'static {
+    /// `file.managed`.
+    const NAME: &'static str;
+    /// The text of its file: the book's page is made of its comments, and its example is a test.
+    const SOURCE: &'static str;
+    /// Arguments that the engine would take (`check_cmd`), but that this function takes itself.
+    const OWN: &'static [&'static str] = &[];
+    /// Arguments that Salt documents and kstate does not do, each with the reason or the way out.
+    const UNSUPPORTED: &'static [(&'static str, &'static str)] = &[];
+    /// Salt's function takes any further argument and ignores it, so trees have misspelt ones that never did harm:
+    /// they are warnings.
+    const LAX: bool = false;
+
+    type Arguments: DeserializeOwned;
+
+    /// Checks what the types do not say and fetches what the arguments refer to.
+    fn declare(arguments: Self::Arguments, cx: &Context<'_>) -> Result<Self, Vec<Problem>>;
+}
+
+/// What a state is declared in: its chunk, and the tree.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub chunk: &'a Chunk,
+    pub sources: &'a dyn Sources,
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Context").field(&self.chunk.id).finish()
+    }
+}
+
+impl Context<'_> {
+    /// Where an argument stands, or the function if it is not given.
+    pub fn at(&self, argument: &str) -> &Position {
+        self.chunk.argument(argument).map_or(&self.chunk.at, |node| &node.at)
+    }
+
+    /// A mistake in an argument, at its place.
+    pub fn error(&self, argument: &str, message: impl fmt::Display) -> Problem {
+        Problem::error(format!("{}: `{argument}`: {message}", self.chunk.function()))
+            .at(self.at(argument))
+            .of(self.chunk.id.as_str())
+    }
+
+    /// The bytes of a `salt://` file that an argument names.
+    pub fn read(&self, argument: &str, url: &str) -> Result<Vec<u8>, Problem> {
+        self.sources.read(url).map_err(|error| self.source_error(argument, &error))
+    }
+
+    pub fn source_error(&self, argument: &str, error: &SourceError) -> Problem {
+        let problem = self.error(argument, error);
+        match error {
+            SourceError::Missing { nearest: Some(nearest), .. } => {
+                problem.hint(format!("did you mean `{nearest}`?"))
+            }
+            SourceError::NotSalt { .. } => {
+                problem.hint("put the file into the file roots and name it by `salt://path`")
+            }
+            _ => problem,
+        }
+    }
+}
+
+/// A chunk as the engine runs it.
+#[derive(Debug)]
+pub struct Declared {
+    pub resource: Box<dyn Resource>,
+    pub conditions: Conditions,
+    pub warnings: Vec<Problem>,
+}
+
+/// An entry of the list.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    pub name: &'static str,
+    pub source: &'static str,
+    pub unsupported: &'static [(&'static str, &'static str)],
+    own: &'static [&'static str],
+    lax: bool,
+    arguments: fn() -> &'static [&'static str],
+    declare: fn(&Context<'_>) -> Result<Box<dyn Resource>, Vec<Problem>>,
+}
+
+impl Function {
+    pub const fn of<S: State>() -> Self {
+        Function {
+            name: S::NAME,
+            source: S::SOURCE,
+            unsupported: S::UNSUPPORTED,
+            own: S::OWN,
+            lax: S::LAX,
+            arguments: fields::<S::Arguments>,
+            declare: declare::<S>,
+        }
+    }
+
+    /// The names of its arguments.
+    pub fn arguments(&self) -> &'static [&'static str] {
+        (self.arguments)()
+    }
+
+    pub fn declare(&self, chunk: &Chunk, sources: &dyn Sources) -> Result<Declared, Vec<Problem>> {
+        let (chunk, warnings) =
+            if self.lax { self.without_unknown(chunk) } else { (chunk.clone(), Vec::new()) };
+        let mut problems: Vec<Problem> = self
+            .unsupported
+            .iter()
+            .filter_map(|(name, why)| chunk.argument(name).map(|node| (name, why, node)))
+            .map(|(name, why, node)| {
+                Problem::error(format!("{}: `{name}` is not supported: {why}", self.name))
+                    .at(&node.at)
+                    .of(chunk.id.as_str())
+            })
+            .collect();
+        let conditions = Conditions::of(&chunk, self.own).unwrap_or_else(|more| {
+            problems.extend(more);
+            Conditions::default()
+        });
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let resource = (self.declare)(&Context { chunk: &chunk, sources })?;
+        Ok(Declared { resource, conditions, warnings })
+    }
+
+    fn without_unknown(&self, chunk: &Chunk) -> (Chunk, Vec<Problem>) {
+        let known = self.arguments();
+        let is_known = |name: &str| {
+            name.starts_with("__")
+                || known.contains(&name)
+                || COMMON.contains(&name)
+                || ["use", "use_in", "prerequired", "name"].contains(&name)
+                || self.unsupported.iter().any(|(unsupported, _)| *unsupported == name)
+        };
+        let (kept, unknown) = chunk.arguments.iter().cloned().partition(|(name, _)| is_known(name));
+        let unknown: Vec<(String, kstate_core::Node)> = unknown;
+        let warnings = unknown
+            .iter()
+            .map(|(name, node)| {
+                let problem = Problem::warning(format!(
+                    "{}: `{name}` is not an argument of it and has no effect",
+                    self.name
+                ))
+                .at(&node.at)
+                .of(chunk.id.as_str());
+                match nearest(name, known.iter().copied().chain(COMMON)) {
+                    Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
+                    None => problem,
+                }
+            })
+            .collect();
+        (Chunk { arguments: kept, ..chunk.clone() }, warnings)
+    }
+}
+
+fn declare<S: State>(cx: &Context<'_>) -> Result<Box<dyn Resource>, Vec<Problem>> {
+    let arguments = arguments::<S::Arguments>(cx.chunk, S::OWN)?;
+    Ok(Box::new(S::declare(arguments, cx)?))
+}
+
+pub(crate) fn unknown_function(chunk: &Chunk) -> Problem {
+    let name = chunk.function();
+    let problem =
+        Problem::error(format!("there is no state function `{name}`")).at(&chunk.at).of(chunk.id.as_str());
+    let module = format!("{}.", chunk.state);
+    let siblings: Vec<&str> = FUNCTIONS.iter().map(|f| f.name).filter(|f| f.starts_with(&module)).collect();
+    match nearest(&name, FUNCTIONS.iter().map(|function| function.name)) {
+        Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
+        None if siblings.is_empty() => {
+            problem.hint("`kstate` has no such module; its functions are in the book, under Modules")
+        }
+        None => problem.hint(format!("`{}` has: {}", chunk.state, siblings.join(", "))),
+    }
+}
+
+/// The names of a struct's fields, which serde tells whoever deserializes it.
+fn fields<T: DeserializeOwned>() -> &'static [&'static str] {
+    let mut found: &'static [&'static str] = &[];
+    let _: Result<T, serde::de::value::Error> = T::deserialize(Fields(&mut found));
+    found
+}
+
+struct Fields<'a>(&'a mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for Fields<'_> {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom("only structs have fields"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        _visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.0 = fields;
+        Err(serde::de::Error::custom("only the names are wanted"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}

@@ -1,0 +1,150 @@
+//! What the tests of modules share: states written as people write them, and the law that every module keeps.
+
+use std::collections::HashMap;
+
+use kstate_core::question::{Answer, PathInfo, PathKind};
+use kstate_core::{
+    Chunk, Facts, Map, Node, Position, Problem, Question, Resource, SourceEntry, SourceError, Sources, Stop,
+    Value, digest,
+};
+
+/// A tree in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    pub(crate) files: HashMap<&'static str, &'static [u8]>,
+    pub(crate) entries: HashMap<&'static str, Vec<SourceEntry>>,
+    pub(crate) pillar: Map,
+}
+
+impl Sources for Tree {
+    fn read(&self, url: &str) -> Result<Vec<u8>, SourceError> {
+        match self.files.get(url) {
+            Some(bytes) => Ok(bytes.to_vec()),
+            None if !url.starts_with("salt://") => Err(SourceError::NotSalt { url: url.to_owned() }),
+            None => {
+                Err(SourceError::Missing { url: url.to_owned(), roots: vec!["salt".into()], nearest: None })
+            }
+        }
+    }
+
+    fn list(&self, url: &str) -> Result<Vec<SourceEntry>, SourceError> {
+        self.entries.get(url).cloned().ok_or_else(|| SourceError::Missing {
+            url: url.to_owned(),
+            roots: vec!["salt".into()],
+            nearest: None,
+        })
+    }
+
+    fn render(&self, _chunk: &Chunk, _name: &str, text: &str, context: &Map) -> Result<String, Problem> {
+        let replace = |text: String, (key, value): (&Value, &Value)| {
+            text.replace(&format!("{{{{ {key} }}}}"), &value.to_string())
+        };
+        Ok(context.iter().fold(text.to_owned(), replace))
+    }
+
+    fn pillar(&self, path: &str) -> Option<Value> {
+        self.pillar.get(path).cloned()
+    }
+
+    fn grain(&self, _path: &str) -> Option<Value> {
+        None
+    }
+}
+
+/// The chunk of an SLS text with one state: `id:`, `module.function:`, arguments. YAML is read by serde_yaml here,
+/// which is near enough for arguments; each gets the line it stands on.
+pub(crate) fn chunk(text: &str) -> Chunk {
+    let yaml: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
+    let (id, body) = yaml.as_mapping().unwrap().iter().next().unwrap();
+    let (function, arguments) = body.as_mapping().unwrap().iter().next().unwrap();
+    let (state, fun) = function.as_str().unwrap().split_once('.').unwrap();
+    let line_of = |name: &str| {
+        text.lines().position(|l| l.trim_start_matches([' ', '-']).starts_with(&format!("{name}:")))
+    };
+    let mut chunk = Chunk {
+        state: state.into(),
+        fun: fun.into(),
+        id: id.as_str().unwrap().into(),
+        name: id.as_str().unwrap().into(),
+        sls: "a".into(),
+        included_from: Vec::new(),
+        order: 10000.0,
+        arguments: Vec::new(),
+        at: Position::new("a.sls", 2, 3),
+    };
+    for argument in arguments.as_sequence().into_iter().flatten() {
+        for (key, node) in argument.as_mapping().unwrap() {
+            let name = key.as_str().unwrap();
+            let at = Position::new("a.sls", line_of(name).map_or(0, |line| line as u32 + 1), 7);
+            let value = value(node);
+            if name == "name" {
+                chunk.name = value.to_string();
+            } else {
+                chunk.arguments.push((name.to_owned(), Node::of(&value, &at)));
+            }
+        }
+    }
+    chunk
+}
+
+fn value(yaml: &serde_yaml::Value) -> Value {
+    match yaml {
+        serde_yaml::Value::Null => Value::Null,
+        serde_yaml::Value::Bool(b) => Value::Bool(*b),
+        serde_yaml::Value::Number(n) => {
+            n.as_i64().map_or(Value::Float(n.as_f64().unwrap_or_default()), Value::Int)
+        }
+        serde_yaml::Value::String(text) => text.as_str().into(),
+        serde_yaml::Value::Sequence(items) => Value::List(items.iter().map(value).collect()),
+        serde_yaml::Value::Mapping(map) => {
+            Value::Map(map.iter().map(|(k, v)| (value(k), value(v))).collect())
+        }
+        serde_yaml::Value::Tagged(tagged) => value(&tagged.value),
+    }
+}
+
+/// The resource of an SLS text with one state.
+pub(crate) fn declare(text: &str, tree: &Tree) -> Box<dyn Resource> {
+    match crate::declare(&chunk(text), tree) {
+        Ok(declared) => declared.resource,
+        Err(problems) => panic!("{problems:#?}"),
+    }
+}
+
+/// The first problem of an SLS text: `file:line: message`.
+pub(crate) fn declare_error(text: &str, tree: &Tree) -> String {
+    let problems = crate::declare(&chunk(text), tree).unwrap_err();
+    let at = problems[0].at.as_ref().unwrap();
+    format!("{}:{}: {}", at.file, at.line, problems[0].message)
+}
+
+/// Tells the facts of a regular file (`None`: nothing is there).
+pub(crate) fn file(facts: &mut Facts, path: &str, content: Option<&str>, mode: u32) {
+    let info = content.map(|content| PathInfo {
+        kind: PathKind::File,
+        mode,
+        uid: 0,
+        gid: 0,
+        user: "root".into(),
+        group: "root".into(),
+        size: content.len() as u64,
+    });
+    facts.learn(Question::Path(path.into()), Ok(Answer::Path(info)));
+    let content = content.map(|content| content.as_bytes().to_vec());
+    facts.learn(Question::Digest(path.into()), Ok(Answer::Digest(content.as_deref().map(digest))));
+    facts.learn(Question::Content(path.into()), Ok(Answer::Content(content)));
+}
+
+/// The law of every module: there is something to do, and when the steps are done, there is nothing left to do.
+pub(crate) fn settles(resource: &dyn Resource, facts: &mut Facts) {
+    let steps = resource.diff(facts).unwrap_or_else(|stop| panic!("{stop:?}"));
+    assert!(!steps.is_empty(), "there should be something to do");
+    for step in &steps {
+        assert!(!step.changes.is_empty(), "a step without a word for people: {step:?}");
+        facts.predict(&step.operation, "itself");
+    }
+    match resource.diff(facts) {
+        Ok(left) => assert!(left.is_empty(), "still differs: {left:#?}"),
+        Err(stop) => assert!(matches!(stop, Stop::Unknown(_)), "{stop:?}"),
+    }
+}
