@@ -1,0 +1,222 @@
+//! The states of one host and what each asks of the others, in the order in which Salt 3008 runs them.
+//!
+//! ```
+//! # use kstate_core::{Chunk, Data, Graph, Node, Position, RequisiteKind};
+//! # let at = Position::new("a.sls", 1, 1);
+//! # let chunk = |id: &str, arguments| Chunk {
+//! #     state: "test".into(), fun: "nop".into(), id: id.into(), name: id.into(), sls: "a".into(),
+//! #     included_from: vec![], order: 10000.0, arguments, at: at.clone(),
+//! # };
+//! // `b` is declared last, and `a` requires it.
+//! let require = Node { data: Data::List(vec![Node::scalar("b", at.clone())]), at: at.clone() };
+//! let graph = Graph::link(vec![chunk("a", vec![("require".into(), require)]), chunk("b", vec![])]).unwrap();
+//! assert_eq!(graph.chunks()[0].id, "b");
+//! assert_eq!(graph.targets(1, RequisiteKind::Require), [0]);
+//! ```
+
+mod cycle;
+mod glob;
+mod lookup;
+mod nearest;
+mod order;
+
+use crate::{Chunk, Data, Node, Position, Problem, Value};
+
+pub use glob::fnmatch;
+pub use nearest::nearest;
+
+use lookup::Lookup;
+
+/// How a state depends on another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RequisiteKind {
+    Require,
+    RequireAny,
+    Watch,
+    WatchAny,
+    Prereq,
+    Onfail,
+    OnfailAny,
+    OnfailAll,
+    Onchanges,
+    OnchangesAny,
+    Listen,
+}
+
+impl RequisiteKind {
+    /// All kinds, in the order in which Salt looks them up.
+    pub const ALL: [RequisiteKind; 11] = [
+        RequisiteKind::Require,
+        RequisiteKind::RequireAny,
+        RequisiteKind::Watch,
+        RequisiteKind::WatchAny,
+        RequisiteKind::Prereq,
+        RequisiteKind::Onfail,
+        RequisiteKind::OnfailAny,
+        RequisiteKind::OnfailAll,
+        RequisiteKind::Onchanges,
+        RequisiteKind::OnchangesAny,
+        RequisiteKind::Listen,
+    ];
+
+    /// The argument's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            RequisiteKind::Require => "require",
+            RequisiteKind::RequireAny => "require_any",
+            RequisiteKind::Watch => "watch",
+            RequisiteKind::WatchAny => "watch_any",
+            RequisiteKind::Prereq => "prereq",
+            RequisiteKind::Onfail => "onfail",
+            RequisiteKind::OnfailAny => "onfail_any",
+            RequisiteKind::OnfailAll => "onfail_all",
+            RequisiteKind::Onchanges => "onchanges",
+            RequisiteKind::OnchangesAny => "onchanges_any",
+            RequisiteKind::Listen => "listen",
+        }
+    }
+
+    /// The kind of an argument.
+    pub fn named(name: &str) -> Option<Self> {
+        RequisiteKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// One entry of a requisite list: `- file: /etc/x` under `require`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Requisite {
+    pub kind: RequisiteKind,
+    /// The chunks that it means, as places in [`Graph::chunks`], in rising order. A pattern may mean none.
+    pub targets: Vec<usize>,
+    /// Where the entry was written.
+    pub at: Position,
+}
+
+/// The chunks of a host in the order of their run, with their requisites looked up.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    chunks: Vec<Chunk>,
+    requisites: Vec<Vec<Requisite>>,
+    warnings: Vec<Problem>,
+}
+
+impl Graph {
+    /// Looks up all requisites, and puts the chunks into Salt's order.
+    ///
+    /// A chunk's own order number is its argument `order` where it has one, as Salt reads it, else [`Chunk::order`].
+    /// The errors are requisites that name nothing, and cycles.
+    pub fn link(chunks: Vec<Chunk>) -> Result<Graph, Vec<Problem>> {
+        let lookup = Lookup::new(&chunks);
+        let mut problems = Vec::new();
+        let mut warnings = Vec::new();
+        let mut requisites: Vec<Vec<Requisite>> = Vec::with_capacity(chunks.len());
+        for chunk in &chunks {
+            let mut found = Vec::new();
+            for kind in RequisiteKind::ALL {
+                for entry in entries(chunk.argument(kind.name())) {
+                    match lookup.resolve(&chunks, chunk, kind, entry) {
+                        Ok(Some(targets)) => found.push(Requisite { kind, targets, at: entry.at.clone() }),
+                        Ok(None) => {}
+                        // Salt looks a listener up only when it runs it.
+                        Err(problem) if kind == RequisiteKind::Listen => {
+                            warnings.push(Problem { severity: crate::Severity::Warning, ..problem });
+                        }
+                        Err(problem) => problems.push(problem),
+                    }
+                }
+            }
+            requisites.push(found);
+        }
+        for (index, chunk) in chunks.iter().enumerate() {
+            for entry in entries(chunk.argument("listen_in")) {
+                match lookup.resolve(&chunks, chunk, RequisiteKind::Listen, entry) {
+                    Ok(targets) => {
+                        for target in targets.unwrap_or_default() {
+                            let at = entry.at.clone();
+                            requisites[target].push(Requisite {
+                                kind: RequisiteKind::Listen,
+                                targets: vec![index],
+                                at,
+                            });
+                        }
+                    }
+                    Err(problem) => warnings.push(Problem { severity: crate::Severity::Warning, ..problem }),
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let Some(sequence) = order::sequence(&chunks, &requisites) else {
+            return Err(cycle::explain(&chunks, &requisites));
+        };
+        Ok(Graph::arranged(chunks, requisites, &sequence, warnings))
+    }
+
+    /// The chunks in the order of their run. A chunk with `prereq` stands before the ones it names.
+    pub fn chunks(&self) -> &[Chunk] {
+        &self.chunks
+    }
+
+    /// The requisites of a chunk, kind by kind in the order of [`RequisiteKind::ALL`]; what came by `listen_in` last.
+    pub fn requisites(&self, chunk: usize) -> &[Requisite] {
+        &self.requisites[chunk]
+    }
+
+    /// All chunks that the requisites of one kind mean, in rising order, each once.
+    pub fn targets(&self, chunk: usize, kind: RequisiteKind) -> Vec<usize> {
+        let of_kind = self.requisites[chunk].iter().filter(|requisite| requisite.kind == kind);
+        let mut targets: Vec<usize> =
+            of_kind.flat_map(|requisite| requisite.targets.iter().copied()).collect();
+        targets.sort_unstable();
+        targets.dedup();
+        targets
+    }
+
+    /// What is suspicious but no reason to refuse: a `listen` that names nothing.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    fn arranged(
+        chunks: Vec<Chunk>,
+        requisites: Vec<Vec<Requisite>>,
+        sequence: &[usize],
+        warnings: Vec<Problem>,
+    ) -> Graph {
+        let mut places = vec![0; chunks.len()];
+        for (place, &chunk) in sequence.iter().enumerate() {
+            places[chunk] = place;
+        }
+        let mut slots: Vec<Option<(Chunk, Vec<Requisite>)>> =
+            chunks.into_iter().zip(requisites).map(Some).collect();
+        let mut graph = Graph { chunks: Vec::new(), requisites: Vec::new(), warnings };
+        for (chunk, mut requisites) in sequence.iter().filter_map(|&chunk| slots[chunk].take()) {
+            for requisite in &mut requisites {
+                for target in &mut requisite.targets {
+                    *target = places[*target];
+                }
+                requisite.targets.sort_unstable();
+            }
+            graph.chunks.push(chunk);
+            graph.requisites.push(requisites);
+        }
+        graph
+    }
+}
+
+/// The entries of a requisite argument. Salt takes a mapping in place of a list for the `_in` forms.
+fn entries(argument: Option<&Node>) -> Vec<&Node> {
+    match argument {
+        Some(node) => match &node.data {
+            Data::List(items) => items.iter().collect(),
+            Data::Map(entries) if entries.len() == 1 => vec![node],
+            Data::Scalar(Value::Text(_)) => vec![node],
+            _ => Vec::new(),
+        },
+        None => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
