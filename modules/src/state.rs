@@ -82,6 +82,8 @@ pub struct Declared {
     pub warnings: Vec<Problem>,
 }
 
+type Declare = fn(&Context<'_>) -> Result<Box<dyn Resource>, Vec<Problem>>;
+
 /// An entry of the list.
 #[derive(Clone, Copy, Debug)]
 pub struct Function {
@@ -91,7 +93,7 @@ pub struct Function {
     own: &'static [&'static str],
     lax: bool,
     arguments: fn() -> &'static [&'static str],
-    declare: fn(&Context<'_>) -> Result<Box<dyn Resource>, Vec<Problem>>,
+    declare: Declare,
 }
 
 impl Function {
