@@ -1,6 +1,7 @@
+# shellcheck shell=bash
 # The recipe of the root file systems; `sandbox setup` sources it. The hash of this folder says whether one is current.
 #
-# It expects SUITE, say, die and in_own_cgroup from the program, and leaves two trees: `pristine` and `full`.
+# It expects SUITE, HERE, CHECKOUT, step and in_own_cgroup from the program, and leaves two trees: `pristine` and `full`.
 
 recipe_words() { sed 's/#.*//' "$HERE/recipe/$1"; }
 
@@ -22,17 +23,16 @@ inside() {
 
 recipe_make() {
     local out=$1
-    say "$SUITE: the base system"
-    # shellcheck disable=SC2046
-    mmdebstrap --variant=minbase --include="$(echo $(recipe_words base.txt) | tr ' ' ,)" \
+    step "$SUITE: the base system"
+    mmdebstrap --variant=minbase --include="$(recipe_words base.txt | xargs | tr ' ' ,)" \
         --aptopt='Acquire::Retries "3"' "$SUITE" "$out/pristine" ${KSTATE_SANDBOX_MIRROR:+"$KSTATE_SANDBOX_MIRROR"}
     recipe_settings "$out/pristine"
-    say "$SUITE: packages to offer"
+    step "$SUITE: packages to offer"
     recipe_offer "$out/pristine"
-    say "$SUITE: the full system"
+    step "$SUITE: the full system"
     cp -a --reflink=auto "$out/pristine" "$out/full"
     recipe_install "$out/full"
-    say "$SUITE: wheels"
+    step "$SUITE: wheels"
     recipe_wheels "$out/full"
     cp -a --reflink=auto "$out/full/srv/wheels" "$out/pristine/srv/"
     recipe_finish "$out/pristine"
@@ -43,7 +43,7 @@ recipe_settings() {
     local tree=$1 unit
     mkdir -p "$tree/etc/ssh/sshd_config.d" "$tree/srv/apt" "$tree/srv/wheels"
     install -d -m 700 "$tree/root/.ssh"
-    # Tests log in a hundred times a second.
+    # Tests log in far more often than people.
     cat >"$tree/etc/ssh/sshd_config.d/sandbox.conf" <<-'C'
 		PermitRootLogin prohibit-password
 		PasswordAuthentication no
@@ -54,6 +54,7 @@ recipe_settings() {
 	C
     printf '[global]\nno-index = true\nfind-links = /srv/wheels\ndisable-pip-version-check = true\n' >"$tree/etc/pip.conf.sandbox"
     echo 'LANG=C.UTF-8' >"$tree/etc/default/locale"
+    echo 'Acquire::Languages "none";' >"$tree/etc/apt/apt.conf.d/90sandbox"
     # What a throw-away host has no use for, and what would reach for a network.
     for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer man-db.timer \
         dpkg-db-backup.timer certbot.timer systemd-networkd.service systemd-timesyncd.service systemd-resolved.service \
@@ -70,12 +71,31 @@ recipe_offer() {
         apt-get update -q
         apt-get install -q -y --no-install-recommends --download-only "$@"
         mv /var/cache/apt/archives/*.deb /srv/apt/
-        cd /srv/apt && apt-ftparchive packages . >Packages
-    ' sh $(recipe_words offered.txt)
+    ' sh $(recipe_words offered.txt) $(recipe_words spare.txt)
+    recipe_sample "$tree" 1.0
+    recipe_sample "$tree" 2.0
+    inside "$tree" sh -ec 'cd /srv/apt && apt-ftparchive packages . >Packages && apt-ftparchive release . >/tmp/Release && cp /tmp/Release .'
     rm -rf "$tree/etc/apt/sources.list.d" "$tree/var/lib/apt/lists"
     mkdir -p "$tree/etc/apt/sources.list.d" "$tree/var/lib/apt/lists/partial"
     echo 'deb [trusted=yes] file:/srv/apt ./' >"$tree/etc/apt/sources.list"
     inside "$tree" apt-get update -q
+}
+
+# A package of ours in two versions, for states that hold a version or want the latest.
+recipe_sample() {
+    local tree=$1 version=$2 build
+    build=$tree/srv/sample
+    mkdir -p "$build/DEBIAN" "$build/usr/share/sandbox-sample"
+    echo "$version" >"$build/usr/share/sandbox-sample/version"
+    cat >"$build/DEBIAN/control" <<-C
+		Package: sandbox-sample
+		Version: $version
+		Architecture: all
+		Maintainer: Nobody <nobody@localhost>
+		Description: says which version of it is installed
+	C
+    inside "$tree" dpkg-deb --root-owner-group --build /srv/sample /srv/apt/
+    rm -rf "$build"
 }
 
 # Services start at the boot of a copy, not here.
