@@ -28,6 +28,7 @@ django-deps:
       - service: apache2
   pkg.installed:
     - pkgs:
+      - python3-venv
       - virtualenv
       {% if pillar.django.compilemessages %}
       - gettext

@@ -35,6 +35,7 @@ ocdskingfisherprocess-prerequisites:
       - libpq-dev
       - logrotate
       - python3-pip
+      - python3-venv
       - python3-virtualenv
       - rsyslog
       - sqlite3
@@ -118,6 +119,8 @@ ocdskingfisherprocess-pip-path:
     - show_changes: False
     - require:
       - user: {{ user }}_user_exists
+    - watch_in:
+      - service: uwsgi
 
 {{ userdir }}/.config/ocdskingfisher-process/config.ini:
   file.managed:

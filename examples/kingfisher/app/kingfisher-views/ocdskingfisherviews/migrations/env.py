@@ -3,7 +3,7 @@ from sqlalchemy import create_engine, pool
 
 from ocdskingfisherviews.config import connect_to_database
 
-engine = create_engine('postgresql://', creator=connect_to_database, poolclass=pool.NullPool)
+engine = create_engine('postgresql+psycopg2://', creator=connect_to_database, poolclass=pool.NullPool)
 
 with engine.connect() as connection:
     # The database is another application's, which has a table of revisions itself.

@@ -3,7 +3,7 @@ from sqlalchemy import create_engine, pool
 
 from ocdskingfisherprocess.config import Config
 
-engine = create_engine('postgresql://', creator=Config().connect_to_database, poolclass=pool.NullPool)
+engine = create_engine('postgresql+psycopg2://', creator=Config().connect_to_database, poolclass=pool.NullPool)
 
 with engine.connect() as connection:
     context.configure(connection=connection)
