@@ -1,0 +1,94 @@
+//! The run of one host: look, compare, and show or make the difference.
+//!
+//! `diff` and `apply` walk the same states in the same order and ask the same question of each ([`decide`]): what is
+//! to be done, given what is known? They differ only in what they do with the answer: `diff` pretends that the steps
+//! have been made, `apply` makes them and asks again.
+
+mod apply;
+mod decide;
+mod diff;
+mod observe;
+mod records;
+
+use crate::{Conditions, Event, Graph, HostReport, Interrupt, Resource, Secrets, Sink, Transport};
+
+use observe::Host;
+
+/// What is declared for one host, ready to run.
+#[derive(Debug)]
+pub struct Plan {
+    pub graph: Graph,
+    /// One for each chunk of the graph.
+    pub states: Vec<Planned>,
+    pub secrets: Secrets,
+}
+
+#[derive(Debug)]
+pub struct Planned {
+    pub resource: Box<dyn Resource>,
+    pub conditions: Conditions,
+}
+
+/// A run of one host, before it begins.
+#[derive(Clone, Copy)]
+pub struct HostRun<'a> {
+    pub target: &'a str,
+    pub plan: &'a Plan,
+    pub sink: &'a dyn Sink,
+    pub interrupt: &'a Interrupt,
+}
+
+impl HostRun<'_> {
+    /// Shows what differs. Changes nothing.
+    pub fn diff(&self, transport: &mut dyn Transport) -> HostReport {
+        let started = std::time::Instant::now();
+        let mut host = Host::new(transport);
+        let (states, error) = diff::walk(self, &mut host);
+        self.report(states, error, host.traffic(), started)
+    }
+
+    /// Makes what differs, and proves it.
+    pub fn apply(&self, transport: &mut dyn Transport) -> HostReport {
+        let started = std::time::Instant::now();
+        let mut host = Host::new(transport);
+        let (states, error) = apply::walk(self, &mut host);
+        self.report(states, error, host.traffic(), started)
+    }
+
+    fn report(
+        &self,
+        states: Vec<crate::StateReport>,
+        broken: Option<Broken>,
+        traffic: crate::Traffic,
+        started: std::time::Instant,
+    ) -> HostReport {
+        let interrupted = matches!(&broken, Some(Broken { interrupted: true, .. }));
+        HostReport {
+            target: self.target.to_owned(),
+            reachable: true,
+            error: broken.map(|broken| self.plan.secrets.mask(&broken.message)),
+            states,
+            traffic,
+            duration: started.elapsed(),
+            interrupted,
+            ..HostReport::default()
+        }
+    }
+
+    fn event(&self, event: Event) {
+        self.sink.event(self.target, event);
+    }
+}
+
+impl std::fmt::Debug for HostRun<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostRun").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+/// Why a run ended before its last state.
+#[derive(Debug)]
+struct Broken {
+    message: String,
+    interrupted: bool,
+}

@@ -1,0 +1,506 @@
+//! Making: steps go out in Salt's order, those that cannot disturb each other together, and each is proved by asking
+//! again in the same round trip.
+
+use std::time::{Duration, Instant};
+
+use super::decide::{Decision, decide, listened};
+use super::observe::{Host, ahead};
+use super::records::{Record, Records};
+use super::{Broken, HostRun};
+use crate::{
+    Event, ExchangeCause, ExchangeError, Job, Operation, Outcome, Output, Reply, RequisiteKind, StateReport,
+    Step, Stop,
+};
+
+pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>, Option<Broken>) {
+    let mut making = Making { run, host, records: Records::new(run.plan.states.len()), group: Vec::new() };
+    let broken = making.walk().err();
+    let reports = making.finish(broken.as_ref());
+    (reports, broken)
+}
+
+struct Making<'r, 'h, 't> {
+    run: &'r HostRun<'r>,
+    host: &'h mut Host<'t>,
+    records: Records,
+    /// States whose steps go out together.
+    group: Vec<Member>,
+}
+
+/// A state with steps.
+struct Member {
+    index: usize,
+    steps: Vec<Step>,
+    /// What went wrong with one of its steps.
+    failure: Option<String>,
+}
+
+/// What one exchange carries at most.
+const GROUP_BYTES: usize = 8 << 20;
+
+impl Making<'_, '_, '_> {
+    fn walk(&mut self) -> Result<(), Broken> {
+        let plan = self.run.plan;
+        self.run.event(Event::Asking {
+            questions: plan.states.iter().map(|state| state.questions().len()).sum(),
+        });
+        self.host.observe(&plan.states).map_err(|error| Broken::asking(&error))?;
+        for index in 0..plan.states.len() {
+            self.check_interrupt()?;
+            let decision = self.decide(index)?;
+            let failhard = plan.states[index].conditions.failhard;
+            match decision {
+                Ok(Decision::Act(steps)) => {
+                    self.records.begin(index);
+                    self.host.facts.begin(steps.iter().flat_map(|step| step.operation.touches()));
+                    self.group.push(Member { index, steps, failure: None });
+                    if failhard || self.is_alone(index) || self.group_bytes() > GROUP_BYTES {
+                        self.flush()?;
+                    }
+                }
+                other => self.rest(index, other),
+            }
+            if failhard && self.records.get(index).is_some_and(|r| r.report.outcome == Outcome::Failed) {
+                let id = &plan.graph.chunks()[index].id;
+                return Err(Broken {
+                    message: format!("`{id}` failed, and it is `failhard`"),
+                    interrupted: false,
+                });
+            }
+        }
+        self.flush()?;
+        self.listen()
+    }
+
+    /// Decides on a state; waits for the group where the decision hangs on it.
+    fn decide(&mut self, index: usize) -> Result<Result<Decision, Stop>, Broken> {
+        loop {
+            let (plan, records) = (self.run.plan, &self.records);
+            let decision = self
+                .host
+                .settle(
+                    |facts| ahead(&plan.states, index + 1, facts),
+                    |facts| decide(plan, index, facts, records),
+                )
+                .map_err(|error| Broken::asking(&error))?;
+            match decision {
+                Err(Stop::UnderWay) if !self.group.is_empty() => self.flush()?,
+                settled => return Ok(settled),
+            }
+        }
+    }
+
+    /// Whether its outcome has to be known before anything else goes out.
+    fn is_alone(&self, index: usize) -> bool {
+        let conditions = &self.run.plan.states[index].conditions;
+        conditions.retry.is_some() || !conditions.check.is_empty()
+    }
+
+    fn group_bytes(&self) -> usize {
+        let bytes = |step: &Step| match &step.operation {
+            Operation::Write(write) => write.bytes.len(),
+            _ => 0,
+        };
+        self.group.iter().flat_map(|member| &member.steps).map(bytes).sum()
+    }
+
+    /// Records a state that has nothing to do.
+    fn rest(&mut self, index: usize, decision: Result<Decision, Stop>) {
+        let chunk = &self.run.plan.graph.chunks()[index];
+        let record = match decision {
+            Ok(Decision::Act(_)) => return,
+            Ok(Decision::Rest(reason)) => Record::new(chunk, Outcome::Unchanged, reason),
+            Ok(Decision::NotAsked(reason)) => Record::new(chunk, Outcome::Skipped, Some(reason)),
+            Ok(Decision::Unmet(reason)) => Record::unmet(chunk, reason),
+            Err(stop) => Record::new(chunk, Outcome::Failed, Some(stop.to_string())),
+        };
+        self.put(index, record);
+    }
+
+    fn put(&mut self, index: usize, record: Record) {
+        let record = record.masked(&self.run.plan.secrets);
+        self.run.event(Event::Finished(Box::new(record.report.clone())));
+        self.records.put(index, record);
+    }
+
+    /// Makes the group: the first steps of all in one exchange, then the second ones of those that have any, and the
+    /// proof along with the last.
+    fn flush(&mut self) -> Result<(), Broken> {
+        let mut group = std::mem::take(&mut self.group);
+        if group.is_empty() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        let ids = group.iter().map(|member| self.id(member.index)).collect();
+        self.run.event(Event::Making { states: ids });
+        self.host.facts.settle();
+        let waves = group.iter().map(|member| member.steps.len()).max().unwrap_or_default();
+        for wave in 0..waves {
+            let mut jobs = Vec::new();
+            let mut of_member = Vec::new();
+            for (place, member) in group.iter().enumerate() {
+                let step = member.steps.get(wave).filter(|_| member.failure.is_none());
+                if let Some(job) = step.and_then(|step| step.operation.job()) {
+                    jobs.push(job);
+                    of_member.push(place);
+                }
+            }
+            let questions = if wave + 1 == waves { self.proof_questions(&group) } else { Vec::new() };
+            let replies = self.send(&group, wave, &jobs, &of_member, questions);
+            let replies = match replies {
+                Ok(replies) => replies,
+                Err(error) => return Err(self.lost(group, wave, &of_member, error, started)),
+            };
+            for (place, reply) in of_member.iter().zip(&replies) {
+                let member = &mut group[*place];
+                if !member.steps[wave].operation.succeeded(reply.status) {
+                    member.failure = Some(failure(&member.steps[wave], reply));
+                }
+            }
+        }
+        for member in group {
+            let index = member.index;
+            let record = self.prove(member, started)?;
+            self.put(index, record);
+        }
+        Ok(())
+    }
+
+    /// What has to be asked again to prove the group, and what the next states ask.
+    fn proof_questions(&self, group: &[Member]) -> Vec<crate::Question> {
+        let states = &self.run.plan.states;
+        let mut questions: Vec<_> =
+            group.iter().flat_map(|member| states[member.index].resource.questions()).collect();
+        if let Some(last) = group.last() {
+            questions.extend(ahead(states, last.index + 1, &self.host.facts));
+        }
+        questions
+    }
+
+    fn send(
+        &mut self,
+        group: &[Member],
+        wave: usize,
+        jobs: &[Job],
+        of_member: &[usize],
+        questions: Vec<crate::Question>,
+    ) -> Result<Vec<Reply>, ExchangeError> {
+        let run = self.run;
+        let mut lines = Lines::default();
+        let hidden = |job: usize| match of_member.get(job).map(|place| &group[*place].steps[wave].operation) {
+            Some(Operation::Run(run)) => run.hide_output,
+            Some(_) => false,
+            None => true,
+        };
+        self.host.exchange(jobs, questions, &mut |output: Output<'_>| {
+            if !hidden(output.job) {
+                lines.take(output.bytes, |line| {
+                    run.event(Event::Output { line: run.plan.secrets.mask(line) })
+                });
+            }
+        })
+    }
+
+    /// Asks the states again: there must be nothing left to do.
+    fn prove(&mut self, member: Member, started: Instant) -> Result<Record, Broken> {
+        let plan = self.run.plan;
+        let (index, chunk) = (member.index, &plan.graph.chunks()[member.index]);
+        let changes: Vec<_> = member.steps.iter().flat_map(|step| step.changes.clone()).collect();
+        let done = |outcome, reason: Option<String>| {
+            let mut record = Record::new(chunk, outcome, reason).with_changes(changes.clone());
+            record.report.duration = started.elapsed();
+            record
+        };
+        let failure = match member.failure {
+            Some(reason) => Some(reason),
+            None => self.difference(index)?,
+        };
+        let failure = match failure {
+            Some(reason) => Some(reason),
+            None => self.checks(index)?,
+        };
+        match failure {
+            None => Ok(done(Outcome::Changed, None)),
+            Some(reason) => match plan.states[index].conditions.retry {
+                Some(retry) => self.again(index, retry, reason, started),
+                None => Ok(done(Outcome::Failed, Some(reason))),
+            },
+        }
+    }
+
+    /// What still differs, after the steps.
+    fn difference(&mut self, index: usize) -> Result<Option<String>, Broken> {
+        let resource = &self.run.plan.states[index].resource;
+        let left =
+            self.host.settle(|_| Vec::new(), |facts| resource.diff(facts)).map_err(|e| Broken::asking(&e))?;
+        Ok(match left {
+            Ok(steps) if steps.iter().all(|step| step.always) => None,
+            Ok(steps) => {
+                let left: Vec<String> =
+                    steps.iter().flat_map(|s| &s.changes).map(ToString::to_string).collect();
+                Some(format!("applied, but still differs: {}", left.join("; ")))
+            }
+            Err(stop) => Some(format!("applied, but cannot be proved: {stop}")),
+        })
+    }
+
+    /// `check_cmd`: each must succeed.
+    fn checks(&mut self, index: usize) -> Result<Option<String>, Broken> {
+        let commands = &self.run.plan.states[index].conditions.check;
+        if commands.is_empty() {
+            return Ok(None);
+        }
+        let jobs: Vec<Job> = commands.iter().map(crate::Command::job).collect();
+        let replies = self.host.exchange(&jobs, Vec::new(), &mut |_| {}).map_err(|e| Broken::asking(&e))?;
+        Ok(commands
+            .iter()
+            .zip(&replies)
+            .find(|(_, reply)| !reply.ok())
+            .map(|(command, reply)| format!("`check_cmd` failed: {command}: {}", said(reply))))
+    }
+
+    /// Tries a failed state again, as its `retry` says.
+    fn again(
+        &mut self,
+        index: usize,
+        retry: crate::conditions::Retry,
+        mut reason: String,
+        started: Instant,
+    ) -> Result<Record, Broken> {
+        let chunk = &self.run.plan.graph.chunks()[index];
+        let mut changes = Vec::new();
+        for attempt in 2..=retry.attempts {
+            let state = self.id(index);
+            self.run.event(Event::Retrying {
+                state,
+                attempt,
+                of: retry.attempts,
+                reason: self.run.plan.secrets.mask(&reason),
+            });
+            self.wait(retry.interval)?;
+            self.host.facts.forget(&crate::Touch::Anything);
+            let resource = &self.run.plan.states[index].resource;
+            let steps = self
+                .host
+                .settle(|_| Vec::new(), |facts| resource.diff(facts))
+                .map_err(|e| Broken::asking(&e))?;
+            let outcome = match steps {
+                Err(stop) => Some(stop.to_string()),
+                Ok(steps) => self.once_more(index, steps, &mut changes)?,
+            };
+            match outcome {
+                Some(again) => reason = again,
+                None => {
+                    let mut record = Record::new(chunk, Outcome::Changed, None).with_changes(changes);
+                    record.report.duration = started.elapsed();
+                    return Ok(record);
+                }
+            }
+        }
+        let mut record = Record::new(
+            chunk,
+            Outcome::Failed,
+            Some(format!("{reason} (after {} attempts)", retry.attempts)),
+        );
+        record.report.duration = started.elapsed();
+        Ok(record.with_changes(changes))
+    }
+
+    fn once_more(
+        &mut self,
+        index: usize,
+        steps: Vec<Step>,
+        changes: &mut Vec<crate::Change>,
+    ) -> Result<Option<String>, Broken> {
+        *changes = steps.iter().flat_map(|step| step.changes.clone()).collect();
+        for step in &steps {
+            let Some(job) = step.operation.job() else { continue };
+            let replies =
+                self.host.exchange(&[job], Vec::new(), &mut |_| {}).map_err(|e| Broken::asking(&e))?;
+            for touch in step.operation.touches() {
+                self.host.facts.forget(&touch);
+            }
+            if let Some(reply) = replies.first().filter(|reply| !step.operation.succeeded(reply.status)) {
+                return Ok(Some(failure(step, reply)));
+            }
+        }
+        match self.difference(index)? {
+            None => self.checks(index),
+            differs => Ok(differs),
+        }
+    }
+
+    fn wait(&self, interval: Duration) -> Result<(), Broken> {
+        let until = Instant::now() + interval;
+        while Instant::now() < until {
+            self.check_interrupt()?;
+            std::thread::sleep(
+                Duration::from_millis(50).min(until.saturating_duration_since(Instant::now())),
+            );
+        }
+        Ok(())
+    }
+
+    /// Listeners react once each, after everything else.
+    fn listen(&mut self) -> Result<(), Broken> {
+        for index in 0..self.run.plan.states.len() {
+            if self.run.plan.graph.targets(index, RequisiteKind::Listen).is_empty() {
+                continue;
+            }
+            let (plan, records) = (self.run.plan, &self.records);
+            let steps = self
+                .host
+                .settle(|_| Vec::new(), |facts| listened(plan, index, facts, records))
+                .map_err(|error| Broken::asking(&error))?;
+            if let Ok(steps) = steps
+                && !steps.is_empty()
+            {
+                self.host.facts.begin(steps.iter().flat_map(|step| step.operation.touches()));
+                self.records.begin(index);
+                self.group.push(Member { index, steps, failure: None });
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn id(&self, index: usize) -> String {
+        self.run.plan.secrets.mask(&self.run.plan.graph.chunks()[index].id)
+    }
+
+    fn check_interrupt(&self) -> Result<(), Broken> {
+        if self.run.interrupt.is_raised() { Err(Broken::interrupted()) } else { Ok(()) }
+    }
+
+    /// The connection broke in the middle of a group: says of each state whether it was made, was running, or had not
+    /// begun.
+    fn lost(
+        &mut self,
+        group: Vec<Member>,
+        wave: usize,
+        of_member: &[usize],
+        error: ExchangeError,
+        started: Instant,
+    ) -> Broken {
+        let running = error.running.and_then(|job| of_member.get(job)).copied();
+        let mut running_id = None;
+        for (place, member) in group.into_iter().enumerate() {
+            let chunk = &self.run.plan.graph.chunks()[member.index];
+            let job = of_member.iter().position(|p| *p == place);
+            let reply = job.and_then(|job| error.done.get(job));
+            let failed = reply.filter(|reply| !member.steps[wave].operation.succeeded(reply.status));
+            let changes = member.steps.iter().flat_map(|step| step.changes.clone()).collect();
+            let record = if let Some(reason) =
+                member.failure.or_else(|| failed.map(|reply| failure(&member.steps[wave], reply)))
+            {
+                Record::new(chunk, Outcome::Failed, Some(reason))
+            } else if running == Some(place) {
+                running_id = Some(chunk.id.clone());
+                let reason = format!("it was running when {}; nobody saw how it ended", error.cause);
+                Record::new(chunk, Outcome::Failed, Some(reason))
+            } else if reply.is_some() && wave + 1 >= member.steps.len() {
+                Record::new(
+                    chunk,
+                    Outcome::Changed,
+                    Some("done, but not proved: the connection was lost".into()),
+                )
+            } else if reply.is_some() {
+                Record::new(chunk, Outcome::Failed, Some("done in part when the connection was lost".into()))
+            } else {
+                Record::unmet(chunk, "not begun: the connection was lost".into())
+            };
+            let mut record = record.with_changes(changes);
+            record.report.duration = started.elapsed();
+            self.put(member.index, record);
+        }
+        Broken::making(&error, running_id.as_deref())
+    }
+
+    /// The reports; what has not had its turn is skipped.
+    fn finish(mut self, broken: Option<&Broken>) -> Vec<StateReport> {
+        if let Some(broken) = broken {
+            let reason = if broken.interrupted {
+                "interrupted before its turn"
+            } else {
+                "the run ended before its turn"
+            };
+            for index in 0..self.run.plan.states.len() {
+                if self.records.get(index).is_none() {
+                    let chunk = &self.run.plan.graph.chunks()[index];
+                    self.records
+                        .put(index, Record::unmet(chunk, reason.into()).masked(&self.run.plan.secrets));
+                }
+            }
+        }
+        self.records.into_reports()
+    }
+}
+
+fn failure(step: &Step, reply: &Reply) -> String {
+    let what = match &step.operation {
+        Operation::Run(run) => format!("`{}` ", run.command),
+        _ => String::new(),
+    };
+    if let Operation::Run(run) = &step.operation
+        && run.hide_output
+    {
+        return format!("{what}ended with status {}", reply.status);
+    }
+    format!("{what}{}", said(reply))
+}
+
+/// How a command ended, with the last it said.
+fn said(reply: &Reply) -> String {
+    let tail = crate::question::Ended::of(reply).tail(5);
+    let status = match reply.status {
+        124 => "ran into its timeout".to_owned(),
+        signal @ 129..=192 => format!("was ended by signal {}", signal - 128),
+        status => format!("ended with status {status}"),
+    };
+    if tail.is_empty() { status } else { format!("{status}: {tail}") }
+}
+
+/// Bytes as they come, line by line.
+#[derive(Default)]
+struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    fn take(&mut self, bytes: &[u8], mut line: impl FnMut(&str)) {
+        self.rest.extend_from_slice(bytes);
+        while let Some(end) = self.rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            let rest = self.rest.split_off(end + 1);
+            let text = String::from_utf8_lossy(&self.rest[..end]).trim_end().to_owned();
+            self.rest = rest;
+            if !text.is_empty() {
+                line(&text);
+            }
+        }
+    }
+}
+
+impl Broken {
+    pub(super) fn interrupted() -> Self {
+        Broken { message: "interrupted".into(), interrupted: true }
+    }
+
+    pub(super) fn asking(error: &ExchangeError) -> Self {
+        match error.cause {
+            ExchangeCause::Interrupted => Broken::interrupted(),
+            _ => Broken {
+                message: format!("{error}, while the host was asked; nothing was running"),
+                interrupted: false,
+            },
+        }
+    }
+
+    fn making(error: &ExchangeError, running: Option<&str>) -> Self {
+        let running = match running {
+            Some(id) => format!("while `{id}` was running"),
+            None => "between two changes".to_owned(),
+        };
+        let interrupted = matches!(error.cause, ExchangeCause::Interrupted);
+        Broken { message: format!("{error} {running}"), interrupted }
+    }
+}

@@ -1,0 +1,123 @@
+//! Showing: each state is decided on, and its steps are pretended to be made.
+
+use super::decide::{Decision, decide, listened};
+use super::observe::{Host, ahead};
+use super::records::{Changed, Record, Records};
+use super::{Broken, HostRun};
+use crate::{Event, Outcome, RequisiteKind, StateReport, Step, Stop, Touch};
+
+pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>, Option<Broken>) {
+    let plan = run.plan;
+    let mut records = Records::new(plan.states.len());
+    let mut pending = Pending::default();
+    run.event(Event::Asking { questions: plan.states.iter().map(|state| state.questions().len()).sum() });
+    if let Err(error) = host.observe(&plan.states) {
+        return (records.into_reports(), Some(Broken::asking(&error)));
+    }
+    for index in 0..plan.states.len() {
+        if run.interrupt.is_raised() {
+            return (records.into_reports(), Some(Broken::interrupted()));
+        }
+        let chunk = &plan.graph.chunks()[index];
+        let decision = host.settle(
+            |facts| ahead(&plan.states, index + 1, facts),
+            |facts| decide(plan, index, facts, &records),
+        );
+        let record = match decision {
+            Err(error) => return (records.into_reports(), Some(Broken::asking(&error))),
+            Ok(Ok(Decision::Act(steps))) => {
+                let record = act(run, index, &steps);
+                for step in &steps {
+                    host.facts.predict(&step.operation, &chunk.id);
+                }
+                pending.add(index, &steps);
+                record
+            }
+            Ok(Ok(Decision::Rest(reason))) => Record::new(chunk, Outcome::InSync, reason),
+            Ok(Ok(Decision::NotAsked(reason))) => Record::new(chunk, Outcome::InSync, Some(reason)),
+            // What is broken is reported where it stands; what hangs on it cannot be told.
+            Ok(Ok(Decision::Unmet(reason))) => Record::new(chunk, Outcome::Unknown, Some(reason)),
+            Ok(Err(stop)) => stopped(run, index, &stop, &records, &pending),
+        };
+        let record = record.masked(&plan.secrets);
+        run.event(Event::Finished(Box::new(record.report.clone())));
+        records.put(index, record);
+    }
+    listen(run, host, &mut records);
+    (records.into_reports(), None)
+}
+
+fn act(run: &HostRun<'_>, index: usize, steps: &[Step]) -> Record {
+    let always = steps.iter().all(|step| step.always);
+    let outcome = if always { Outcome::Always } else { Outcome::Drift };
+    let changes = steps.iter().flat_map(|step| step.changes.clone()).collect();
+    Record::new(&run.plan.graph.chunks()[index], outcome, None).with_changes(changes)
+}
+
+/// What cannot be told because an earlier change has not been made is unknown; the rest is a failure.
+fn stopped(run: &HostRun<'_>, index: usize, stop: &Stop, records: &Records, pending: &Pending) -> Record {
+    let chunk = &run.plan.graph.chunks()[index];
+    match (stop, pending.before(run, index, records)) {
+        (Stop::Failed(reason), None) => Record::new(chunk, Outcome::Failed, Some(reason.clone())),
+        (Stop::Failed(reason), Some(by)) => Record::new(
+            chunk,
+            Outcome::Unknown,
+            Some(format!("{reason}; hangs on `{by}`, which is to change first")),
+        ),
+        (other, _) => Record::new(chunk, Outcome::Unknown, Some(other.to_string())),
+    }
+}
+
+/// Changes that would have been made by now.
+#[derive(Default)]
+struct Pending {
+    /// The place of each state with changes, and what they touch.
+    changes: Vec<(usize, Vec<Touch>)>,
+}
+
+impl Pending {
+    fn add(&mut self, index: usize, steps: &[Step]) {
+        self.changes.push((index, steps.iter().flat_map(|step| step.operation.touches()).collect()));
+    }
+
+    /// The state whose change may be what the state at `index` lacks: one that it requires, or else the last one that
+    /// touches what it asks.
+    fn before(&self, run: &HostRun<'_>, index: usize, records: &Records) -> Option<String> {
+        let graph = &run.plan.graph;
+        let required = RequisiteKind::ALL.iter().flat_map(|kind| graph.targets(index, *kind));
+        let by_requisite = required
+            .into_iter()
+            .find(|target| records.get(*target).is_some_and(|r| r.changed != Changed::No));
+        let questions = run.plan.states[index].questions();
+        let by_touch = || {
+            self.changes.iter().rev().find(|(_, touches)| {
+                touches.iter().any(|touch| {
+                    *touch == Touch::Anything || questions.iter().any(|q| q.is_touched_by(touch))
+                })
+            })
+        };
+        let by = by_requisite.or_else(|| by_touch().map(|(index, _)| *index))?;
+        Some(graph.chunks()[by].id.clone())
+    }
+}
+
+fn listen(run: &HostRun<'_>, host: &mut Host<'_>, records: &mut Records) {
+    for index in 0..run.plan.states.len() {
+        if run.plan.graph.targets(index, RequisiteKind::Listen).is_empty() {
+            continue;
+        }
+        let steps = host.settle(|_| Vec::new(), |facts| listened(run.plan, index, facts, records));
+        if let Ok(Ok(steps)) = steps
+            && !steps.is_empty()
+            && let Some(mut record) = records.get(index).cloned()
+        {
+            if record.report.outcome == Outcome::InSync {
+                record = act(run, index, &steps).masked(&run.plan.secrets);
+            } else {
+                record.report.changes.extend(steps.iter().flat_map(|step| step.changes.clone()));
+            }
+            run.event(Event::Finished(Box::new(record.report.clone())));
+            records.put(index, record);
+        }
+    }
+}

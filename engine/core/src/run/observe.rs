@@ -1,0 +1,129 @@
+//! Asking: everything that is not known yet, in one round trip.
+
+use std::collections::HashSet;
+
+use super::Planned;
+use crate::question::{Inquiry, Question, inquire, read};
+use crate::{ExchangeError, Facts, Job, Output, Reply, Stop, Traffic, Transport};
+
+/// A host and what is known of it.
+pub(super) struct Host<'a> {
+    transport: &'a mut dyn Transport,
+    pub(super) facts: Facts,
+}
+
+/// How often a state may ask further before it is taken for broken.
+const ROUNDS: usize = 50;
+
+impl<'a> Host<'a> {
+    pub(super) fn new(transport: &'a mut dyn Transport) -> Self {
+        Host { transport, facts: Facts::default() }
+    }
+
+    pub(super) fn traffic(&self) -> Traffic {
+        self.transport.traffic()
+    }
+
+    /// Asks all questions that any state has in any case, then those that follow from the answers, a round trip for
+    /// each step and however many states.
+    pub(super) fn observe(&mut self, states: &[Planned]) -> Result<(), ExchangeError> {
+        let first = states.iter().flat_map(Planned::questions).collect();
+        self.ask(first)?;
+        for _ in 0..ROUNDS {
+            let further: Vec<Question> = states.iter().flat_map(|state| state.wants(&self.facts)).collect();
+            if further.is_empty() {
+                break;
+            }
+            self.ask(further)?;
+        }
+        Ok(())
+    }
+
+    /// Asks what is not known of `questions`.
+    pub(super) fn ask(&mut self, questions: Vec<Question>) -> Result<(), ExchangeError> {
+        self.exchange(&[], questions, &mut |_| {}).map(|_| ())
+    }
+
+    /// Runs jobs, then asks, in one round trip. The replies are those of the jobs.
+    pub(super) fn exchange(
+        &mut self,
+        jobs: &[Job],
+        questions: Vec<Question>,
+        watch: &mut dyn FnMut(Output<'_>),
+    ) -> Result<Vec<Reply>, ExchangeError> {
+        let unknown = questions.into_iter().filter(|question| !self.facts.knows(question)).collect();
+        let inquiries = inquire(unknown);
+        if jobs.is_empty() && inquiries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut all = jobs.to_vec();
+        all.extend(inquiries.iter().map(|inquiry| inquiry.job.clone()));
+        let mut replies = self.transport.exchange(&all, watch).map_err(|mut error| {
+            error.done.truncate(jobs.len());
+            error.running = error.running.filter(|running| *running < jobs.len());
+            error
+        })?;
+        let answers = replies.split_off(jobs.len().min(replies.len()));
+        for (inquiry, reply) in inquiries.iter().zip(&answers) {
+            self.learn(inquiry, reply);
+        }
+        Ok(replies)
+    }
+
+    fn learn(&mut self, inquiry: &Inquiry, reply: &Reply) {
+        for (question, answer) in inquiry.questions.iter().zip(read(inquiry, reply)) {
+            self.facts.learn(question.clone(), answer);
+        }
+    }
+
+    /// Calls `look` until it has what it asks for. `beside` are questions that may as well go along.
+    pub(super) fn settle<T>(
+        &mut self,
+        beside: impl Fn(&Facts) -> Vec<Question>,
+        look: impl Fn(&Facts) -> Result<T, Stop>,
+    ) -> Result<Result<T, Stop>, ExchangeError> {
+        for _ in 0..ROUNDS {
+            match look(&self.facts) {
+                Err(Stop::Ask(mut questions)) => {
+                    questions.extend(beside(&self.facts));
+                    self.ask(questions)?;
+                }
+                settled => return Ok(settled),
+            }
+        }
+        Ok(Err(Stop::Failed("it does not stop asking; this is a mistake in kstate".into())))
+    }
+}
+
+impl Planned {
+    /// What it asks in any case.
+    pub(super) fn questions(&self) -> Vec<Question> {
+        let mut questions = self.conditions.questions();
+        questions.extend(self.resource.questions());
+        questions
+    }
+
+    /// What it asks, given what is known, that has no answer yet.
+    fn wants(&self, facts: &Facts) -> Vec<Question> {
+        match self.conditions.hold(facts) {
+            Ok(None) => {}
+            Ok(Some(_)) => return Vec::new(),
+            Err(Stop::Ask(questions)) => return questions,
+            Err(_) => return Vec::new(),
+        }
+        match self.resource.diff(facts) {
+            Err(Stop::Ask(questions)) => questions,
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The questions of the next states that have no answer (any more): they go along when something has to be asked.
+pub(super) fn ahead(states: &[Planned], from: usize, facts: &Facts) -> Vec<Question> {
+    /// Far enough that runs of unchanged states cost one round trip, near enough that a change costs little.
+    const WINDOW: usize = 25;
+    let next = states.iter().skip(from).take(WINDOW).flat_map(Planned::questions);
+    let unknown: HashSet<Question> =
+        next.filter(|question| matches!(facts.get(question), Err(Stop::Ask(_)))).collect();
+    unknown.into_iter().collect()
+}

@@ -1,0 +1,123 @@
+//! What has become of each state so far.
+
+use std::time::Duration;
+
+use crate::{Change, Chunk, Outcome, Secrets, StateReport};
+
+/// What others may rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Met,
+    /// It failed, or something that it requires did.
+    Broken,
+    /// Nobody can tell before an earlier change is made.
+    Open,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Changed {
+    No,
+    Yes,
+    Maybe,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) standing: Standing,
+    pub(super) changed: Changed,
+    pub(super) report: StateReport,
+}
+
+/// The records of a run, by place in the graph.
+#[derive(Debug)]
+pub(super) struct Records(Vec<Slot>);
+
+#[derive(Clone, Debug)]
+enum Slot {
+    Waiting,
+    /// Its steps have been decided on and are being made together with others.
+    UnderWay,
+    Done(Box<Record>),
+}
+
+impl Records {
+    pub(super) fn new(states: usize) -> Self {
+        Records(vec![Slot::Waiting; states])
+    }
+
+    pub(super) fn get(&self, state: usize) -> Option<&Record> {
+        match &self.0[state] {
+            Slot::Done(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_under_way(&self, state: usize) -> bool {
+        matches!(self.0[state], Slot::UnderWay)
+    }
+
+    pub(super) fn begin(&mut self, state: usize) {
+        self.0[state] = Slot::UnderWay;
+    }
+
+    pub(super) fn put(&mut self, state: usize, record: Record) {
+        self.0[state] = Slot::Done(Box::new(record));
+    }
+
+    pub(super) fn into_reports(self) -> Vec<StateReport> {
+        self.0
+            .into_iter()
+            .filter_map(|slot| match slot {
+                Slot::Done(record) => Some(record.report),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+impl Record {
+    pub(super) fn new(chunk: &Chunk, outcome: Outcome, reason: Option<String>) -> Self {
+        let (standing, changed) = match outcome {
+            Outcome::InSync | Outcome::Unchanged | Outcome::Skipped => (Standing::Met, Changed::No),
+            Outcome::Drift | Outcome::Always | Outcome::Changed => (Standing::Met, Changed::Yes),
+            Outcome::Unknown => (Standing::Open, Changed::Maybe),
+            Outcome::Failed => (Standing::Broken, Changed::No),
+        };
+        let report = StateReport {
+            id: chunk.id.clone(),
+            sls: chunk.sls.clone(),
+            function: chunk.function(),
+            name: chunk.name.clone(),
+            file: chunk.at.file.to_string(),
+            line: chunk.at.line,
+            outcome,
+            changes: Vec::new(),
+            reason,
+            duration: Duration::ZERO,
+        };
+        Record { standing, changed, report }
+    }
+
+    /// Not run because something that it requires is broken.
+    pub(super) fn unmet(chunk: &Chunk, reason: String) -> Self {
+        Record { standing: Standing::Broken, ..Record::new(chunk, Outcome::Skipped, Some(reason)) }
+    }
+
+    pub(super) fn with_changes(mut self, changes: Vec<Change>) -> Self {
+        self.report.changes = changes;
+        self
+    }
+
+    pub(super) fn masked(mut self, secrets: &Secrets) -> Self {
+        if secrets.is_empty() {
+            return self;
+        }
+        let report = &mut self.report;
+        for text in [&mut report.id, &mut report.name] {
+            *text = secrets.mask(text);
+        }
+        report.changes = report.changes.iter().map(|change| secrets.mask_change(change)).collect();
+        report.reason = report.reason.as_deref().map(|reason| secrets.mask(reason));
+        self
+    }
+}
