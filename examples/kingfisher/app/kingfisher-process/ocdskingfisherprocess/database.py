@@ -31,13 +31,16 @@ class Database:
     def get_collection_id(self, source, data_version, sample):
         """Return the ID of a collection, which is made if it is new."""
         key = (source, data_version, sample)
+        query = (
+            'SELECT id FROM collection WHERE source_id = %s AND data_version = %s AND sample = %s '
+            "AND transform_type = ''")
         with self.transaction() as cursor:
-            cursor.execute(
-                'INSERT INTO collection (source_id, data_version, sample) VALUES (%s, %s, %s) '
-                'ON CONFLICT (source_id, data_version, sample, transform_type) DO NOTHING', key)
-            cursor.execute(
-                'SELECT id FROM collection WHERE source_id = %s AND data_version = %s AND sample = %s '
-                "AND transform_type = ''", key)
+            cursor.execute(query, key)
+            if not cursor.rowcount:
+                cursor.execute(
+                    'INSERT INTO collection (source_id, data_version, sample) VALUES (%s, %s, %s) '
+                    'ON CONFLICT (source_id, data_version, sample, transform_type) DO NOTHING', key)
+                cursor.execute(query, key)
             return cursor.fetchone()['id']
 
     def list_collections(self):
