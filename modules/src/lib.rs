@@ -4,6 +4,7 @@
 
 mod cmd;
 mod file;
+pub mod grains;
 mod kinds;
 mod state;
 #[cfg(test)]
