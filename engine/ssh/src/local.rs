@@ -1,0 +1,212 @@
+//! This machine as the target: the same held shell, without SSH.
+
+use std::io::{self, Read, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kstate_core::{
+    Connect, ConnectError, ExchangeCause, ExchangeError, Interrupt, Job, Output, Reply, Traffic, Transport,
+};
+
+use crate::frames::{Replies, Secret};
+use crate::shell::{bootstrap, request};
+use crate::ssh::refused;
+
+const TICK: Duration = Duration::from_millis(50);
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Makes this machine the only target, whatever it is called.
+#[derive(Clone, Debug, Default)]
+pub struct Local {
+    interrupt: Interrupt,
+}
+
+impl Local {
+    pub fn new(interrupt: Interrupt) -> Self {
+        Local { interrupt }
+    }
+}
+
+impl Connect for Local {
+    fn connect(&self, _: &str) -> Result<Box<dyn Transport>, ConnectError> {
+        let failed = |error: io::Error| ConnectError {
+            message: format!("cannot start `sh` on this machine: {error}"),
+            hints: Vec::new(),
+        };
+        Ok(Box::new(LocalTransport::start(self.interrupt.clone()).map_err(failed)?))
+    }
+}
+
+/// What came from one of the two streams of the shell; empty at its end.
+struct Piece {
+    stderr: bool,
+    bytes: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct LocalTransport {
+    child: Child,
+    write: Sender<Vec<u8>>,
+    read: Receiver<Piece>,
+    interrupt: Interrupt,
+    traffic: Traffic,
+}
+
+impl LocalTransport {
+    fn start(interrupt: Interrupt) -> io::Result<Self> {
+        // A process group of its own: the terminal's Ctrl-C reaches kstate, and kstate ends the jobs.
+        let mut child = Command::new("sh")
+            .args(["-c", bootstrap()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let (pieces, read) = channel();
+        if let Some(stdout) = child.stdout.take() {
+            pump(stdout, false, pieces.clone());
+        }
+        if let Some(stderr) = child.stderr.take() {
+            pump(stderr, true, pieces);
+        }
+        let (write, texts) = channel();
+        if let Some(stdin) = child.stdin.take() {
+            feed(stdin, texts);
+        }
+        Ok(LocalTransport {
+            child,
+            write,
+            read,
+            interrupt,
+            traffic: Traffic { logins: 1, ..Traffic::default() },
+        })
+    }
+
+    fn run(
+        &mut self,
+        bytes: Vec<u8>,
+        replies: &mut Replies,
+        watch: &mut dyn FnMut(Output<'_>),
+        jobs: &[Job],
+    ) -> Result<(), ExchangeCause> {
+        let lost = || ExchangeCause::Lost("the shell on this machine has ended".to_owned());
+        self.traffic.bytes_sent += bytes.len() as u64;
+        self.write.send(bytes).map_err(|_| lost())?;
+        while !replies.complete() {
+            match self.read.recv_timeout(TICK) {
+                Ok(piece) if piece.bytes.is_empty() => return Err(lost()),
+                Ok(piece) => {
+                    self.traffic.bytes_received += piece.bytes.len() as u64;
+                    replies
+                        .feed(piece.stderr, &piece.bytes, watch)
+                        .map_err(|broken| refused(broken, jobs))?;
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(lost()),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.interrupt.is_raised() {
+                self.stop();
+                return Err(ExchangeCause::Interrupted);
+            }
+        }
+        Ok(())
+    }
+
+    /// TERM to the whole group, a moment to obey, then KILL.
+    fn stop(&mut self) {
+        self.signal("TERM");
+        let deadline = Instant::now() + GRACE;
+        while Instant::now() < deadline {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.signal("KILL");
+    }
+
+    fn signal(&self, name: &str) {
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill")
+            .args(["-s", name, "--", &group])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+fn pump(mut stream: impl Read + Send + 'static, stderr: bool, pieces: Sender<Piece>) {
+    thread::spawn(move || {
+        let mut buffer = vec![0; 65536];
+        loop {
+            let read = stream.read(&mut buffer).unwrap_or(0);
+            let bytes = buffer[..read].to_vec();
+            if pieces.send(Piece { stderr, bytes }).is_err() || read == 0 {
+                return;
+            }
+        }
+    });
+}
+
+fn feed(mut stdin: ChildStdin, texts: Receiver<Vec<u8>>) {
+    thread::spawn(move || {
+        for text in texts {
+            if stdin.write_all(&text).and_then(|()| stdin.flush()).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+impl Drop for LocalTransport {
+    fn drop(&mut self) {
+        // The end of its input ends the shell, unless a job still runs after a failed exchange.
+        let (closed, _) = channel();
+        self.write = closed;
+        self.stop_if_running();
+    }
+}
+
+impl LocalTransport {
+    fn stop_if_running(&mut self) {
+        let deadline = Instant::now() + Duration::from_millis(200);
+        while Instant::now() < deadline {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.stop();
+        let _ = self.child.wait();
+    }
+}
+
+impl Transport for LocalTransport {
+    fn exchange(
+        &mut self,
+        jobs: &[Job],
+        watch: &mut dyn FnMut(Output<'_>),
+    ) -> Result<Vec<Reply>, ExchangeError> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.traffic.round_trips += 1;
+        let secret = Secret::random();
+        let mut replies = Replies::new(jobs, &secret);
+        match self.run(request(jobs, &secret), &mut replies, watch, jobs) {
+            Ok(()) => Ok(replies.into_replies()),
+            Err(cause) => {
+                let (done, running) = replies.into_partial();
+                Err(ExchangeError { done, running, cause })
+            }
+        }
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+}

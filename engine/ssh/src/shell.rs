@@ -1,0 +1,196 @@
+//! The held shell: the loop that runs on the host, and the text that one exchange sends to it.
+//!
+//! The loop reads a line with a length, then shell text of that length, and evaluates it. The text carries the
+//! scripts of all jobs as quoted words; their inputs follow it raw. Every job prints to the channel's own streams,
+//! and markers around it say where it ends and how. A marker holds a secret made for one exchange. The text holds
+//! the secret only in two halves, so that not even a job that prints all of its shell's variables and functions can
+//! print a marker.
+
+use kstate_core::Job;
+
+use crate::frames::Secret;
+
+/// The line that says that the held shell is there.
+pub(crate) const READY: &str = "kstate-ready";
+
+/// The loop, in one line and without a single quote, so that every login shell can start it. It holds no secret: it
+/// stands in the host's process list.
+const LOOP: &str = concat!(
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}; LC_ALL=C; ",
+    "export PATH LC_ALL; unset LANGUAGE ENV BASH_ENV CDPATH; umask 022; cd \"${HOME:-/}\" 2>/dev/null || cd /; ",
+    "trap \"exit 143\" TERM; echo kstate-ready; while IFS= read -r kstate_n; do ",
+    "eval \"$(dd bs=\"$kstate_n\" count=1 iflag=fullblock 2>/dev/null || dd bs=1 count=\"$kstate_n\" 2>/dev/null)\"; ",
+    "done"
+);
+
+/// Runs a script as another user: reads it from its own standard input, because the command line of a process is
+/// public. The marker `R` says where the output of the login's own files ends.
+const INNER: &str = concat!(
+    "IFS=\" \" read -r kstate_a kstate_b kstate_n kstate_i kstate_x; ",
+    "kstate_s=$(dd bs=\"$kstate_n\" count=1 iflag=fullblock 2>/dev/null || dd bs=1 count=\"$kstate_n\" 2>/dev/null); ",
+    "LC_ALL=C; export LC_ALL; unset LANGUAGE; umask 022; printf \"%s%s%s\\n\" \"$kstate_a\" \"$kstate_b\" \"$kstate_x\"; ",
+    "printf \"%s%s%s\\n\" \"$kstate_a\" \"$kstate_b\" \"$kstate_x\" >&2; ",
+    "unset kstate_a kstate_b kstate_n kstate_x; case $kstate_i in 0) exec </dev/null ;; esac; ",
+    "eval \"unset kstate_s kstate_i; $kstate_s\""
+);
+
+/// The functions that the text of an exchange uses.
+const FUNCTIONS: &str = r#"kstate_take() {
+[ "$1" -lt 65536 ] || dd bs=65536 count=$(($1/65536)) iflag=fullblock 2>/dev/null || dd bs=1 count=$(($1/65536*65536)) 2>/dev/null
+[ $(($1%65536)) -eq 0 ] || dd bs=$(($1%65536)) count=1 iflag=fullblock 2>/dev/null || dd bs=1 count=$(($1%65536)) 2>/dev/null
+}
+kstate_rest() { cat >/dev/null; }
+kstate_own() { { printf %s "$1" | sh -c 'kstate_s=$(cat <&3); exec 3<&-; eval "unset kstate_s; $kstate_s"' 3<&0 <&4 4<&-; } 4<&0; }
+kstate_as() {
+if [ "$kstate_uid" = 0 ]; then
+kstate_s=$(getent passwd "$1" 2>/dev/null || grep "^$1:" /etc/passwd)
+case $kstate_s in
+*/nologin | */false) su -s /bin/sh - "$1" -c "exec sh -c '$kstate_inner'" ;;
+*) su - "$1" -c "exec sh -c '$kstate_inner'" ;;
+esac
+else
+kstate_s=${SHELL:-/bin/sh}
+case $kstate_s in *csh | */nologin | */false) kstate_s=/bin/sh ;; esac
+cd "$HOME" 2>/dev/null || cd /
+env -i HOME="$HOME" USER="$1" LOGNAME="$1" SHELL="$kstate_s" PATH=/usr/local/bin:/usr/bin:/bin "$kstate_s" -l -c "exec sh -c '$kstate_inner'"
+fi
+}
+"#;
+
+/// How the held shell is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rights {
+    /// As the user who logs in.
+    Login,
+    /// As root, by `sudo` without a question.
+    Sudo,
+}
+
+/// The script of the held shell, for `sh -c`.
+pub(crate) fn bootstrap() -> &'static str {
+    LOOP
+}
+
+/// The command of the `exec` request, as the login shell of the host reads it.
+pub(crate) fn command(rights: Rights) -> String {
+    match rights {
+        Rights::Login => format!("exec sh -c '{LOOP}'"),
+        Rights::Sudo => format!("exec sudo -n -H -- sh -c '{LOOP}'"),
+    }
+}
+
+/// What one exchange writes to the held shell: a line with the length of the text, the text, the inputs.
+pub(crate) fn request(jobs: &[Job], secret: &Secret) -> Vec<u8> {
+    let text = text(jobs, secret);
+    let inputs: usize = jobs.iter().map(|job| job.input.len()).sum();
+    let mut bytes = Vec::with_capacity(text.len() + inputs + 16);
+    bytes.extend_from_slice(format!("{}\n", text.len()).as_bytes());
+    bytes.extend_from_slice(text.as_bytes());
+    for job in jobs {
+        bytes.extend_from_slice(&job.input);
+    }
+    bytes
+}
+
+fn text(jobs: &[Job], secret: &Secret) -> String {
+    let (a, b) = secret.halves();
+    let mut text = String::from(FUNCTIONS);
+    text.push_str(&format!(
+        "kstate_mark() {{ printf '%s%s%s\\n' {a} {b} \"$1\"; printf '%s%s%s\\n' {a} {b} \"$1\" >&2; }}\n"
+    ));
+    let users: Vec<&str> = jobs.iter().filter_map(|job| job.user.as_deref()).collect();
+    if users.is_empty() {
+        text.push_str("kstate_mark B\n");
+        push_jobs(&mut text, jobs, secret);
+        return text;
+    }
+    text.push_str(&format!("kstate_inner={}\n", quote(INNER)));
+    text.push_str("kstate_uid=$(id -u) kstate_who=\n[ \"$kstate_uid\" = 0 ] || kstate_who=$(id -un)\n");
+    text.push_str("kstate_may() { for kstate_u; do case $kstate_who in '' | \"$kstate_u\") ;; *) return 1 ;; esac; done; }\n");
+    text.push_str("if kstate_may");
+    for user in users {
+        text.push(' ');
+        text.push_str(&quote(user));
+    }
+    text.push_str("; then\nkstate_mark B\n");
+    push_jobs(&mut text, jobs, secret);
+    let inputs: usize = jobs.iter().map(|job| job.input.len()).sum();
+    text.push_str(&format!("else\nkstate_take {inputs} >/dev/null\nkstate_mark \"D $kstate_who\"\nfi\n"));
+    text
+}
+
+fn push_jobs(text: &mut String, jobs: &[Job], secret: &Secret) {
+    for (index, job) in jobs.iter().enumerate() {
+        push_job(text, index, job, secret);
+        text.push_str(&format!("kstate_mark \"E{index} $?\"\n"));
+    }
+}
+
+/// One command whose status is the job's. A script that names its own process (`$$`) gets a shell of its own, so that
+/// it cannot mean the held one; the others are spared the start of a program.
+fn push_job(text: &mut String, index: usize, job: &Job, secret: &Secret) {
+    let script = quote(&job.script);
+    let length = job.input.len();
+    if let Some(user) = &job.user {
+        let (a, b) = secret.halves();
+        let input = u8::from(length > 0);
+        text.push_str(&format!(
+            "{{ printf '%s\\n%s' '{a} {b} {} {input} R{index}' {script}; kstate_take {length}; }} | {{ kstate_as {}; kstate_s=$?; kstate_rest; exit $kstate_s; }}\n",
+            job.script.len(),
+            quote(user),
+        ));
+        return;
+    }
+    let run = if job.script.contains("$$") || job.script.contains("${$") {
+        format!("kstate_own {script}")
+    } else {
+        format!("(eval {script})")
+    };
+    if length == 0 {
+        text.push_str(&format!("{run} </dev/null\n"));
+    } else {
+        text.push_str(&format!(
+            "kstate_take {length} | {{ {run}; kstate_s=$?; kstate_rest; exit $kstate_s; }}\n"
+        ));
+    }
+}
+
+/// One word of `sh`.
+fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loop_can_stand_in_single_quotes_of_any_login_shell() {
+        for text in [LOOP, INNER] {
+            assert!(!text.contains(['\'', '\n', '!']), "{text}");
+            assert!(!text.contains("\\\\"), "{text}");
+        }
+        assert!(LOOP.contains(READY));
+    }
+
+    #[test]
+    fn the_text_never_holds_the_whole_secret() {
+        let secret = Secret::from_bytes([7; 16]);
+        let mut job = Job::new("echo 'it''s'");
+        job.user = Some("alice".into());
+        let text = text(&[job, Job::new("set")], &secret);
+        let (a, b) = secret.halves();
+        assert!(text.contains(a) && text.contains(b));
+        assert!(!text.contains(&format!("{a}{b}")));
+    }
+
+    #[test]
+    fn a_request_is_a_length_and_the_text_and_the_inputs() {
+        let secret = Secret::from_bytes([1; 16]);
+        let job = Job { script: "cat".into(), input: b"\0\xff\n".to_vec(), user: None };
+        let bytes = request(&[job], &secret);
+        let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+        let length: usize = std::str::from_utf8(&bytes[..end]).unwrap().parse().unwrap();
+        assert_eq!(&bytes[end + 1 + length..], b"\0\xff\n");
+    }
+}

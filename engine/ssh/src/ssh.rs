@@ -1,0 +1,325 @@
+//! Hosts over SSH: one login and one held shell for each.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kstate_core::{
+    Connect, ConnectError, ExchangeCause, ExchangeError, Interrupt, Job, Output, Reply, Traffic, Transport,
+};
+use russh::client::Msg;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
+use tokio::runtime::Runtime;
+
+use crate::config::{ConfigError, route};
+use crate::dial::{End, Session, dial, total};
+use crate::frames::{Broken, Replies, Secret};
+use crate::keys::Keyring;
+use crate::login::{Login, SshSettings};
+use crate::shell::{READY, Rights, command, request};
+
+/// How often a wait looks at the interrupt.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long an interrupted job may take to end by itself.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The targets that are reached over SSH.
+pub struct Ssh {
+    logins: BTreeMap<String, Login>,
+    settings: SshSettings,
+    interrupt: Interrupt,
+    keyring: Keyring,
+    runtime: Arc<Runtime>,
+}
+
+impl fmt::Debug for Ssh {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Ssh").field("logins", &self.logins).finish_non_exhaustive()
+    }
+}
+
+impl Ssh {
+    /// Starts the threads that keep the connections alive; fails only where the system has no threads left.
+    pub fn new(
+        logins: BTreeMap<String, Login>,
+        settings: SshSettings,
+        interrupt: Interrupt,
+    ) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("kstate-ssh")
+            .enable_all()
+            .build()?;
+        let keyring = Keyring::new(settings.passphrase.clone());
+        Ok(Ssh { logins, settings, interrupt, keyring, runtime: Arc::new(runtime) })
+    }
+}
+
+impl Connect for Ssh {
+    fn connect(&self, target: &str) -> Result<Box<dyn Transport>, ConnectError> {
+        let Some(login) = self.logins.get(target) else {
+            return Err(ConnectError {
+                message: format!("`{target}` is not in the roster"),
+                hints: Vec::new(),
+            });
+        };
+        let way = route(login, &self.settings)?;
+        let open = async {
+            let session = dial(&way, &self.settings, &self.keyring).await?;
+            hold_shell(session, login.sudo).await
+        };
+        let interrupted = || ConnectError {
+            message: format!("interrupted while connecting to `{target}`"),
+            hints: Vec::new(),
+        };
+        let held = self.runtime.block_on(unless_interrupted(&self.interrupt, open));
+        let held = held.ok_or_else(interrupted)??;
+        Ok(Box::new(SshTransport { held, runtime: self.runtime.clone(), interrupt: self.interrupt.clone() }))
+    }
+}
+
+impl From<ConfigError> for ConnectError {
+    fn from(error: ConfigError) -> Self {
+        let hints = match &error {
+            ConfigError::NoSsh { .. } => vec!["install OpenSSH's client (Debian: openssh-client)".to_owned()],
+            _ => Vec::new(),
+        };
+        ConnectError { message: error.to_string(), hints }
+    }
+}
+
+async fn unless_interrupted<T>(interrupt: &Interrupt, future: impl Future<Output = T>) -> Option<T> {
+    tokio::pin!(future);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut future => return Some(result),
+            () = tokio::time::sleep(TICK) => if interrupt.is_raised() { return None },
+        }
+    }
+}
+
+/// A session with its held shell.
+struct Held {
+    session: Session,
+    read: ChannelReadHalf,
+    write: ChannelWriteHalf<Msg>,
+    round_trips: u32,
+}
+
+/// Opens the one channel and starts the shell in it.
+async fn hold_shell(session: Session, sudo: bool) -> Result<Held, ConnectError> {
+    let rights = if sudo { Rights::Sudo } else { Rights::Login };
+    let label = session.label.clone();
+    let fail = |what: String| ConnectError { message: format!("{label} {what}"), hints: Vec::new() };
+    let opening = async {
+        let channel = session.handle.channel_open_session().await.map_err(|error| error.to_string())?;
+        channel.exec(true, command(rights)).await.map_err(|error| error.to_string())?;
+        let (mut read, write) = channel.split();
+        let mut said = Said::default();
+        while !said.ready {
+            let Some(message) = read.wait().await else { break };
+            said.note(message);
+        }
+        Ok::<_, String>((read, write, said))
+    };
+    let opened = tokio::time::timeout(session.limit.max(Duration::from_secs(10)), opening).await;
+    let (read, write, said) = match opened {
+        Err(_) => return Err(fail("let us in, but its shell does not start".to_owned())),
+        Ok(Err(error)) => return Err(fail(format!("let us in, but opens no channel: {error}"))),
+        Ok(Ok(opened)) => opened,
+    };
+    if said.ready {
+        return Ok(Held { session, read, write, round_trips: 2 });
+    }
+    let complaint = said.complaint();
+    if sudo {
+        let user = &session.user;
+        return Err(ConnectError {
+            message: format!("{label} does not let `{user}` become root by `sudo -n`: {complaint}"),
+            hints: vec![format!(
+                "put this into /etc/sudoers.d/kstate on the host: {user} ALL=(root) NOPASSWD: ALL"
+            )],
+        });
+    }
+    Err(fail(format!("let us in, but runs no shell: {complaint}")))
+}
+
+/// What comes over the channel before the shell is ready.
+#[derive(Default)]
+struct Said {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    status: Option<u32>,
+    ready: bool,
+}
+
+impl Said {
+    fn note(&mut self, message: ChannelMsg) {
+        match message {
+            ChannelMsg::Data { data } => {
+                self.stdout.extend_from_slice(&data);
+                let text = String::from_utf8_lossy(&self.stdout);
+                self.ready = text.lines().any(|line| line.ends_with(READY)) && text.ends_with('\n');
+            }
+            ChannelMsg::ExtendedData { data, .. } => self.stderr.extend_from_slice(&data),
+            ChannelMsg::ExitStatus { exit_status } => self.status = Some(exit_status),
+            ChannelMsg::Failure => self.stderr.extend_from_slice(b"the server refuses to run commands\n"),
+            _ => {}
+        }
+    }
+
+    fn complaint(&self) -> String {
+        let bytes = if self.stderr.is_empty() { &self.stdout } else { &self.stderr };
+        let text = String::from_utf8_lossy(bytes);
+        match (text.trim(), self.status) {
+            ("", Some(status)) => format!("it ended with status {status}"),
+            ("", None) => "it ended at once".to_owned(),
+            (text, _) => text.to_owned(),
+        }
+    }
+}
+
+struct SshTransport {
+    held: Held,
+    runtime: Arc<Runtime>,
+    interrupt: Interrupt,
+}
+
+impl Drop for SshTransport {
+    fn drop(&mut self) {
+        self.runtime.block_on(self.held.session.close());
+    }
+}
+
+impl Transport for SshTransport {
+    fn exchange(
+        &mut self,
+        jobs: &[Job],
+        watch: &mut dyn FnMut(Output<'_>),
+    ) -> Result<Vec<Reply>, ExchangeError> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.held.round_trips += 1;
+        let secret = Secret::random();
+        let mut replies = Replies::new(jobs, &secret);
+        let bytes = request(jobs, &secret);
+        match self.runtime.block_on(self.held.run(bytes, &mut replies, watch, &self.interrupt)) {
+            Ok(()) => Ok(replies.into_replies()),
+            Err(stop) => {
+                let cause = self.held.cause(stop, jobs);
+                let (done, running) = replies.into_partial();
+                Err(ExchangeError { done, running, cause })
+            }
+        }
+    }
+
+    fn traffic(&self) -> Traffic {
+        let (bytes_sent, bytes_received) = total(&self.held.session.bytes);
+        Traffic { logins: 1, round_trips: self.held.round_trips, bytes_sent, bytes_received }
+    }
+}
+
+/// Why an exchange stopped before its end.
+enum Stop {
+    Closed(Option<String>),
+    Broken(Broken),
+    Interrupted,
+}
+
+impl Held {
+    async fn run(
+        &mut self,
+        bytes: Vec<u8>,
+        replies: &mut Replies,
+        watch: &mut dyn FnMut(Output<'_>),
+        interrupt: &Interrupt,
+    ) -> Result<(), Stop> {
+        let Held { read, write, .. } = self;
+        let send = write.data_bytes(bytes);
+        tokio::pin!(send);
+        let (mut sending, mut ended) = (true, None);
+        while !replies.complete() {
+            tokio::select! {
+                message = read.wait() => match message {
+                    Some(ChannelMsg::Data { data }) => {
+                        replies.feed(false, &data, watch).map_err(Stop::Broken)?;
+                    }
+                    Some(ChannelMsg::ExtendedData { data, .. }) => {
+                        replies.feed(true, &data, watch).map_err(Stop::Broken)?;
+                    }
+                    Some(ChannelMsg::ExitStatus { exit_status }) => {
+                        ended = Some(format!("the shell on the host ended with status {exit_status}"));
+                    }
+                    Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                        ended = Some(format!("the shell on the host was killed by SIG{signal_name:?}"));
+                    }
+                    Some(ChannelMsg::Close) | None => return Err(Stop::Closed(ended)),
+                    Some(_) => {}
+                },
+                sent = &mut send, if sending => {
+                    sending = false;
+                    if sent.is_err() {
+                        return Err(Stop::Closed(ended));
+                    }
+                },
+                () = tokio::time::sleep(TICK) => if interrupt.is_raised() {
+                    stop_remote(read, write).await;
+                    return Err(Stop::Interrupted);
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn cause(&self, stop: Stop, jobs: &[Job]) -> ExchangeCause {
+        match stop {
+            Stop::Interrupted => ExchangeCause::Interrupted,
+            Stop::Broken(broken) => refused(broken, jobs),
+            Stop::Closed(Some(reason)) => ExchangeCause::Lost(reason),
+            Stop::Closed(None) => match self.session.notes.end() {
+                Some(End::Silent) => ExchangeCause::Silent(self.session.silence),
+                Some(End::Lost(reason)) => ExchangeCause::Lost(reason),
+                None => ExchangeCause::Lost("the host closed the channel".to_owned()),
+            },
+        }
+    }
+}
+
+/// Ends what runs on the host: TERM to its process group, a moment to obey, then the end of its input.
+async fn stop_remote(read: &mut ChannelReadHalf, write: &ChannelWriteHalf<Msg>) {
+    let stop = async {
+        if write.signal(Sig::TERM).await.is_err() {
+            return;
+        }
+        while let Some(message) = read.wait().await {
+            if matches!(
+                message,
+                ChannelMsg::Close | ChannelMsg::ExitStatus { .. } | ChannelMsg::ExitSignal { .. }
+            ) {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(GRACE, stop).await;
+    let _ = tokio::time::timeout(GRACE, write.close()).await;
+}
+
+/// What it means that the shell refused the exchange.
+pub(crate) fn refused(broken: Broken, jobs: &[Job]) -> ExchangeCause {
+    match broken {
+        Broken::Garbled => ExchangeCause::Lost("the shell on the host is out of step".to_owned()),
+        Broken::Denied(own) => {
+            let wanted = jobs.iter().filter_map(|job| job.user.as_deref()).find(|user| *user != own);
+            ExchangeCause::NoSuchLogin {
+                user: wanted.unwrap_or_default().to_owned(),
+                reason: format!("kstate works on the host as `{own}`, and only root can become another user"),
+            }
+        }
+    }
+}
