@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The recipe of the root file systems; `sandbox setup` sources it. The hash of this folder says whether one is current.
 #
-# It expects SUITE, HERE, CHECKOUT, step and in_own_cgroup from the program, and leaves two trees: `pristine` and `full`.
+# It expects SUITE, HERE, CHECKOUT, step and nspawn_once of the program, and leaves two trees: `pristine` and `full`.
 
 recipe_words() { sed 's/#.*//' "$HERE/recipe/$1"; }
 
@@ -11,14 +11,13 @@ inside() {
     local pass=(--setenv=DEBIAN_FRONTEND=noninteractive --setenv=LC_ALL=C.UTF-8)
     while read -r name; do
         pass+=("--setenv=$name=${!name}")
-    done < <(compgen -e | grep -iE '^(PIP_.*|https?_proxy|no_proxy)$')
+    done < <(compgen -e | grep -iE '^(PIP_.*|https?_proxy|no_proxy)$' | grep -vx PIP_FIND_LINKS)
     for name in /etc/hosts /etc/pip.conf; do
         [ ! -f "$name" ] || pass+=("--bind-ro=$name")
     done
     name=${PIP_CERT:-/etc/ssl/certs/ca-certificates.crt}
     [ ! -f "$name" ] || pass+=("--bind-ro=$name:/run/ca.crt" --setenv=PIP_CERT=/run/ca.crt)
-    in_own_cgroup "setup-$$" systemd-nspawn -q -D "$tree" --machine="kstate-$CHECKOUT-setup-$$" --register=no --keep-unit \
-        --resolv-conf=replace-host --timezone=off --pipe "${pass[@]}" "$@" </dev/null
+    nspawn_once "kstate-setup-$CHECKOUT-$SUITE" -D "$tree" --resolv-conf=replace-host --timezone=off "${pass[@]}" "$@"
 }
 
 recipe_make() {
@@ -74,7 +73,12 @@ recipe_offer() {
     ' sh $(recipe_words offered.txt) $(recipe_words spare.txt)
     recipe_sample "$tree" 1.0
     recipe_sample "$tree" 2.0
-    inside "$tree" sh -ec 'cd /srv/apt && apt-ftparchive packages . >Packages && apt-ftparchive release . >/tmp/Release && cp /tmp/Release .'
+    inside "$tree" sh -ec '
+        cd /srv/apt
+        apt-ftparchive packages . >Packages
+        apt-ftparchive release . >/tmp/Release
+        cp /tmp/Release .
+    '
     rm -rf "$tree/etc/apt/sources.list.d" "$tree/var/lib/apt/lists"
     mkdir -p "$tree/etc/apt/sources.list.d" "$tree/var/lib/apt/lists/partial"
     echo 'deb [trusted=yes] file:/srv/apt ./' >"$tree/etc/apt/sources.list"
