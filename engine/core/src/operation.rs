@@ -107,12 +107,14 @@ impl Operation {
     pub fn touches(&self) -> Vec<Touch> {
         match self {
             Operation::Nothing => Vec::new(),
-            Operation::Write(Write { path, parents, .. })
-            | Operation::Directory { path, parents, .. }
-            | Operation::Link { path, parents, .. } => match parents {
-                Parents::MustExist => vec![Touch::Path(path.clone())],
-                Parents::Make(_) => vec![Touch::Path(path.clone()), Touch::Above(path.clone())],
-            },
+            Operation::Write(Write { path, parents, backup, .. }) => {
+                let mut touches = parents.touches(path);
+                touches.extend(backup.iter().map(|ending| Touch::Path(format!("{path}{ending}"))));
+                touches
+            }
+            Operation::Directory { path, parents, .. } | Operation::Link { path, parents, .. } => {
+                parents.touches(path)
+            }
             Operation::Attributes { path, .. } | Operation::Remove { path } => {
                 vec![Touch::Path(path.clone())]
             }
@@ -138,7 +140,7 @@ impl Operation {
             Operation::Directory { path, attributes, parents } => {
                 let path = quote(path);
                 let made = attributes.script(&path);
-                format!("{}mkdir -p -- {path} || exit 1\n{made}", parents.script(&path))
+                format!("{}[ -d {path} ] || mkdir -- {path} || exit 1\n{made}", parents.script(&path))
             }
             Operation::Link { path, target, user, group, parents } => {
                 let (path, target) = (quote(path), quote(target));
@@ -251,6 +253,13 @@ impl Attributes {
 }
 
 impl Parents {
+    fn touches(&self, path: &str) -> Vec<Touch> {
+        match self {
+            Parents::MustExist => vec![Touch::Path(path.to_owned())],
+            Parents::Make(_) => vec![Touch::Path(path.to_owned()), Touch::Above(path.to_owned())],
+        }
+    }
+
     /// Makes what is missing above `path` (quoted), each new directory with the attributes.
     fn script(&self, path: &str) -> String {
         let Parents::Make(attributes) = self else { return String::new() };

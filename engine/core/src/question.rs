@@ -10,7 +10,7 @@ mod run;
 mod service;
 mod text;
 
-pub use account::{Account, Group};
+pub use account::{Account, Aging, Group};
 pub use package::{Candidate, Package};
 pub use path::{PathInfo, PathKind};
 pub use process::Process;

@@ -20,6 +20,20 @@ pub struct Account {
     pub groups: Vec<String>,
     /// The password field of shadow(5). `None`: we may not read it.
     pub password: Option<String>,
+    pub aging: Aging,
+}
+
+/// The numbers of shadow(5), in days. `None`: not set, or we may not read them (then `password` is `None` as well).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Aging {
+    /// Of the last change of the password, counted from 1970-01-01.
+    pub changed: Option<i64>,
+    pub min: Option<i64>,
+    pub max: Option<i64>,
+    pub warn: Option<i64>,
+    pub inactive: Option<i64>,
+    /// When the account expires, counted from 1970-01-01.
+    pub expires: Option<i64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,8 +93,8 @@ pub(super) fn read(questions: &[Question], reply: &Reply) -> Vec<Answered> {
     }
     let groups: HashMap<&str, Group> =
         sections[1].iter().filter_map(|fields| Some((*fields.first()?, group(fields)?))).collect();
-    let shadow: HashMap<&str, &str> =
-        sections[2].iter().filter_map(|fields| Some((*fields.first()?, *fields.get(1)?))).collect();
+    let shadow: HashMap<&str, &Vec<&str>> =
+        sections[2].iter().filter_map(|fields| Some((*fields.first()?, fields))).collect();
     questions
         .iter()
         .map(|question| match question {
@@ -103,7 +117,7 @@ fn group(fields: &[&str]) -> Option<Group> {
     Some(Group { name: (*name).to_owned(), gid: gid.parse().ok()?, members })
 }
 
-fn account(fields: &[&str], groups: &HashMap<&str, Group>, password: Option<&str>) -> Option<Account> {
+fn account(fields: &[&str], groups: &HashMap<&str, Group>, shadow: Option<&Vec<&str>>) -> Option<Account> {
     let [name, _, uid, gid, gecos, home, shell] = fields else { return None };
     let gid = gid.parse().ok()?;
     let mut others: Vec<String> = groups
@@ -125,8 +139,21 @@ fn account(fields: &[&str], groups: &HashMap<&str, Group>, password: Option<&str
             .map(|group| group.name.clone())
             .unwrap_or_default(),
         groups: others,
-        password: password.map(str::to_owned),
+        password: shadow.and_then(|fields| fields.get(1)).map(|password| (*password).to_owned()),
+        aging: shadow.map(|fields| aging(fields)).unwrap_or_default(),
     })
+}
+
+fn aging(fields: &[&str]) -> Aging {
+    let number = |index: usize| fields.get(index).and_then(|field| field.parse().ok());
+    Aging {
+        changed: number(2),
+        min: number(3),
+        max: number(4),
+        warn: number(5),
+        inactive: number(6),
+        expires: number(7),
+    }
 }
 
 #[cfg(test)]
@@ -135,8 +162,7 @@ mod tests {
 
     #[test]
     fn joins_users_with_their_groups() {
-        let text =
-            "ann:x:1000:1000:Ann:/home/ann:/bin/bash\n=\nann:x:1000:\nadm:x:4:syslog,ann\n=\nann:!:1::\n=\n";
+        let text = "ann:x:1000:1000:Ann:/home/ann:/bin/bash\n=\nann:x:1000:\nadm:x:4:syslog,ann\n=\nann:!:1:0:99999:7:::\n=\n";
         let questions =
             [Question::Account("ann".into()), Question::Account("bob".into()), Question::Group("adm".into())];
         let reply = Reply { status: 0, stdout: text.into(), stderr: Vec::new() };
@@ -146,6 +172,9 @@ mod tests {
             (ann.group.as_str(), &ann.groups[..], ann.password.as_deref()),
             ("ann", &["adm".to_owned()][..], Some("!"))
         );
+        let aging =
+            Aging { changed: Some(1), min: Some(0), max: Some(99999), warn: Some(7), ..Aging::default() };
+        assert_eq!(ann.aging, aging);
         assert_eq!(answers[1], Ok(Answer::Account(None)));
         let Ok(Answer::Group(Some(adm))) = &answers[2] else { panic!("{answers:?}") };
         assert_eq!(adm.members, ["ann", "syslog"]);
