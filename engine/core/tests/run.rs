@@ -1,0 +1,291 @@
+//! The run of one host against a host in memory: order, requisites, grouping, proof, and what a lost connection leaves.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use kstate_core::question::{Answer, Ended};
+use kstate_core::{
+    Change, Chunk, Command, Conditions, Data, Event, ExchangeCause, ExchangeError, Facts, Graph, HostReport,
+    HostRun, Interrupt, Job, Node, Outcome, Output, Plan, Planned, Position, Question, Reply, Resource, Run,
+    Secrets, Sink, Step, Stop, Touch, Traffic, Transport, Value,
+};
+
+/// A host that knows switches: `get NAME` prints one, `set NAME` turns it on, `fail` fails, `stuck NAME` claims to.
+#[derive(Default)]
+struct FakeHost {
+    on: BTreeMap<String, u32>,
+    log: Vec<String>,
+    exchanges: usize,
+    /// The connection breaks when this job comes.
+    breaks_at: Option<&'static str>,
+}
+
+impl FakeHost {
+    fn run(&mut self, words: &[&str]) -> Reply {
+        self.log.push(words.join(" "));
+        let reply = |status, text: String| Reply { status, stdout: text.into_bytes(), stderr: Vec::new() };
+        match words {
+            ["get", name] => reply(i32::from(!self.on.contains_key(*name)), String::new()),
+            ["set", name] => {
+                *self.on.entry((*name).to_owned()).or_default() += 1;
+                reply(0, String::new())
+            }
+            ["stuck", _] | ["true"] => reply(0, String::new()),
+            _ => reply(3, "it does not work\n".into()),
+        }
+    }
+}
+
+impl Transport for FakeHost {
+    fn exchange(&mut self, jobs: &[Job], _: &mut dyn FnMut(Output<'_>)) -> Result<Vec<Reply>, ExchangeError> {
+        self.exchanges += 1;
+        let mut done = Vec::new();
+        for (index, job) in jobs.iter().enumerate() {
+            let line = job.script.lines().last().unwrap_or_default().to_owned();
+            if self.breaks_at == Some(line.as_str()) {
+                return Err(ExchangeError {
+                    done,
+                    running: Some(index),
+                    cause: ExchangeCause::Lost("gone".into()),
+                });
+            }
+            done.push(self.run(&line.split(' ').collect::<Vec<_>>()));
+        }
+        Ok(done)
+    }
+
+    fn traffic(&self) -> Traffic {
+        Traffic { logins: 1, round_trips: self.exchanges as u32, ..Traffic::default() }
+    }
+}
+
+/// A state that turns a switch on.
+#[derive(Debug)]
+struct Switch {
+    name: String,
+    how: &'static str,
+    touches: Vec<Touch>,
+}
+
+impl Switch {
+    fn get(&self) -> Command {
+        Command::words(["get", &self.name]).depends([Touch::Named(self.name.clone())])
+    }
+}
+
+impl Resource for Switch {
+    fn questions(&self) -> Vec<Question> {
+        vec![Question::Run(Box::new(self.get()))]
+    }
+
+    fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
+        if facts.run(&self.get())?.ok() {
+            return Ok(Vec::new());
+        }
+        let run = Run::new(Command::words([self.how, &self.name]), self.touches.clone())
+            .foretells(self.questions().remove(0), Answer::Run(Ended::default()));
+        Ok(vec![Step::new([Change::new(self.name.as_str(), "off", "on")], run.into())])
+    }
+
+    fn refresh(&self, _: &Facts) -> Result<Vec<Step>, Stop> {
+        let run = Run::new(Command::words(["set", "refreshed"]), [Touch::Named("refreshed".into())]);
+        Ok(vec![Step::new([Change::new("refresh", Value::Null, "done")], run.into())])
+    }
+}
+
+fn at(line: u32) -> Position {
+    Position::new("a.sls", line, 3)
+}
+
+/// States as `name how requisite:target,… `.
+fn plan(states: &[&str]) -> Plan {
+    let chunks = states.iter().zip(1..).map(|(text, line)| {
+        let mut words = text.split(' ');
+        let name = words.next().unwrap().to_owned();
+        let arguments = words.skip(1).map(|word| {
+            let (kind, targets) = word.split_once(':').unwrap();
+            let targets = targets.split(',').map(|target| Node::scalar(target, at(line))).collect();
+            (kind.to_owned(), Node { data: Data::List(targets), at: at(line) })
+        });
+        Chunk {
+            state: "service".into(),
+            fun: "running".into(),
+            id: name.clone(),
+            name,
+            sls: "a".into(),
+            included_from: Vec::new(),
+            order: 10000.0 + f64::from(line),
+            arguments: arguments.collect(),
+            at: at(line),
+        }
+    });
+    let graph = Graph::link(chunks.collect()).unwrap();
+    let how = |id: &str| {
+        let text = states.iter().find(|text| text.split(' ').next() == Some(id)).unwrap();
+        match text.split(' ').nth(1).unwrap_or("set") {
+            "set" => "set",
+            "stuck" => "stuck",
+            _ => "fail",
+        }
+    };
+    let planned = graph
+        .chunks()
+        .iter()
+        .map(|chunk| Planned {
+            resource: Box::new(Switch {
+                name: chunk.id.clone(),
+                how: how(&chunk.id),
+                touches: vec![Touch::Named(chunk.id.clone())],
+            }),
+            conditions: Conditions::of(chunk, &[]).unwrap(),
+        })
+        .collect();
+    Plan { graph, states: planned, secrets: Secrets::default() }
+}
+
+#[derive(Default)]
+struct Log(Mutex<Vec<String>>);
+
+impl Sink for Log {
+    fn event(&self, _: &str, event: Event) {
+        let line = match event {
+            Event::Making { states } => format!("making {}", states.join("+")),
+            Event::Finished(report) => format!("{} {}", report.id, report.outcome.name()),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+fn run(plan: &Plan, host: &mut FakeHost, apply: bool) -> (HostReport, Vec<String>) {
+    let (sink, interrupt) = (Log::default(), Interrupt::default());
+    let run = HostRun { target: "t", plan, sink: &sink, interrupt: &interrupt };
+    let report = if apply { run.apply(host) } else { run.diff(host) };
+    (report, sink.0.into_inner().unwrap())
+}
+
+fn outcomes(report: &HostReport) -> Vec<String> {
+    report.states.iter().map(|state| format!("{} {}", state.id, state.outcome.name())).collect()
+}
+
+fn reason<'a>(report: &'a HostReport, id: &str) -> &'a str {
+    report
+        .states
+        .iter()
+        .find(|state| state.id == id)
+        .and_then(|state| state.reason.as_deref())
+        .unwrap_or_default()
+}
+
+#[test]
+fn independent_states_are_made_and_proved_in_one_round_trip() {
+    let mut host = FakeHost::default();
+    let (report, events) = run(&plan(&["a set", "b set", "c set"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["a changed", "b changed", "c changed"]);
+    assert_eq!(events[0], "making a+b+c");
+    assert_eq!(host.exchanges, 2, "{:#?}", host.log);
+    let (second, _) = run(&plan(&["a set", "b set", "c set"]), &mut host, true);
+    assert_eq!(outcomes(&second), ["a unchanged", "b unchanged", "c unchanged"]);
+    assert_eq!(host.exchanges, 3);
+}
+
+#[test]
+fn what_is_required_is_proved_first() {
+    let mut host = FakeHost::default();
+    let (report, events) = run(&plan(&["a set require:b", "b set"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["b changed", "a changed"]);
+    assert_eq!(events, ["making b", "b changed", "making a", "a changed"]);
+}
+
+#[test]
+fn a_failure_skips_what_requires_it_and_nothing_else() {
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan(&["a fail", "b set require:a", "c set", "d set onfail:a"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["a failed", "b skipped", "c changed", "d changed"]);
+    assert_eq!(reason(&report, "a"), "`fail a` ended with status 3: it does not work");
+    assert_eq!(reason(&report, "b"), "`require` of `a` is not met");
+}
+
+#[test]
+fn a_change_that_does_not_last_is_a_failure() {
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan(&["a stuck"]), &mut host, true);
+    assert_eq!(reason(&report, "a"), "applied, but still differs: a: off -> on");
+}
+
+#[test]
+fn onchanges_waits_for_a_change() {
+    let mut host = FakeHost::default();
+    host.on.insert("a".into(), 1);
+    let (report, _) = run(&plan(&["a set", "b set onchanges:a"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["a unchanged", "b skipped"]);
+    host.on.clear();
+    let (report, _) = run(&plan(&["a set", "b set onchanges:a"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["a changed", "b changed"]);
+}
+
+#[test]
+fn a_watched_change_refreshes_what_is_as_declared() {
+    let mut host = FakeHost::default();
+    host.on.insert("b".into(), 1);
+    let (report, _) = run(&plan(&["a set", "b set watch:a"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["a changed", "b changed"]);
+    assert_eq!(host.on.get("refreshed"), Some(&1));
+}
+
+#[test]
+fn a_listener_reacts_once_after_everything() {
+    let mut host = FakeHost::default();
+    host.on.insert("a".into(), 1);
+    let (report, events) = run(&plan(&["a set listen:b,c", "b set", "c set"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["a changed", "b changed", "c changed"]);
+    assert_eq!(host.on.get("refreshed"), Some(&1));
+    assert_eq!(events.last().map(String::as_str), Some("a changed"));
+}
+
+#[test]
+fn prereq_acts_before_a_change_and_only_then() {
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan(&["a set prereq:b", "b set"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["a changed", "b changed"]);
+    let position = |word: &str| host.log.iter().position(|line| line == word).unwrap();
+    assert!(position("set a") < position("set b"));
+    host.on.remove("a");
+    let (report, _) = run(&plan(&["a set prereq:b", "b set"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["a skipped", "b unchanged"]);
+}
+
+#[test]
+fn diff_shows_what_apply_makes_and_changes_nothing() {
+    let states = ["a set", "b set require:a", "c set onchanges:a", "d fail", "e set require:d"];
+    let mut host = FakeHost::default();
+    let (shown, _) = run(&plan(&states), &mut host, false);
+    assert_eq!(outcomes(&shown), ["a drift", "b drift", "c drift", "d drift", "e drift"]);
+    assert!(host.on.is_empty());
+    assert_eq!(host.exchanges, 1);
+    let (made, _) = run(&plan(&states), &mut host, true);
+    let changed: Vec<_> =
+        made.states.iter().filter(|s| s.outcome == Outcome::Changed).map(|s| &s.changes).collect();
+    assert_eq!(changed[..3], shown.states.iter().map(|s| &s.changes).collect::<Vec<_>>()[..3]);
+}
+
+#[test]
+fn a_lost_connection_says_what_was_done_and_what_was_running() {
+    let mut host = FakeHost { breaks_at: Some("set b"), ..FakeHost::default() };
+    let (report, _) = run(&plan(&["a set", "b set", "c set", "d set require:c"]), &mut host, true);
+    assert_eq!(report.error.as_deref(), Some("the connection was lost: gone while `b` was running"));
+    assert_eq!(outcomes(&report), ["a changed", "b failed", "c skipped", "d skipped"]);
+    assert_eq!(reason(&report, "a"), "done, but not proved: the connection was lost");
+    assert_eq!(reason(&report, "c"), "not begun: the connection was lost");
+}
+
+#[test]
+fn an_interrupt_ends_the_run_between_two_changes() {
+    let interrupt = Interrupt::default();
+    interrupt.raise();
+    let (sink, plan, mut host) = (Log::default(), plan(&["a set"]), FakeHost::default());
+    let report = HostRun { target: "t", plan: &plan, sink: &sink, interrupt: &interrupt }.apply(&mut host);
+    assert!(report.interrupted);
+    assert!(host.on.is_empty());
+    assert_eq!(outcomes(&report), ["a skipped"]);
+}
