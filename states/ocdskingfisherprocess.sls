@@ -173,7 +173,7 @@ ocdskingfisherprocess-pip-path:
 
 {{ uwsgi('ocdskingfisherprocess.ini',
     source='ocdskingfisherprocess.ini',
-    context={'port': 5001, 'dir': processdir, 'user': user}) }}
+    context={'port': 5001, 'dir': processdir, 'user': user, 'home': userdir}) }}
 
 ## Logs
 

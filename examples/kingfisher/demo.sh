@@ -1,0 +1,178 @@
+#!/usr/bin/env bash
+# Shows kstate on a real host: the server of Kingfisher Process is made, looked at, damaged, repaired and deployed to.
+#
+#   demo.sh [--pristine] [--keep]
+#
+#   --pristine   begin with a bare server, on which everything has to be installed (a minute longer)
+#   --keep       leave the host running, and say how to reach it
+#
+# The host is a throw-away one on this machine (see tests/sandbox). Where the machine cannot give one, the quickstart is
+# shown instead.
+set -uo pipefail
+export LC_ALL=C
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+sandbox=$top/tests/sandbox/sandbox
+flavour=full keep=
+for word; do
+    case $word in
+        --pristine) flavour=pristine ;;
+        --keep) keep=--keep ;;
+        *) sed -n 's/^# \{0,1\}//p; /^set /q' "$0" >&2; exit 64 ;;
+    esac
+done
+
+die() { printf 'demo: %s\n' "$1" >&2; exit 1; }
+
+# `check` says in one line why there is no host; tools that are merely missing are installed by `setup`.
+"$sandbox" setup || {
+    status=$?
+    [ $status = 3 ] || die 'the sandbox cannot be set up'
+    echo 'The quickstart instead, on this machine itself:'
+    exec "$here/../quickstart/demo.sh" $keep
+}
+
+command -v python3 >/dev/null || die "python3 is missing; this installs it: \`apt-get install python3\`"
+work=$(mktemp -d)
+name=kingfisher-process
+up=
+. "$here/../quickstart/steps.sh"
+
+clean_up() {
+    if [ -n "$up" ] && [ -n "$keep" ]; then
+        printf '\nThe host stays. Try:\n'
+        printf '   %s\n' \
+            "ssh -F $ssh_config $name" \
+            "curl -H 'Host: $site' http://$address/" \
+            "$kstate_binary ${kstate_options[*]} diff ocdskingfisherprocess" \
+            "$sandbox down $name     # ends it"
+    elif [ -n "$up" ]; then
+        "$sandbox" down $name
+    fi
+    rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+kstate_binary=$top/target/release/kstate
+if [ ! -x "$kstate_binary" ]; then
+    kstate_binary=${CARGO_TARGET_DIR:-$top/target}/debug/kstate
+    (cd "$top" && cargo build --quiet) || die 'kstate cannot be built'
+fi
+
+owner=(--owner $$)
+[ -z "$keep" ] || owner=()
+address=$("$sandbox" up $name --flavour $flavour "${owner[@]}") || die "no host; if one is left from before: $sandbox down $name"
+up=1
+ssh_config=$("$sandbox" dir $name)/ssh_config
+kstate_options=(--root "$here" --ssh-config "$ssh_config")
+site=process.kingfisher.open-contracting.org
+
+on_host() { "$sandbox" exec $name -- "$@"; }
+by_hand() {
+    printf '%sroot@%s# %s%s\n' "$dim" $name "$1" "$plain"
+    on_host sh -c "$1"
+}
+get() { curl -sS --max-time 20 -H "Host: $site" "http://$address$1" 2>&1; }
+post() {
+    curl -sS --max-time 20 -H "Host: $site" -H 'Authorization: ApiKey example-only-api-key' "http://$address$1" "${@:2}" \
+        --data-urlencode collection_source=scotland --data-urlencode 'collection_data_version=2019-12-19 10:00:00' 2>&1
+}
+post_item() {
+    post /api/v1/submit/item/ --data-urlencode file_name=a.json --data-urlencode data_type=release \
+        --data-urlencode "number=$1" --data-urlencode \
+        "data={\"ocid\": \"ocds-213czf-$1\", \"id\": \"$1\", \"date\": \"2019-12-19T10:00:00Z\", \"tag\": [\"tender\"]}"
+}
+# One value of the JSON on standard input.
+value() { python3 -c 'import json, sys; print(eval("j" + sys.argv[1], {"j": json.load(sys.stdin)}))' "$1" 2>&1; }
+master() { on_host cat /run/uwsgi/app/ocdskingfisherprocess/pid; }
+as_user() { on_host runuser -u ocdskfp -- sh -c "cd ~ocdskfp/ocdskingfisherprocess; . .ve/bin/activate; $1"; }
+
+# The applications' code comes from repositories on the host's own side, as it reaches no network. They belong to root,
+# and the application's user is told that this is meant so.
+tar -C "$here" -cf - app make-repositories.sh | on_host sh -c '
+    mkdir -p /srv/kingfisher && tar -C /srv/kingfisher -xf - && /srv/kingfisher/make-repositories.sh /srv/git &&
+    for name in process views; do git config --system --add safe.directory "/srv/git/kingfisher-$name.git"; done
+' || die 'no repositories can be laid'
+
+echo "The host is $address ($flavour). Below, kstate stands for: $kstate_binary ${kstate_options[*]}"
+
+## The steps
+
+step 'Make the server'
+kstate 0 apply ocdskingfisherprocess --yes
+check 'no state failed' "$(count failed)" 0
+check 'nothing was skipped but what asked for it' "$(count skipped)" 0
+check 'it was not there before' "$([ "$(count changed)" -gt 20 ] && echo 'more than 20 changed')" 'more than 20 changed'
+check 'the application answers through Apache' "$(get / | value '["version"]')" 1.0.0
+check 'its database is migrated' "$(get / | value '["schema"]')" 3f0c2a9d41b7
+check 'it stores an item' "$(post_item 1)" 'OCDS Kingfisher APIs V1 Submit'
+all=$(($(count changed) + $(count unchanged)))
+
+step 'Once more: nothing to do'
+kstate 0 apply ocdskingfisherprocess --yes
+check 'nothing changed' "$(count changed)" 0
+check "all $all states are as declared" "$(count unchanged)" "$all"
+
+step 'Look: nothing differs'
+kstate 0 diff ocdskingfisherprocess
+check 'no drift' "$(count drift)" 0
+check 'one login' "$(fact logins)" 1
+
+step 'Three things happen by hand'
+by_hand "sed -i 's/rotate 12/rotate 2/' /etc/logrotate.d/kingfisher.conf"
+by_hand "crontab -u ocdskfp -l | sed 's/^0 2 \* \* 5/0 4 * * */' | crontab -u ocdskfp -"
+by_hand "runuser -u postgres -- psql -q -c 'REVOKE USAGE ON SCHEMA views FROM ocdskfpguest' ocdskingfisherprocess"
+
+step 'Look: exactly these three differ'
+kstate 2 diff ocdskingfisherprocess
+delete_collections='cd /home/ocdskfp/ocdskingfisherprocess/; . .ve/bin/activate; python ocdskingfisher-process-cli delete-collections'
+check 'the log rotation, the schedule and the privilege' "$(ids drift)" "$(printf '%s\n' \
+    /etc/logrotate.d/kingfisher.conf "$delete_collections" kfp_postgres_readonlyuser_setup_schemas | sort)"
+
+step 'Repair them'
+kstate 0 apply ocdskingfisherprocess --yes
+check 'three states changed' "$(count changed)" 3
+check 'logs are kept for twelve weeks' "$(on_host grep -c 'rotate 12' /etc/logrotate.d/kingfisher.conf)" 1
+check 'collections are deleted on Fridays' "$(on_host crontab -u ocdskfp -l | grep -c '^0 2 \* \* 5 .*delete-collections')" 1
+check 'guests may look again' "$(on_host runuser -u postgres -- psql -XAt -c \
+    "SELECT has_schema_privilege('ocdskfpguest', 'views', 'USAGE')" ocdskingfisherprocess)" t
+kstate 0 diff ocdskingfisherprocess
+
+step 'New commits arrive'
+by_hand '/srv/kingfisher/make-repositories.sh /srv/git new-commits'
+check 'the server still runs the old code' "$(get / | value '["version"]')" 1.0.0
+
+step 'Look: the commits are listed'
+kstate 2 diff ocdskingfisherprocess
+checkout=/srv/git/kingfisher-process.git/home/ocdskfp/ocdskingfisherprocess/
+for title in 'Say how much work is queued' 'Check the prefix of an ocid' \
+    'Make room for the number of items of a collection' \
+    'Count the items of a collection once, when it is complete' 'Release 1.1.0'; do
+    check "\"$title\" is" "$(changes_of $checkout | grep -cF "$title")" 1
+done
+
+step 'Deploy them'
+before=$(master)
+kstate 0 apply ocdskingfisherprocess --yes
+check 'code, reload and migration' "$(ids changed | tr '\n' ' ')" "$(printf '%s\n' \
+    $checkout createdatabase-/home/ocdskfp/ocdskingfisherprocess/ uwsgi | sort | tr '\n' ' ')"
+check 'uWSGI was reloaded, not restarted' "$(master)" "$before"
+kstate 0 diff ocdskingfisherprocess
+
+step 'The application answers through Apache'
+printf "%s\$ curl -H 'Host: %s' http://%s/%s\n" "$dim" "$site" "$address" "$plain"
+get /
+check 'with the new code' "$(get / | value '["version"]')" 1.1.0
+check 'and the new schema' "$(get / | value '["schema"]')" 8b6d5e27fa90
+check 'it stores an item' "$(post_item 2)" 'OCDS Kingfisher APIs V1 Submit'
+check 'and takes the end of a collection' "$(post /api/v1/submit/end_collection_store/)" 'OCDS Kingfisher APIs V1 Submit'
+as_user 'python ocdskingfisher-process-cli process-redis-queue --runforseconds 2'
+as_user 'python ocdskingfisher-process-cli process-redis-queue-collection-store-finished --runforseconds 2'
+check 'workers have checked both items' "$(get /api/v1/collections | value '[0]["checked"]')" 2
+check 'and compiled them into a collection' "$(get /api/v1/collections | value '[1]["items"]')" 2
+check 'strangers are refused' "$(curl -s -o /dev/null -w '%{http_code}' -H "Host: $site" -d '' "http://$address/api/v1/submit/item/")" 401
+
+summary
