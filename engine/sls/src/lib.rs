@@ -1,4 +1,26 @@
 //! From a Salt-style tree to low chunks: root and roster, targets, pillar, templates, YAML, high state, low state. It
 //! reads files and never a network; what a template asks the host comes in as answers.
 
+mod compile;
+mod data;
+mod high;
+pub mod json;
+mod low;
+mod matching;
+mod pillar;
+mod render;
+mod root;
+mod roster;
+mod templates;
+mod top;
+mod tree;
 pub mod yaml;
+
+pub use compile::{Compiled, Request, Tree, names};
+pub use high::HighState;
+pub use matching::{Expression, ExpressionError, Minion};
+pub use root::{Root, SshSettings, find_root};
+pub use roster::Target;
+pub use templates::Answers;
+pub use top::TopEntry;
+pub use tree::{Folders, SourceFile};

@@ -25,15 +25,19 @@ const PARTS_LIMIT: usize = 2_000_000;
 /// `origin` gives the place, in the file that a person edits, of the first character of a line of `text` (lines count
 /// from 1); when that is not column 1, the columns of the two do not correspond, and it stands for the whole line.
 pub fn load(text: &str, origin: &dyn Fn(u32) -> Position) -> Result<Node, Problem> {
-    let mut reader = Reader {
-        text,
-        origin,
-        last_line: None,
-        stack: Vec::new(),
-        anchors: HashMap::new(),
-        parts: 0,
-        document: None,
-    };
+    load_at(text, &|line, column| {
+        let mut place = origin(line);
+        if place.column == 1 {
+            place.column = column;
+        }
+        place
+    })
+}
+
+/// Reads one document; `origin` gives the place of a line and column of `text`, both counted from 1.
+pub fn load_at(text: &str, origin: &dyn Fn(u32, u32) -> Position) -> Result<Node, Problem> {
+    let mut reader =
+        Reader { text, origin, stack: Vec::new(), anchors: HashMap::new(), parts: 0, document: None };
     reader.check_characters()?;
     for event in Events(Parser::new_from_str(text)) {
         let (event, span) = event.map_err(|error| reader.syntax(&error))?;
@@ -56,9 +60,7 @@ impl<'a> Iterator for Events<'a> {
 
 struct Reader<'a> {
     text: &'a str,
-    origin: &'a dyn Fn(u32) -> Position,
-    /// Many parts stand on one line, so its origin is kept.
-    last_line: Option<(u32, Position)>,
+    origin: &'a dyn Fn(u32, u32) -> Position,
     stack: Vec<Open>,
     anchors: HashMap<usize, (Node, usize)>,
     parts: usize,
@@ -269,20 +271,12 @@ impl Reader<'_> {
         }
     }
 
-    fn place(&mut self, line: u32, column: usize) -> Position {
-        let origin = match &self.last_line {
-            Some((known, origin)) if *known == line => origin.clone(),
-            _ => {
-                let origin = (self.origin)(line);
-                self.last_line = Some((line, origin.clone()));
-                origin
-            }
-        };
-        columns(origin, column)
+    fn place(&self, line: u32, column: usize) -> Position {
+        (self.origin)(line, u32::try_from(column).unwrap_or(u32::MAX - 1) + 1)
     }
 
     fn wrong(&self, message: impl Into<String>, line: u32, column: usize) -> Problem {
-        let at = columns((self.origin)(line), column);
+        let at = self.place(line, column);
         let rendered = self.text.lines().nth((line as usize).saturating_sub(1)).map(str::to_owned);
         Problem { rendered, ..Problem::error(message).at(&at) }
     }
@@ -325,14 +319,6 @@ impl Reader<'_> {
 
 fn line_of(span: &Span) -> u32 {
     u32::try_from(span.start.line()).unwrap_or(u32::MAX).max(1)
-}
-
-/// The place of a column of a line: the line's own where the columns do not correspond.
-fn columns(mut origin: Position, column: usize) -> Position {
-    if origin.column == 1 {
-        origin.column = u32::try_from(column).unwrap_or(u32::MAX - 1) + 1;
-    }
-    origin
 }
 
 /// The entries that `<<` brings: of a mapping, or of a list of mappings, the last of them first.

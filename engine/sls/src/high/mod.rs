@@ -1,0 +1,178 @@
+//! The high state: what the SLS of a run declare, by id, before it is taken apart into chunks.
+
+pub(crate) mod declare;
+pub(crate) mod extend;
+pub(crate) mod requisite_in;
+pub(crate) mod verify;
+
+use std::sync::Arc;
+
+use kstate_core::{Data, Map, Node, Position, Value, fnmatch};
+
+/// All declarations of a run.
+#[derive(Clone, Debug, Default)]
+pub struct HighState {
+    pub(crate) states: Vec<State>,
+    pub(crate) extensions: Vec<Extension>,
+    pub(crate) exclusions: Vec<Exclusion>,
+}
+
+/// One id.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) id: String,
+    pub(crate) at: Position,
+    pub(crate) sls: Arc<str>,
+    /// The SLS that included its SLS, that one's includer, …
+    pub(crate) included_from: Vec<Arc<str>>,
+    pub(crate) modules: Vec<Module>,
+}
+
+/// One module of an id: its function and arguments.
+#[derive(Clone, Debug)]
+pub(crate) struct Module {
+    pub(crate) name: String,
+    pub(crate) at: Position,
+    pub(crate) body: Body,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    List(Vec<Item>),
+    /// Not a list, which is an error.
+    Other(Node),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Item {
+    Function {
+        name: String,
+        at: Position,
+    },
+    /// One argument, as it should be; several are told apart only by their first name.
+    Arguments {
+        entries: Vec<(Node, Node)>,
+        at: Position,
+    },
+    Other(Node),
+}
+
+/// One id of an `extend` block.
+#[derive(Clone, Debug)]
+pub(crate) struct Extension {
+    pub(crate) id: String,
+    pub(crate) at: Position,
+    pub(crate) sls: Arc<str>,
+    pub(crate) modules: Vec<Module>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Exclusion {
+    Sls(String),
+    Id(String),
+}
+
+impl Item {
+    pub(crate) fn argument(name: &str, value: Node) -> Self {
+        let at = value.at.clone();
+        Item::Arguments { entries: vec![(Node::scalar(name, at.clone()), value)], at }
+    }
+
+    /// The first name of an item with arguments.
+    pub(crate) fn first(&self) -> Option<&Node> {
+        match self {
+            Item::Arguments { entries, .. } => entries.first().map(|(name, _)| name),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.first().and_then(Node::text) == Some(name)
+    }
+
+    /// The name and value of an item with exactly one argument.
+    pub(crate) fn single(&self) -> Option<(&Node, &Node)> {
+        match self {
+            Item::Arguments { entries, .. } if entries.len() == 1 => entries.first().map(|(n, v)| (n, v)),
+            _ => None,
+        }
+    }
+
+    fn value(&self) -> Value {
+        match self {
+            Item::Function { name, .. } => name.as_str().into(),
+            Item::Arguments { entries, .. } => {
+                entries.iter().map(|(name, value)| (name.value(), value.value())).collect::<Map>().into()
+            }
+            Item::Other(node) => node.value(),
+        }
+    }
+}
+
+impl Module {
+    pub(crate) fn items(&self) -> &[Item] {
+        match &self.body {
+            Body::List(items) => items,
+            Body::Other(_) => &[],
+        }
+    }
+
+    /// Where its function was written.
+    pub(crate) fn function_at(&self) -> &Position {
+        let written = self.items().iter().find_map(|item| match item {
+            Item::Function { at, .. } => Some(at),
+            _ => None,
+        });
+        written.unwrap_or(&self.at)
+    }
+}
+
+impl State {
+    pub(crate) fn module(&self, name: &str) -> Option<&Module> {
+        self.modules.iter().find(|module| module.name == name)
+    }
+}
+
+impl HighState {
+    pub(crate) fn get(&self, id: &str) -> Option<&State> {
+        self.states.iter().find(|state| state.id == id)
+    }
+
+    /// Removes what `exclude` names.
+    pub(crate) fn apply_exclusions(&mut self) {
+        let exclusions = std::mem::take(&mut self.exclusions);
+        let excluded = |state: &State| {
+            exclusions.iter().any(|exclusion| match exclusion {
+                Exclusion::Sls(pattern) => fnmatch(&state.sls, pattern),
+                Exclusion::Id(id) => *id == state.id,
+            })
+        };
+        self.states.retain(|state| !excluded(state));
+    }
+
+    /// The data as Salt's `state.show_highstate` gives it.
+    pub fn value(&self) -> Map {
+        let body = |state: &State| {
+            let mut body: Map = Map::new();
+            for module in &state.modules {
+                let value = match &module.body {
+                    Body::List(items) => items.iter().map(Item::value).collect::<Vec<_>>().into(),
+                    Body::Other(node) => node.value(),
+                };
+                body.insert(module.name.as_str(), value);
+            }
+            body.insert("__sls__", &*state.sls);
+            body.insert("__env__", "base");
+            body
+        };
+        self.states.iter().map(|state| (state.id.as_str(), body(state))).collect()
+    }
+}
+
+/// The single pair of a mapping.
+pub(crate) fn single(node: &Node) -> Option<(&Node, &Node)> {
+    match &node.data {
+        Data::Map(entries) if entries.len() == 1 => entries.first().map(|(key, value)| (key, value)),
+        _ => None,
+    }
+}

@@ -1,0 +1,248 @@
+//! `require_in` and its like, `use` and `use_in`: what a state adds to others (Salt: `requisite_in`).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kstate_core::{Data, Node, Position, Problem};
+
+use super::extend::{Finding, entry, find_name, reconcile};
+use super::{Body, Extension, HighState, Item, Module, State, single};
+
+/// The arguments that are looked at here, and by which name the targets get them.
+const HANDLED: [(&str, &str); 7] = [
+    ("require_in", "require"),
+    ("watch_in", "watch"),
+    ("onfail_in", "onfail"),
+    ("onchanges_in", "onchanges"),
+    ("prereq_in", "prereq"),
+    ("use", "use"),
+    ("use_in", "use"),
+];
+
+/// What `use` never copies, beside what the state has.
+const NOT_USED: [&str; 15] = [
+    "require_in",
+    "watch_in",
+    "onfail_in",
+    "onchanges_in",
+    "prereq_in",
+    "use",
+    "use_in",
+    "require",
+    "watch",
+    "prereq",
+    "onfail",
+    "onfail_stop",
+    "onchanges",
+    "name",
+    "names",
+];
+
+/// Resolves them all, in the order of the declarations.
+pub(crate) fn resolve(high: &mut HighState, problems: &mut Vec<Problem>) {
+    let mut additions = Additions::default();
+    for state in &high.states {
+        for module in &state.modules {
+            for item in module.items() {
+                let Item::Arguments { entries, .. } = item else { continue };
+                let Some((name, value)) = entries.first() else { continue };
+                let handled = HANDLED.iter().find(|(handled, _)| name.text() == Some(handled));
+                if let Some((key, requisite)) = handled {
+                    let from = From { high, state, module, key, requisite };
+                    from.collect(value, &mut additions, problems);
+                }
+            }
+        }
+    }
+    reconcile(high, additions.extensions(), Finding::Strict, problems);
+}
+
+/// The extensions in the order in which their ids came up.
+#[derive(Default)]
+struct Additions {
+    ids: Vec<Addition>,
+    by_id: HashMap<String, usize>,
+}
+
+struct Addition {
+    id: String,
+    at: Position,
+    sls: Arc<str>,
+    modules: Vec<(String, Vec<Item>)>,
+}
+
+impl Additions {
+    fn items(&mut self, id: &str, module: &str, at: &Position, sls: &Arc<str>) -> &mut Vec<Item> {
+        let index = *self.by_id.entry(id.to_owned()).or_insert(self.ids.len());
+        if index == self.ids.len() {
+            let (id, at, sls) = (id.to_owned(), at.clone(), sls.clone());
+            self.ids.push(Addition { id, at, sls, modules: Vec::new() });
+        }
+        let modules = &mut self.ids[index].modules;
+        let place = modules.iter().position(|(known, _)| known == module).unwrap_or(modules.len());
+        if place == modules.len() {
+            modules.push((module.to_owned(), Vec::new()));
+        }
+        &mut modules[place].1
+    }
+
+    fn extensions(self) -> Vec<Extension> {
+        let extension = |Addition { id, at, sls, modules }| {
+            let module = |(name, items)| Module { name, at: at.clone(), body: Body::List(items) };
+            Extension { modules: modules.into_iter().map(module).collect(), id, at: at.clone(), sls }
+        };
+        self.ids.into_iter().map(extension).collect()
+    }
+}
+
+/// The state whose argument is looked at.
+struct From<'a> {
+    high: &'a HighState,
+    state: &'a State,
+    module: &'a Module,
+    key: &'a str,
+    requisite: &'a str,
+}
+
+impl From<'_> {
+    fn collect(&self, value: &Node, additions: &mut Additions, problems: &mut Vec<Problem>) {
+        match &value.data {
+            Data::Map(entries) => {
+                for (module, name) in entries {
+                    if let Some((module, name)) = self.names(module, name, problems) {
+                        self.add(&name, &module, &value.at, additions);
+                    }
+                }
+            }
+            Data::List(items) => {
+                // Salt goes over the targets of the earlier entries again with each entry.
+                let mut hinges: Vec<(String, String)> = Vec::new();
+                for item in items {
+                    let Some((module, name)) = self.target(item, problems) else { continue };
+                    if module == "sls" {
+                        hinges = self.of_file(&name);
+                    } else {
+                        hinges.push((name, module));
+                    }
+                    for (name, module) in &hinges {
+                        match self.key {
+                            "use" => self.take_from(name, module, &item.at, additions),
+                            "use_in" => self.give_to(name, module, &item.at, additions),
+                            _ => self.add(name, module, &item.at, additions),
+                        }
+                    }
+                }
+            }
+            _ => {
+                let message = format!("`{}` is a list of states; Salt passes over anything else", self.key);
+                let problem = Problem::warning(message).at(&value.at).of(&self.state.id);
+                problems.push(problem.hint("write each as `- module: name`"));
+            }
+        }
+    }
+
+    /// The module and the name that an entry means.
+    fn target(&self, item: &Node, problems: &mut Vec<Problem>) -> Option<(String, String)> {
+        if let Data::Map(entries) = &item.data {
+            let (module, name) = entries.first()?;
+            if single(item).is_none() {
+                let message =
+                    format!("an entry of `{}` is `module: name`; Salt reads only the first", self.key);
+                problems.push(Problem::warning(message).at(&item.at).of(&self.state.id));
+            }
+            return self.names(module, name, problems);
+        }
+        let name = item.text()?;
+        if let Some(state) = self.high.get(name) {
+            return state.modules.first().map(|module| (module.name.clone(), name.to_owned()));
+        }
+        // An id is found by its `name`, too.
+        for state in &self.high.states {
+            for module in &state.modules {
+                let named = |item: &Item| match item {
+                    Item::Arguments { entries, .. } => entries
+                        .iter()
+                        .any(|(key, value)| key.text() == Some("name") && value.text() == Some(name)),
+                    _ => false,
+                };
+                if module.items().iter().any(named) {
+                    return Some((module.name.clone(), state.id.clone()));
+                }
+            }
+        }
+        let message =
+            format!("`{}` names `{name}`, which is no state of this run; it has no effect", self.key);
+        problems.push(Problem::warning(message).at(&item.at).of(&self.state.id));
+        None
+    }
+
+    fn names(&self, module: &Node, name: &Node, problems: &mut Vec<Problem>) -> Option<(String, String)> {
+        let mut wrong = |message: String, hint: &str| {
+            problems.push(Problem::error(message).at(&module.at).of(&self.state.id).hint(hint));
+        };
+        let (Some(module_name), Some(name)) = (module.text(), name.text()) else {
+            wrong(format!("`{}` names states by text", self.key), "quote the name");
+            return None;
+        };
+        if let Some((short, _)) = module_name.split_once('.') {
+            let hint = format!("write `- {short}: {name}`");
+            wrong(format!("`{}` names a module, without a function", self.key), &hint);
+            return None;
+        }
+        Some((module_name.to_owned(), name.to_owned()))
+    }
+
+    /// All states of a SLS.
+    fn of_file(&self, sls: &str) -> Vec<(String, String)> {
+        let states = self.high.states.iter().filter(|state| *state.sls == *sls);
+        states
+            .flat_map(|state| state.modules.iter().map(|module| (state.id.clone(), module.name.clone())))
+            .collect()
+    }
+
+    /// Adds this state to a requisite of another.
+    fn add(&self, name: &str, module: &str, at: &Position, additions: &mut Additions) {
+        let items = additions.items(name, module, at, &self.state.sls);
+        let new = entry(&self.module.name, &self.state.id, at);
+        let mut found = false;
+        for item in items.iter_mut().filter(|item| item.is_named(self.requisite)) {
+            let Item::Arguments { entries, .. } = item else { continue };
+            if let Some((_, Node { data: Data::List(list), .. })) = entries.first_mut() {
+                list.push(new.clone());
+                found = true;
+            }
+        }
+        if !found {
+            let list = Node { data: Data::List(vec![new]), at: at.clone() };
+            items.push(Item::argument(self.requisite, list));
+        }
+    }
+
+    /// `use`: this state gets the arguments of another that it lacks.
+    fn take_from(&self, name: &str, module: &str, at: &Position, additions: &mut Additions) {
+        for id in find_name(self.high, name, module, Finding::Strict) {
+            let Some(source) = self.high.get(&id).and_then(|state| state.module(module)) else { continue };
+            let items = additions.items(&self.state.id, &self.module.name, at, &self.state.sls);
+            items.extend(lacking(source, self.module));
+        }
+    }
+
+    /// `use_in`: another state gets the arguments of this one that it lacks.
+    fn give_to(&self, name: &str, module: &str, at: &Position, additions: &mut Additions) {
+        for id in find_name(self.high, name, module, Finding::Strict) {
+            let Some(target) = self.high.get(&id).and_then(|state| state.module(module)) else { continue };
+            let items = additions.items(&id, module, at, &self.state.sls);
+            items.extend(lacking(self.module, target));
+        }
+    }
+}
+
+/// The arguments of one state that another lacks and may take over.
+fn lacking(source: &Module, target: &Module) -> Vec<Item> {
+    let wanted = |item: &&Item| {
+        let Some((name, _)) = item.single() else { return false };
+        let has = |item: &Item| item.single().is_some_and(|(known, _)| known.value() == name.value());
+        !name.text().is_some_and(|name| NOT_USED.contains(&name)) && !target.items().iter().any(has)
+    };
+    source.items().iter().filter(wanted).cloned().collect()
+}

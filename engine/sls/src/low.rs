@@ -1,0 +1,213 @@
+//! From the high state to chunks, in the order of declaration (Salt: `compile_high_data`).
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use kstate_core::{Chunk, Data, Node, Problem, Value};
+
+use crate::high::{HighState, Item, Module, State};
+
+/// The modules that answer to `watch`. For any other, `watch` means `require`.
+const WATCHING: [&str; 14] = [
+    "at",
+    "cmd",
+    "docker_container",
+    "docker_image",
+    "etcd",
+    "event",
+    "kernelpkg",
+    "module",
+    "mount",
+    "pkg",
+    "service",
+    "supervisord",
+    "test",
+    "tomcat",
+];
+
+/// What Salt adds to the greatest order number for `order: last`, and to a negative number.
+const LAST: f64 = 1_000_000.0;
+
+/// Takes the declarations apart: a chunk for each id, module and name.
+pub(crate) fn chunks(high: &HighState, problems: &mut Vec<Problem>) -> Vec<Chunk> {
+    let mut all: Vec<Draft> = Vec::new();
+    let mut places = HashMap::new();
+    for state in &high.states {
+        for module in &state.modules {
+            for draft in drafts(state, module, problems) {
+                // Salt keeps one chunk for an id, name and function.
+                match places.entry(draft.tag()) {
+                    Entry::Occupied(place) => all[*place.get()] = draft,
+                    Entry::Vacant(place) => {
+                        place.insert(all.len());
+                        all.push(draft);
+                    }
+                }
+            }
+        }
+    }
+    number(&mut all);
+    all.into_iter().map(|draft| draft.chunk).collect()
+}
+
+struct Draft {
+    chunk: Chunk,
+    /// The place of its name in `names`, from 1; 0 without `names`.
+    name_order: u32,
+}
+
+impl Draft {
+    fn tag(&self) -> [String; 4] {
+        let chunk = &self.chunk;
+        [&chunk.state, &chunk.id, &chunk.name, &chunk.fun].map(Clone::clone)
+    }
+}
+
+fn drafts(state: &State, module: &Module, problems: &mut Vec<Problem>) -> Vec<Draft> {
+    let function = module.items().iter().find_map(|item| match item {
+        Item::Function { name, .. } => Some(name.clone()),
+        _ => None,
+    });
+    // A module without a function can only have come by `extend` or a requisite.
+    let Some(fun) = function else {
+        let message = format!("`{}` has nothing of the module `{}` to run", state.id, module.name);
+        problems.push(Problem::warning(message).at(&module.at).of(&state.id));
+        return Vec::new();
+    };
+    let mut chunk = Chunk {
+        state: module.name.clone(),
+        fun,
+        id: state.id.clone(),
+        name: state.id.clone(),
+        sls: state.sls.to_string(),
+        included_from: state.included_from.iter().map(ToString::to_string).collect(),
+        order: 0.0,
+        arguments: Vec::new(),
+        at: module.function_at().clone(),
+    };
+    let mut names: Vec<&Node> = Vec::new();
+    for item in module.items() {
+        let Item::Arguments { entries, .. } = item else { continue };
+        for (key, value) in entries {
+            match key.text() {
+                Some("names") => {
+                    for name in value.list().unwrap_or_default() {
+                        if !names.iter().any(|known| known.value() == name.value()) {
+                            names.push(name);
+                        }
+                    }
+                }
+                _ => set(&mut chunk, key, value, &state.id),
+            }
+        }
+    }
+    let mut drafts =
+        if names.is_empty() { vec![Draft { chunk, name_order: 0 }] } else { named(&chunk, &names, problems) };
+    for draft in &mut drafts {
+        settle_watch(&mut draft.chunk);
+    }
+    drafts
+}
+
+/// A chunk for each entry of `names`; `- name: [{argument: value}]` has arguments of its own.
+fn named(chunk: &Chunk, names: &[&Node], problems: &mut Vec<Problem>) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    for (name, name_order) in names.iter().zip(1..) {
+        let mut chunk = chunk.clone();
+        match &name.data {
+            Data::Map(entries) if !entries.is_empty() => {
+                let (name, overrides) = &entries[0];
+                chunk.name = name.value().to_string();
+                let Some(overrides) = overrides.list() else {
+                    let message = format!("the arguments of the name `{}` are a list", chunk.name);
+                    problems.push(Problem::error(message).at(&overrides.at).of(&chunk.id));
+                    continue;
+                };
+                for argument in overrides.iter().filter_map(Node::map).flatten() {
+                    let id = chunk.id.clone();
+                    set(&mut chunk, &argument.0, &argument.1, &id);
+                }
+            }
+            _ => chunk.name = name.value().to_string(),
+        }
+        drafts.push(Draft { chunk, name_order });
+    }
+    drafts
+}
+
+/// Sets an argument; a repeated one replaces the earlier in its place.
+fn set(chunk: &mut Chunk, key: &Node, value: &Node, id: &str) {
+    let name = match key.text() {
+        // The function stands in an entry of its own.
+        Some("state" | "fun" | "__env__") => return,
+        Some("name") => {
+            chunk.name = value.text().unwrap_or(id).to_owned();
+            return;
+        }
+        Some("__id__") => {
+            chunk.id = value.value().to_string();
+            return;
+        }
+        Some("__sls__") => {
+            chunk.sls = value.value().to_string();
+            return;
+        }
+        Some(name) => name.to_owned(),
+        None => key.value().to_string(),
+    };
+    match chunk.arguments.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, old)) => *old = value.clone(),
+        None => chunk.arguments.push((name, value.clone())),
+    }
+}
+
+/// `watch` becomes `require` where nothing answers to it.
+fn settle_watch(chunk: &mut Chunk) {
+    if WATCHING.contains(&chunk.state.as_str()) {
+        return;
+    }
+    for (watch, require) in [("watch", "require"), ("watch_any", "require_any")] {
+        let Some(at) = chunk.arguments.iter().position(|(name, _)| name == watch) else { continue };
+        let (_, watched) = chunk.arguments.remove(at);
+        match chunk.arguments.iter_mut().find(|(name, _)| name == require) {
+            Some((_, Node { data: Data::List(required), .. })) => {
+                required.extend(watched.list().unwrap_or_default().iter().cloned());
+            }
+            _ => chunk.arguments.push((require.to_owned(), watched)),
+        }
+    }
+}
+
+/// Gives every chunk its order number.
+fn number(drafts: &mut [Draft]) {
+    let mut cap = 1.0;
+    for draft in drafts.iter() {
+        if let Some(order) = whole(draft.chunk.argument("order"))
+            && order > cap - 1.0
+            && order > 0.0
+        {
+            cap = order + 100.0;
+        }
+    }
+    for draft in drafts {
+        let fraction = f64::from(draft.name_order) / 10_000.0;
+        let order = match draft.chunk.argument("order").map(|node| &node.data) {
+            Some(Data::Scalar(Value::Float(order))) => *order,
+            Some(Data::Scalar(Value::Text(word))) if word == "last" => cap + LAST,
+            Some(Data::Scalar(Value::Text(word))) if word == "first" => 0.0,
+            _ => whole(draft.chunk.argument("order")).unwrap_or(cap),
+        };
+        let order = order + fraction;
+        draft.chunk.order = if order < 0.0 { order + cap + LAST } else { order };
+    }
+}
+
+/// A whole number; booleans are numbers in Python.
+fn whole(node: Option<&Node>) -> Option<f64> {
+    match &node?.data {
+        #[expect(clippy::cast_precision_loss, reason = "order numbers are small")]
+        Data::Scalar(Value::Int(number)) => Some(*number as f64),
+        Data::Scalar(Value::Bool(truth)) => Some(f64::from(u8::from(*truth))),
+        _ => None,
+    }
+}

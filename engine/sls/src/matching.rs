@@ -1,0 +1,429 @@
+//! Who a target expression means (Salt: the matchers).
+//!
+//! ```
+//! # use kstate_sls::{Expression, Minion};
+//! # use kstate_core::Map;
+//! let (grains, pillar) = (Map::new(), Map::new());
+//! let minion = Minion { id: "cove-live-2", grains: &grains, pillar: &pillar };
+//! assert!(Expression::compound("cove-live* and not *-dev").matches(&minion).unwrap());
+//! ```
+
+use std::net::IpAddr;
+
+use kstate_core::{Map, Value, fnmatch};
+use regex::Regex;
+use thiserror::Error;
+
+use crate::data::traverse;
+
+/// What is known about a target.
+#[derive(Clone, Copy, Debug)]
+pub struct Minion<'a> {
+    pub id: &'a str,
+    pub grains: &'a Map,
+    pub pillar: &'a Map,
+}
+
+/// A target expression, with the matcher that reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expression {
+    matcher: Matcher,
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Matcher {
+    Compound,
+    Glob,
+    List,
+    Pcre,
+    Grain,
+    GrainPcre,
+    Pillar,
+    PillarPcre,
+    PillarExact,
+    IpCidr,
+}
+
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ExpressionError {
+    #[error("there is no matcher `{0}`")]
+    UnknownMatcher(String),
+    #[error("`{word}` in `{expression}` is not a known kind of match")]
+    UnknownKind { word: String, expression: String },
+    #[error("`{expression}` is not well formed at `{word}`")]
+    Malformed { word: String, expression: String },
+    #[error("`{pattern}` is not a regular expression: {reason}")]
+    Regex { pattern: String, reason: String },
+    #[error("`{0}` is not an address or a network")]
+    Network(String),
+}
+
+impl Expression {
+    /// As `-t` on the command line and the default of top files.
+    pub fn compound(text: impl Into<String>) -> Self {
+        Expression { matcher: Matcher::Compound, text: text.into() }
+    }
+
+    /// As `-L`: names with commas between them.
+    pub fn list(text: impl Into<String>) -> Self {
+        Expression { matcher: Matcher::List, text: text.into() }
+    }
+
+    /// As `- match: NAME` in a top file.
+    pub fn with_matcher(name: &str, text: impl Into<String>) -> Result<Self, ExpressionError> {
+        let matcher = match name {
+            "compound" => Matcher::Compound,
+            "glob" => Matcher::Glob,
+            "list" => Matcher::List,
+            "pcre" => Matcher::Pcre,
+            "grain" => Matcher::Grain,
+            "grain_pcre" => Matcher::GrainPcre,
+            "pillar" => Matcher::Pillar,
+            "pillar_pcre" => Matcher::PillarPcre,
+            "pillar_exact" => Matcher::PillarExact,
+            "ipcidr" => Matcher::IpCidr,
+            other => return Err(ExpressionError::UnknownMatcher(other.to_owned())),
+        };
+        Ok(Expression { matcher, text: text.into() })
+    }
+
+    /// Whether the answer hangs on grains or pillar, so that it needs more than the name of a target.
+    pub fn asks_for_data(&self) -> bool {
+        match self.matcher {
+            Matcher::Glob | Matcher::List | Matcher::Pcre => false,
+            Matcher::Compound => self
+                .text
+                .split_whitespace()
+                .any(|word| matches!(kind(word), Some((letter, _, _)) if !matches!(letter, 'E' | 'L'))),
+            _ => true,
+        }
+    }
+
+    pub fn matches(&self, minion: &Minion<'_>) -> Result<bool, ExpressionError> {
+        match self.matcher {
+            Matcher::Compound => compound(&self.text, minion),
+            simple => simple_match(simple, &self.text, ":", minion),
+        }
+    }
+}
+
+fn simple_match(
+    matcher: Matcher,
+    text: &str,
+    delimiter: &str,
+    minion: &Minion<'_>,
+) -> Result<bool, ExpressionError> {
+    let test = |how| Test { how, delimiter };
+    Ok(match matcher {
+        Matcher::Compound => compound(text, minion)?,
+        Matcher::Glob => fnmatch(minion.id, text),
+        Matcher::List => text.split(',').any(|name| name == minion.id),
+        Matcher::Pcre => regex(text)?.is_match(minion.id),
+        Matcher::Grain => test(How::Glob).within(minion.grains, text)?,
+        Matcher::GrainPcre => test(How::Regex).within(minion.grains, text)?,
+        Matcher::Pillar => test(How::Glob).within(minion.pillar, text)?,
+        Matcher::PillarPcre => test(How::Regex).within(minion.pillar, text)?,
+        Matcher::PillarExact => test(How::Exact).within(minion.pillar, text)?,
+        Matcher::IpCidr => in_network(text, minion.grains)?,
+    })
+}
+
+/// The letter, the delimiter and the pattern of `G@os:Debian` or `G|@a|b`.
+fn kind(word: &str) -> Option<(char, &str, &str)> {
+    let (head, pattern) = word.split_once('@')?;
+    let mut chars = head.chars();
+    // What begins otherwise is a glob that happens to have an `@`.
+    let letter = chars.next().filter(|letter| "GPIJLNSERTM".contains(*letter))?;
+    let delimiter = match chars.as_str() {
+        "" => ":",
+        one if one.chars().count() == 1 && "GPIJ".contains(letter) => one,
+        _ => return None,
+    };
+    Some((letter, delimiter, pattern))
+}
+
+/// Words joined by `and`, `or`, `not` and parentheses.
+fn compound(text: &str, minion: &Minion<'_>) -> Result<bool, ExpressionError> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut reader = Reader { words: &words, at: 0, text, minion };
+    let truth = reader.either()?;
+    match words.get(reader.at) {
+        None => Ok(truth),
+        Some(word) => Err(reader.malformed(word)),
+    }
+}
+
+struct Reader<'a> {
+    words: &'a [&'a str],
+    at: usize,
+    text: &'a str,
+    minion: &'a Minion<'a>,
+}
+
+impl Reader<'_> {
+    fn next(&mut self, word: &str) -> bool {
+        let fits = self.words.get(self.at) == Some(&word);
+        self.at += usize::from(fits);
+        fits
+    }
+
+    fn either(&mut self) -> Result<bool, ExpressionError> {
+        let mut truth = self.all()?;
+        while self.next("or") {
+            truth |= self.all()?;
+        }
+        Ok(truth)
+    }
+
+    fn all(&mut self) -> Result<bool, ExpressionError> {
+        let mut truth = self.one()?;
+        // `a not b` means `a and not b`.
+        while self.next("and") || self.words.get(self.at) == Some(&"not") {
+            truth &= self.one()?;
+        }
+        Ok(truth)
+    }
+
+    fn one(&mut self) -> Result<bool, ExpressionError> {
+        if self.next("not") {
+            return Ok(!self.one()?);
+        }
+        if self.next("(") {
+            let truth = self.either()?;
+            return if self.next(")") { Ok(truth) } else { Err(self.malformed("(")) };
+        }
+        let Some(&word) = self.words.get(self.at) else { return Err(self.malformed("the end")) };
+        if matches!(word, "and" | "or" | ")") {
+            return Err(self.malformed(word));
+        }
+        self.at += 1;
+        let Some((letter, delimiter, pattern)) = kind(word) else { return Ok(fnmatch(self.minion.id, word)) };
+        let matcher = match letter {
+            'G' => Matcher::Grain,
+            'P' => Matcher::GrainPcre,
+            'I' => Matcher::Pillar,
+            'J' => Matcher::PillarPcre,
+            'L' => Matcher::List,
+            'S' => Matcher::IpCidr,
+            'E' => Matcher::Pcre,
+            _ => {
+                let (word, expression) = (word.to_owned(), self.text.to_owned());
+                return Err(ExpressionError::UnknownKind { word, expression });
+            }
+        };
+        simple_match(matcher, pattern, delimiter, self.minion)
+    }
+
+    fn malformed(&self, word: &str) -> ExpressionError {
+        ExpressionError::Malformed { word: word.to_owned(), expression: self.text.to_owned() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    Glob,
+    Regex,
+    Exact,
+}
+
+/// A look into nested data: `a:b:c` matches the value `c` at `a:b`, or a key `c` in it (Salt: `subdict_match`).
+struct Test<'a> {
+    how: How,
+    delimiter: &'a str,
+}
+
+impl Test<'_> {
+    fn within(&self, data: &Map, expression: &str) -> Result<bool, ExpressionError> {
+        let words: Vec<&str> = expression.split(self.delimiter).collect();
+        let whole = Value::Map(data.clone());
+        // The longest path goes first.
+        for split in (1..words.len()).rev() {
+            let path = words[..split].join(self.delimiter);
+            let rest = words[split..].join(self.delimiter);
+            let (found, pattern) = if path == "*" {
+                (Some(&whole), expression)
+            } else {
+                (traverse(&whole, &path, self.delimiter), rest.as_str())
+            };
+            let truth = match found {
+                None => continue,
+                Some(Value::Map(map)) if map.is_empty() => continue,
+                Some(Value::Map(map)) => self.in_map(map, pattern)?,
+                Some(Value::List(items)) => self.in_list(items, pattern)?,
+                Some(value) => self.fits(value, pattern)?,
+            };
+            if truth {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn in_list(&self, items: &[Value], pattern: &str) -> Result<bool, ExpressionError> {
+        for item in items {
+            if let Value::Map(map) = item
+                && self.in_map(map, pattern)?
+            {
+                return Ok(true);
+            }
+            if self.fits(item, pattern)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn in_map(&self, map: &Map, pattern: &str) -> Result<bool, ExpressionError> {
+        let wildcard = pattern.strip_prefix("*:");
+        let pattern = wildcard.unwrap_or(pattern);
+        if pattern == "*" || map.get(pattern).is_some() {
+            return Ok(true);
+        }
+        for (key, _) in map.iter() {
+            if self.fits(key, pattern)? {
+                return Ok(true);
+            }
+        }
+        let colon = Test { how: self.how, delimiter: ":" };
+        if colon.within(map, pattern)? {
+            return Ok(true);
+        }
+        if wildcard.is_none() {
+            return Ok(false);
+        }
+        for (_, value) in map.iter() {
+            let truth = match value {
+                Value::Map(map) => colon.in_map(map, pattern)?,
+                Value::List(items) => {
+                    let fits = items.iter().map(|item| self.fits(item, pattern));
+                    fits.collect::<Result<Vec<_>, _>>()?.contains(&true)
+                }
+                value => self.fits(value, pattern)?,
+            };
+            if truth {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn fits(&self, value: &Value, pattern: &str) -> Result<bool, ExpressionError> {
+        let (text, pattern) = (value.to_string().to_lowercase(), pattern.to_lowercase());
+        Ok(match self.how {
+            How::Glob => fnmatch(&text, &pattern),
+            How::Exact => text == pattern,
+            How::Regex => regex(&pattern)?.is_match(&text),
+        })
+    }
+}
+
+/// A regular expression that begins at the start, as Python's `re.match`.
+fn regex(pattern: &str) -> Result<Regex, ExpressionError> {
+    Regex::new(&format!("^(?:{pattern})")).map_err(|error| ExpressionError::Regex {
+        pattern: pattern.to_owned(),
+        reason: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
+    })
+}
+
+/// `S@192.0.2.0/24`, by the grains `ipv4` and `ipv6`.
+fn in_network(text: &str, grains: &Map) -> Result<bool, ExpressionError> {
+    let wrong = || ExpressionError::Network(text.to_owned());
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length.parse::<u32>().map_err(|_| wrong())?)),
+        None => (text, None),
+    };
+    let network: IpAddr = address.parse().map_err(|_| wrong())?;
+    let (key, width) = if network.is_ipv4() { ("ipv4", 32) } else { ("ipv6", 128) };
+    let length = length.unwrap_or(width);
+    if length > width {
+        return Err(wrong());
+    }
+    let addresses = grains.get(key).and_then(Value::as_list).unwrap_or_default();
+    let held = |value: &Value| {
+        let address = value.as_str()?.parse::<IpAddr>().ok()?;
+        let differing = bits(address) ^ bits(network);
+        Some(differing.checked_shr(width - length).unwrap_or(0) == 0)
+    };
+    Ok(addresses.iter().filter_map(held).any(|held| held))
+}
+
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml;
+    use kstate_core::Position;
+
+    fn map(text: &str) -> Map {
+        match yaml::load(text, &|_| Position::new("", 1, 1)).unwrap().value() {
+            Value::Map(map) => map,
+            other => panic!("{other}"),
+        }
+    }
+
+    fn matches(text: &str) -> Result<bool, ExpressionError> {
+        let grains = map("{os: Debian, roles: [web, db], ipv4: [192.0.2.7], osmajorrelease: 12}");
+        let pillar = map("{flags: {on: true, deep: {x: false}}, apache: {modules: [ssl]}, empty: {}}");
+        Expression::compound(text).matches(&Minion { id: "alpha", grains: &grains, pillar: &pillar })
+    }
+
+    #[test]
+    fn compound_words_are_read_as_salt_does() {
+        for (text, expected) in [
+            ("*", true),
+            ("a*", true),
+            ("A*", false),
+            ("b* or alpha", true),
+            ("* and not alpha", false),
+            ("* not beta", true),
+            ("( b* or a* ) and G@os:debian", true),
+            ("not ( b* or a* )", false),
+            ("G@os:Ubuntu", false),
+            ("G@roles:web", true),
+            ("G@osmajorrelease:12", true),
+            ("P@os:(Debian|Ubuntu)", true),
+            ("P@os:ebian", false),
+            ("E@al.ha", true),
+            ("E@lpha", false),
+            ("L@alpha,beta", true),
+            ("L@beta", false),
+            ("S@192.0.2.0/24", true),
+            ("S@192.0.3.0/24", false),
+            ("S@192.0.2.7", true),
+            ("S@0.0.0.0/0", true),
+            ("I@apache:modules:ssl", true),
+            ("I@flags:deep", true),
+            ("I@flags:deep:x", true),
+            ("I@flags:on:true", true),
+            ("I@flags:off", false),
+            ("I@empty:*", false),
+            ("I@apache:*", true),
+            ("J@apache:mod.*:ssl", false),
+            ("J@apache:modules:s.l", true),
+            ("G|@os|Debian", true),
+            ("I@flags", false),
+        ] {
+            assert_eq!(matches(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_well_formed_is_an_error() {
+        for text in ["and a", "a and", "( a", "a )", "a b", "R@x:y", "S@nowhere", "P@os:("] {
+            assert!(matches(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_some_matches_need_data() {
+        assert!(!Expression::compound("a* and not E@b or L@c,d").asks_for_data());
+        assert!(Expression::compound("* and I@x:y").asks_for_data());
+    }
+}

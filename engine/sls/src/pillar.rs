@@ -1,0 +1,280 @@
+//! The pillar of a target: its top file, its SLS with their includes, merged (Salt: `Pillar`).
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use kstate_core::{Data, Map, Node, Position, Problem, Value, fnmatch, nearest};
+
+use crate::data::merge;
+use crate::matching::Minion;
+use crate::render::{self, Text};
+use crate::top;
+use crate::tree::{Folders, SourceFile};
+
+/// How a pillar file is rendered: the file, its SLS, and the variables that an `include` hands to it.
+pub(crate) type Template<'a> = &'a dyn Fn(&SourceFile, &str, &Map) -> Result<Text, Problem>;
+
+/// The pillar of one target.
+#[derive(Debug, Default)]
+pub(crate) struct Pillar {
+    pub(crate) data: Map,
+    /// The texts that must not be shown.
+    pub(crate) secrets: BTreeSet<String>,
+}
+
+pub(crate) struct Compiler<'a> {
+    pub(crate) folders: &'a Folders,
+    pub(crate) template: Template<'a>,
+    /// Paths such as `django:*key*` whose texts are secret.
+    pub(crate) secret_paths: &'a [String],
+    pub(crate) problems: Vec<Problem>,
+    secrets: BTreeSet<String>,
+    rendered: HashMap<String, Option<Map>>,
+    ignored: HashSet<String>,
+}
+
+impl<'a> Compiler<'a> {
+    pub(crate) fn new(folders: &'a Folders, template: Template<'a>, secret_paths: &'a [String]) -> Self {
+        Compiler {
+            folders,
+            template,
+            secret_paths,
+            problems: Vec::new(),
+            secrets: BTreeSet::new(),
+            rendered: HashMap::new(),
+            ignored: HashSet::new(),
+        }
+    }
+
+    /// Compiles the pillar. `over` is what the command line gives; it is merged over everything.
+    pub(crate) fn compile(mut self, id: &str, grains: &Map, over: &Map) -> (Pillar, Vec<Problem>) {
+        let mut data = over.clone();
+        for (sls, at) in self.wanted(id, grains, over) {
+            if let Some(more) = self.sls(&sls, Some(&at), &Map::new()) {
+                merge(&mut data, &more);
+            }
+        }
+        merge(&mut data, over);
+        self.collect_by_path(&Value::Map(data.clone()), "");
+        (Pillar { data, secrets: self.secrets }, self.problems)
+    }
+
+    /// The SLS of the target, each once, patterns resolved.
+    fn wanted(&mut self, id: &str, grains: &Map, over: &Map) -> Vec<(String, Position)> {
+        let file = match self.folders.file("top.sls") {
+            Ok(Some(file)) => file,
+            Ok(None) => return Vec::new(),
+            Err(error) => {
+                self.problems.push(Problem::error(format!("the pillar's `top.sls` cannot be read: {error}")));
+                return Vec::new();
+            }
+        };
+        let template = |file: &SourceFile| (self.template)(file, "", &Map::new());
+        let node = match render::render(&file, &template) {
+            Ok(node) => node,
+            Err(problem) => {
+                self.problems.push(problem);
+                return Vec::new();
+            }
+        };
+        let mut sections = top::sections(&node, &mut self.problems);
+        sections.sort_by_key(|section| section.order);
+        let minion = Minion { id, grains, pillar: over };
+        let mut names: Vec<(String, Position)> = Vec::new();
+        for section in &sections {
+            if section.ignore_missing {
+                self.ignored.extend(section.entries.iter().map(|entry| entry.name.clone()));
+            }
+            if !section.matches(&minion, &mut self.problems) {
+                continue;
+            }
+            for entry in &section.entries {
+                if !names.iter().any(|(name, _)| *name == entry.name) {
+                    names.push((entry.name.clone(), entry.at.clone()));
+                }
+            }
+        }
+        let mut wanted = Vec::new();
+        for (pattern, at) in names {
+            let found = self.folders.sls_matching(&pattern);
+            if found.is_empty() {
+                wanted.push((pattern, at));
+            } else {
+                wanted.extend(found.into_iter().map(|name| (name, at.clone())));
+            }
+        }
+        wanted
+    }
+
+    /// The data of one SLS with what it includes beneath it.
+    fn sls(&mut self, sls: &str, asked: Option<&Position>, defaults: &Map) -> Option<Map> {
+        let file = match self.folders.sls(sls) {
+            Ok(Some(file)) => file,
+            Ok(None) => {
+                if !self.ignored.contains(sls) {
+                    self.problems.push(missing(self.folders, sls, asked));
+                }
+                return None;
+            }
+            Err(error) => {
+                let mut problem = Problem::error(format!("the pillar SLS `{sls}` cannot be read: {error}"));
+                problem.at = asked.cloned();
+                self.problems.push(problem);
+                return None;
+            }
+        };
+        let template = |file: &SourceFile| (self.template)(file, sls, defaults);
+        let node = match render::render(&file, &template) {
+            Ok(node) => node,
+            Err(problem) => {
+                self.problems.push(problem);
+                self.rendered.insert(sls.to_owned(), None);
+                return None;
+            }
+        };
+        if is_private(&file) {
+            collect(&node, &mut self.secrets);
+        }
+        let Data::Map(entries) = node.data else {
+            self.rendered.insert(sls.to_owned(), None);
+            if !node.is_null() {
+                let found = node.value().kind();
+                self.problems
+                    .push(Problem::error(format!("a pillar file holds a mapping, not {found}")).at(&node.at));
+            }
+            return None;
+        };
+        let (includes, own): (Vec<_>, Vec<_>) =
+            entries.into_iter().partition(|(key, _)| key.text() == Some("include"));
+        let own: Map = own.iter().map(|(key, value)| (key.value(), value.value())).collect();
+        self.rendered.insert(sls.to_owned(), Some(own.clone()));
+        let Some((_, include)) = includes.into_iter().next() else { return Some(own) };
+        let mut all = Map::new();
+        for included in self.included(sls, &file, &include, defaults) {
+            merge(&mut all, &included);
+        }
+        merge(&mut all, &own);
+        Some(all)
+    }
+
+    fn included(&mut self, sls: &str, file: &Arc<SourceFile>, include: &Node, defaults: &Map) -> Vec<Map> {
+        let Some(items) = include.list() else {
+            self.problems.push(Problem::error("`include` is a list of SLS names").at(&include.at));
+            return Vec::new();
+        };
+        let mut included = Vec::new();
+        // Salt hands the variables of one entry to the following ones, too, unless they have their own.
+        let mut defaults = defaults.clone();
+        for item in items {
+            let (name, options) = match &item.data {
+                Data::Map(entries) if !entries.is_empty() => (&entries[0].0, Some(&entries[0].1)),
+                _ => (item, None),
+            };
+            let Some(name) = name.text() else {
+                self.problems.push(Problem::error("`include` is a list of SLS names").at(&item.at));
+                continue;
+            };
+            let option = |key| options.and_then(|options| options.get(key));
+            if options.is_some() {
+                defaults = match option("defaults").map(Node::value) {
+                    Some(Value::Map(map)) => map,
+                    _ => Map::new(),
+                };
+            }
+            let key = option("key").and_then(Node::text).map(str::to_owned);
+            for name in self.include_names(sls, file, name) {
+                let data = match self.rendered.get(&name) {
+                    Some(known) => known.clone(),
+                    None => self.sls(&name, Some(&item.at), &defaults),
+                };
+                let Some(data) = data.filter(|data| !data.is_empty()) else { continue };
+                included.push(match &key {
+                    Some(key) => {
+                        key.rsplit(':').fold(data, |inner, part| Map::from_iter([(part, Value::Map(inner))]))
+                    }
+                    None => data,
+                });
+            }
+        }
+        included
+    }
+
+    /// The SLS that an entry of `include` means: by its name as it stands, and relative to this one if it begins with
+    /// a dot.
+    fn include_names(&self, sls: &str, file: &SourceFile, name: &str) -> Vec<String> {
+        let mut names = self.folders.sls_matching(&name.trim_start_matches('.').replace('/', "."));
+        let full = match name.strip_prefix('.') {
+            Some(rest) => {
+                let mut parts: Vec<&str> = sls.split('.').collect();
+                if !file.name.ends_with("/init.sls") {
+                    parts.pop();
+                }
+                parts.push(rest);
+                parts.join(".")
+            }
+            None => name.to_owned(),
+        };
+        names.extend(self.folders.sls_names().iter().filter(|known| fnmatch(known, &full)).cloned());
+        if names.is_empty() {
+            names.push(full);
+        }
+        names
+    }
+
+    /// The texts under the paths that the configuration calls secret.
+    fn collect_by_path(&mut self, value: &Value, path: &str) {
+        if !path.is_empty() && self.secret_paths.iter().any(|pattern| fnmatch(path, pattern)) {
+            collect_value(value, &mut self.secrets);
+            return;
+        }
+        match value {
+            Value::Map(map) => {
+                for (key, value) in map.iter() {
+                    let path = if path.is_empty() { key.to_string() } else { format!("{path}:{key}") };
+                    self.collect_by_path(value, &path);
+                }
+            }
+            Value::List(items) => {
+                for (index, value) in items.iter().enumerate() {
+                    self.collect_by_path(value, &format!("{path}:{index}"));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a file lies in a folder named `private`.
+pub(crate) fn is_private(file: &SourceFile) -> bool {
+    let mut folders = file.name.split('/').rev().skip(1);
+    folders.any(|folder| folder == "private")
+}
+
+fn collect(node: &Node, secrets: &mut BTreeSet<String>) {
+    collect_value(&node.value(), secrets);
+}
+
+fn collect_value(value: &Value, secrets: &mut BTreeSet<String>) {
+    match value {
+        Value::Text(text) if !text.is_empty() => {
+            secrets.insert(text.clone());
+        }
+        Value::Bytes(bytes) => {
+            secrets.insert(String::from_utf8_lossy(bytes).into_owned());
+        }
+        Value::List(items) => items.iter().for_each(|item| collect_value(item, secrets)),
+        Value::Map(map) => map.iter().for_each(|(_, value)| collect_value(value, secrets)),
+        _ => {}
+    }
+}
+
+/// An SLS that is named and does not exist.
+pub(crate) fn missing(folders: &Folders, sls: &str, asked: Option<&Position>) -> Problem {
+    let roots: Vec<String> = folders.shown().iter().map(|root| format!("`{root}`")).collect();
+    let mut problem = Problem::error(format!("there is no SLS `{sls}` in {}", roots.join(", ")));
+    problem.at = asked.cloned();
+    for near in nearest(sls, folders.sls_names().iter().map(String::as_str), 3) {
+        problem = problem.hint(format!("did you mean `{near}`?"));
+    }
+    problem
+}

@@ -1,0 +1,94 @@
+//! From a file to its data: the renderers that its first line names, `jinja|yaml` if it names none.
+
+use kstate_core::{Data, Node, Position, Problem, Value};
+
+use crate::tree::SourceFile;
+use crate::{json, yaml};
+
+/// Rendered text, and where each place of it was written.
+pub(crate) struct Text {
+    pub(crate) text: String,
+    pub(crate) origin: Box<dyn Fn(u32, u32) -> Position>,
+}
+
+/// What renders the template of a file.
+pub(crate) type Template<'a> = &'a dyn Fn(&SourceFile) -> Result<Text, Problem>;
+
+/// The data of a file. An empty one gives null.
+pub(crate) fn render(file: &SourceFile, template: Template<'_>) -> Result<Node, Problem> {
+    if file.text.trim().is_empty() {
+        return Ok(Node { data: Data::Scalar(Value::Null), at: file.at(1) });
+    }
+    let pipe = Pipe::of(file)?;
+    let rendered = if pipe.jinja { template(file)? } else { as_it_is(file) };
+    let read = match pipe.format {
+        Format::Yaml => yaml::load_at(&rendered.text, &rendered.origin),
+        Format::Json => {
+            let text = rendered.text;
+            // The first line is not JSON; it stays as an empty one, so that the lines keep their numbers.
+            let text = match text.strip_prefix("#!") {
+                Some(rest) => rest.find('\n').map_or("", |end| &rest[end..]),
+                None => &text,
+            };
+            if text.trim().is_empty() {
+                return Ok(Node { data: Data::Scalar(Value::Null), at: file.at(1) });
+            }
+            json::load_at(text, &rendered.origin)
+        }
+    };
+    read.map_err(|problem| without_needless_rendered(problem, file))
+}
+
+/// A file that is no template.
+pub(crate) fn as_it_is(file: &SourceFile) -> Text {
+    let shown = file.shown.clone();
+    Text {
+        text: file.text.clone(),
+        origin: Box::new(move |line, column| Position::new(shown.clone(), line, column)),
+    }
+}
+
+/// The rendered line says nothing where the source has the same.
+fn without_needless_rendered(mut problem: Problem, file: &SourceFile) -> Problem {
+    let written = problem
+        .at
+        .as_ref()
+        .filter(|at| at.file == file.shown)
+        .and_then(|at| file.text.lines().nth((at.line as usize).saturating_sub(1)));
+    if problem.rendered.as_deref() == written {
+        problem.rendered = None;
+    }
+    problem
+}
+
+enum Format {
+    Yaml,
+    Json,
+}
+
+struct Pipe {
+    jinja: bool,
+    format: Format,
+}
+
+impl Pipe {
+    fn of(file: &SourceFile) -> Result<Self, Problem> {
+        let first = file.text.lines().next().unwrap_or_default();
+        let Some(named) = first.strip_prefix("#!").filter(|rest| !rest.starts_with('/')) else {
+            return Ok(Pipe { jinja: true, format: Format::Yaml });
+        };
+        let words: Vec<&str> =
+            named.split('|').map(|part| part.split_whitespace().next().unwrap_or_default()).collect();
+        match words.as_slice() {
+            ["jinja", "yaml"] | ["yaml_jinja"] => Ok(Pipe { jinja: true, format: Format::Yaml }),
+            ["jinja", "json"] | ["json_jinja"] => Ok(Pipe { jinja: true, format: Format::Json }),
+            ["yaml"] => Ok(Pipe { jinja: false, format: Format::Yaml }),
+            ["json"] => Ok(Pipe { jinja: false, format: Format::Json }),
+            _ => {
+                let message = format!("the renderer `{}` is not supported", named.trim());
+                let problem = Problem::error(message).at(&file.at(1));
+                Err(problem.hint("`jinja|yaml`, `jinja|json`, `yaml` and `json` are"))
+            }
+        }
+    }
+}

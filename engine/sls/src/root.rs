@@ -1,0 +1,263 @@
+//! The folder that everything is found from: `kstate.yaml`, or a `Saltfile` and Salt's `master`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kstate_core::{Data, Node, Position, Problem};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::yaml;
+
+const CONFIGURATION: &str = "kstate.yaml";
+const SALTFILE: &str = "Saltfile";
+
+/// A tree with its settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    /// The folder itself; relative paths of the settings begin here.
+    pub dir: PathBuf,
+    pub file_roots: Vec<PathBuf>,
+    pub pillar_roots: Vec<PathBuf>,
+    pub roster: PathBuf,
+    pub ssh: SshSettings,
+    /// Pillar paths (`django:*key*`) whose texts are not shown, beside all that stands in files below a folder
+    /// `private`.
+    pub secrets: Vec<String>,
+}
+
+/// How hosts are reached, where the roster says nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SshSettings {
+    /// In place of `~/.ssh/config`.
+    pub config: Option<PathBuf>,
+    /// The private key.
+    pub key: Option<PathBuf>,
+    pub user: Option<String>,
+    pub port: Option<u16>,
+    /// How long a host may take to answer.
+    pub timeout: Option<Duration>,
+    /// How often a silent connection is tried.
+    pub keepalive: Option<Duration>,
+    /// How many hosts at a time.
+    pub jobs: Option<usize>,
+}
+
+/// The nearest folder, from `start` upwards, that holds a `kstate.yaml` or a `Saltfile`.
+pub fn find_root(start: &Path) -> Option<PathBuf> {
+    let has = |folder: &&Path| folder.join(CONFIGURATION).is_file() || folder.join(SALTFILE).is_file();
+    start.ancestors().find(has).map(Path::to_path_buf)
+}
+
+impl Root {
+    /// Reads the settings of a tree.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Root, Vec<Problem>> {
+        let dir = dir.into();
+        if dir.join(CONFIGURATION).is_file() {
+            return own(dir).map_err(|problem| vec![problem]);
+        }
+        if dir.join(SALTFILE).is_file() {
+            return salt(dir);
+        }
+        let message = format!("`{}` holds neither `{CONFIGURATION}` nor a `{SALTFILE}`", dir.display());
+        Err(vec![Problem::error(message).hint("name the folder with `--root`")])
+    }
+
+    /// A path as people know it: relative to the root where it lies below it.
+    pub fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.dir).unwrap_or(path).display().to_string()
+    }
+}
+
+/// `kstate.yaml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Configuration {
+    file_roots: Option<Folders>,
+    pillar_roots: Option<Folders>,
+    roster: Option<PathBuf>,
+    ssh: Ssh,
+    secrets: Vec<String>,
+    jobs: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Ssh {
+    config: Option<PathBuf>,
+    key: Option<PathBuf>,
+    user: Option<String>,
+    port: Option<u16>,
+    /// Seconds.
+    timeout: Option<u64>,
+    /// Seconds.
+    keepalive: Option<u64>,
+}
+
+/// `[salt]` or `{base: [salt]}`.
+#[derive(Debug)]
+struct Folders(Vec<PathBuf>);
+
+impl<'de> Deserialize<'de> for Folders {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Vec<PathBuf>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of folders, or `base:` with such a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut folders = Vec::new();
+                while let Some(folder) = list.next_element()? {
+                    folders.push(folder);
+                }
+                Ok(folders)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut folders = Vec::new();
+                while let Some(environment) = map.next_key::<String>()? {
+                    if environment != "base" {
+                        let _: IgnoredAny = map.next_value()?;
+                        return Err(A::Error::custom(format!(
+                            "there is no environment `{environment}`, only `base`"
+                        )));
+                    }
+                    folders = map.next_value()?;
+                }
+                Ok(folders)
+            }
+        }
+        deserializer.deserialize_any(Reader).map(Folders)
+    }
+}
+
+fn own(dir: PathBuf) -> Result<Root, Problem> {
+    let text = read(&dir.join(CONFIGURATION), CONFIGURATION)?;
+    let configuration: Configuration = if text.trim().is_empty() {
+        Configuration::default()
+    } else {
+        serde_yaml::from_str(&text).map_err(|error| wrong_configuration(&error))?
+    };
+    let folders = |folders: Option<Folders>, default: &str| match folders {
+        Some(Folders(folders)) => folders.into_iter().map(|folder| dir.join(folder)).collect(),
+        None => vec![dir.join(default)],
+    };
+    let seconds = |value: Option<u64>| value.map(Duration::from_secs);
+    let Configuration { file_roots, pillar_roots, roster, ssh, secrets, jobs } = configuration;
+    Ok(Root {
+        file_roots: folders(file_roots, "salt"),
+        pillar_roots: folders(pillar_roots, "pillar"),
+        roster: dir.join(roster.unwrap_or_else(|| "roster".into())),
+        ssh: SshSettings {
+            config: ssh.config.map(|path| expand(&dir, &path)),
+            key: ssh.key.map(|path| expand(&dir, &path)),
+            user: ssh.user,
+            port: ssh.port,
+            timeout: seconds(ssh.timeout),
+            keepalive: seconds(ssh.keepalive),
+            jobs,
+        },
+        secrets,
+        dir,
+    })
+}
+
+fn wrong_configuration(error: &serde_yaml::Error) -> Problem {
+    let message = error.to_string();
+    // The place is told apart from the text.
+    let message = message.split(" at line ").next().unwrap_or(&message);
+    let place = |at: serde_yaml::Location| (u32::try_from(at.line()), u32::try_from(at.column()));
+    let at = match error.location().map(place) {
+        Some((Ok(line), Ok(column))) => Position::new(CONFIGURATION, line, column),
+        _ => Position::new(CONFIGURATION, 1, 1),
+    };
+    Problem::error(message).at(&at)
+}
+
+/// A Salt checkout: `Saltfile` names the folder of `master`, which names the roots; paths begin where salt-ssh is run.
+fn salt(dir: PathBuf) -> Result<Root, Vec<Problem>> {
+    let one = |problem| vec![problem];
+    let saltfile = load(&dir.join(SALTFILE), SALTFILE).map_err(one)?;
+    let section = saltfile.get("salt-ssh");
+    let setting = |name| section.and_then(|section| section.get(name)).and_then(Node::text);
+    let Some(config) = setting("config_dir") else {
+        let problem = Problem::error("`salt-ssh:` names no `config_dir`").at(&saltfile.at);
+        return Err(vec![problem]);
+    };
+    let config = expand(&dir, Path::new(config));
+    let mut file_roots = vec![PathBuf::from("/srv/salt")];
+    let mut pillar_roots = vec![PathBuf::from("/srv/pillar")];
+    let mut roster = setting("roster_file").map(|path| expand(&dir, Path::new(path)));
+    for path in master_files(&config) {
+        let shown = path.strip_prefix(&dir).unwrap_or(&path).display().to_string();
+        let master = load(&path, &shown).map_err(one)?;
+        for (name, folders) in [("file_roots", &mut file_roots), ("pillar_roots", &mut pillar_roots)] {
+            if let Some(node) = master.get(name) {
+                *folders = roots(name, node)
+                    .map_err(one)?
+                    .iter()
+                    .map(|path| expand(&dir, Path::new(path)))
+                    .collect();
+            }
+        }
+        if let Some(path) = master.get("roster_file").and_then(Node::text) {
+            roster = roster.or_else(|| Some(expand(&dir, Path::new(path))));
+        }
+    }
+    let key = config.join("pki/ssh/salt-ssh.rsa");
+    Ok(Root {
+        file_roots,
+        pillar_roots,
+        roster: roster.unwrap_or_else(|| config.join("roster")),
+        ssh: SshSettings { key: key.is_file().then_some(key), ..SshSettings::default() },
+        secrets: Vec::new(),
+        dir,
+    })
+}
+
+/// `master`, then `master.d/*.conf` over it.
+fn master_files(config: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = Vec::from_iter(
+        fs::read_dir(config.join("master.d")).into_iter().flatten().flatten().map(|entry| entry.path()),
+    );
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+    files.sort();
+    let master = config.join("master");
+    if master.is_file() {
+        files.insert(0, master);
+    }
+    files
+}
+
+fn roots(name: &str, node: &Node) -> Result<Vec<String>, Problem> {
+    let list = match &node.data {
+        Data::Map(_) => match node.get("base") {
+            Some(base) => base,
+            None => return Err(Problem::error(format!("`{name}` has no environment `base`")).at(&node.at)),
+        },
+        _ => node,
+    };
+    let folders = list.list().map(|items| items.iter().filter_map(Node::text).map(str::to_owned).collect());
+    folders.ok_or_else(|| Problem::error(format!("`{name}` is a list of folders")).at(&list.at))
+}
+
+fn load(path: &Path, shown: &str) -> Result<Node, Problem> {
+    let text = read(path, shown)?;
+    yaml::load(&text, &|line| Position::new(shown, line, 1))
+}
+
+fn read(path: &Path, shown: &str) -> Result<String, Problem> {
+    fs::read_to_string(path).map_err(|error| Problem::error(format!("`{shown}` cannot be read: {error}")))
+}
+
+/// A path that may begin with `~`.
+pub(crate) fn expand(dir: &Path, path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::var_os("HOME")) {
+        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => dir.join(path),
+    }
+}

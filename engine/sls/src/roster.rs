@@ -1,0 +1,148 @@
+//! The hosts, as Salt's flat roster names them.
+//!
+//! ```yaml
+//! docs: docs.example.org
+//! process:
+//!   host: 192.0.2.7
+//!   user: deploy
+//!   sudo: True
+//! ```
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kstate_core::{Data, Map, Node, Position, Problem, Value};
+
+use crate::data::merge;
+use crate::root::expand;
+
+/// A host to work on. What is none is left to the settings, `~/.ssh/config` and the defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    /// Its name in the roster, by which top files know it.
+    pub name: String,
+    /// The address or host name.
+    pub host: String,
+    pub user: Option<String>,
+    pub port: Option<u16>,
+    /// The private key.
+    pub key: Option<PathBuf>,
+    /// Whether commands run as root by way of sudo.
+    pub sudo: bool,
+    pub timeout: Option<Duration>,
+    /// Grains that `minion_opts` sets over those of the host.
+    pub grains: Map,
+    /// Pillar that `minion_opts` sets over that of the tree.
+    pub pillar: Map,
+    pub at: Position,
+}
+
+/// Keys of Salt's that mean nothing without a minion.
+const WITHOUT_MEANING: [&str; 12] = [
+    "cmd_umask",
+    "identities_only",
+    "mine_functions",
+    "mods",
+    "python_env",
+    "set_path",
+    "ssh_log_file",
+    "thin_dir",
+    "thin_extra_modules",
+    "tty",
+    "umask",
+    "wipe_ssh",
+];
+
+/// Reads the entries; paths in them begin at `dir`.
+pub(crate) fn targets(node: &Node, dir: &std::path::Path, problems: &mut Vec<Problem>) -> Vec<Target> {
+    let entries = match &node.data {
+        Data::Map(entries) => entries.as_slice(),
+        Data::Scalar(Value::Null) => &[],
+        _ => {
+            problems.push(Problem::error("a roster is a mapping of names to hosts").at(&node.at));
+            &[]
+        }
+    };
+    entries.iter().filter_map(|(name, body)| target(name, body, dir, problems)).collect()
+}
+
+fn target(name: &Node, body: &Node, dir: &std::path::Path, problems: &mut Vec<Problem>) -> Option<Target> {
+    let mut target = Target {
+        name: name.value().to_string(),
+        host: String::new(),
+        user: None,
+        port: None,
+        key: None,
+        sudo: false,
+        timeout: None,
+        grains: Map::new(),
+        pillar: Map::new(),
+        at: name.at.clone(),
+    };
+    match &body.data {
+        Data::Scalar(Value::Text(host)) => target.host.clone_from(host),
+        Data::Map(entries) => {
+            for (key, value) in entries {
+                set(&mut target, key, value, dir, problems);
+            }
+        }
+        _ => {}
+    }
+    if target.host.is_empty() {
+        let message = format!("`{}` has no address", target.name);
+        problems.push(
+            Problem::error(message).at(&name.at).hint("write `name: address`, or a mapping with `host`"),
+        );
+        return None;
+    }
+    Some(target)
+}
+
+fn set(target: &mut Target, key: &Node, value: &Node, dir: &std::path::Path, problems: &mut Vec<Problem>) {
+    let name = key.value().to_string();
+    let text = value.value().to_string();
+    let mut wrong = |needed: &str| {
+        let message = format!("`{name}` of `{}` is {needed}, not {}", target.name, value.value().kind());
+        problems.push(Problem::error(message).at(&value.at));
+    };
+    match name.as_str() {
+        "host" => target.host = text,
+        "user" => target.user = Some(text),
+        "port" => match text.parse() {
+            Ok(port) => target.port = Some(port),
+            Err(_) => wrong("a port number"),
+        },
+        // Salt: the agent's keys, which are always tried.
+        "priv" if text == "agent-forwarding" => {}
+        "priv" => target.key = Some(expand(dir, std::path::Path::new(&text))),
+        "sudo" => match value.value() {
+            Value::Bool(sudo) => target.sudo = sudo,
+            _ => wrong("`True` or `False`"),
+        },
+        "timeout" => match text.parse() {
+            Ok(seconds) => target.timeout = Some(Duration::from_secs(seconds)),
+            Err(_) => wrong("a number of seconds"),
+        },
+        "minion_opts" => match value.value() {
+            Value::Map(options) => {
+                for (name, into) in [("grains", &mut target.grains), ("pillar", &mut target.pillar)] {
+                    if let Some(Value::Map(data)) = options.get(name) {
+                        merge(into, data);
+                    }
+                }
+            }
+            Value::Null => {}
+            _ => wrong("a mapping"),
+        },
+        "passwd" => {
+            let message = format!("`{}` has a password, and kstate logs in with keys only", target.name);
+            problems
+                .push(Problem::error(message).at(&key.at).hint("use a key, and keep no password in a file"));
+        }
+        other if WITHOUT_MEANING.contains(&other) => {}
+        _ => {
+            let message = format!("`{name}` of `{}` has no effect: kstate does not know it", target.name);
+            problems.push(Problem::warning(message).at(&key.at));
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The top file: which SLS a target gets (Salt: `verify_tops`, `top_matches`; for pillar `merge_tops`).
+
+use kstate_core::{Data, Node, Position, Problem, Value};
+
+use crate::matching::{Expression, Minion};
+
+/// An SLS that the top file gives to a target, maybe a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopEntry {
+    pub name: String,
+    pub at: Position,
+}
+
+/// One target expression of the environment `base`, with what it gives.
+#[derive(Clone, Debug)]
+pub(crate) struct Section {
+    pub(crate) expression: Expression,
+    pub(crate) at: Position,
+    pub(crate) entries: Vec<TopEntry>,
+    /// Pillar: sections are sorted by this number.
+    pub(crate) order: i64,
+    /// Pillar: a SLS that does not exist is passed over.
+    pub(crate) ignore_missing: bool,
+}
+
+impl Section {
+    /// Whether it means the target; an expression that cannot be read means none, with a warning.
+    pub(crate) fn matches(&self, minion: &Minion<'_>, problems: &mut Vec<Problem>) -> bool {
+        self.expression.matches(minion).unwrap_or_else(|error| {
+            problems.push(Problem::warning(format!("{error}; it matches nobody")).at(&self.at));
+            false
+        })
+    }
+}
+
+/// Reads the sections of the environment `base`.
+pub(crate) fn sections(top: &Node, problems: &mut Vec<Problem>) -> Vec<Section> {
+    let mut sections = Vec::new();
+    let environments = match &top.data {
+        Data::Map(entries) => entries.as_slice(),
+        Data::Scalar(Value::Null) => &[],
+        _ => {
+            problems.push(Problem::error("a top file is a mapping that begins with `base:`").at(&top.at));
+            return sections;
+        }
+    };
+    for (environment, body) in environments {
+        match environment.text() {
+            Some("base") => {}
+            Some("include") => {
+                problems.push(Problem::error("`include` in a top file is not supported").at(&environment.at));
+                continue;
+            }
+            _ => {
+                let message = format!("there is no environment `{}`, only `base`", environment.value());
+                problems.push(Problem::warning(message).at(&environment.at));
+                continue;
+            }
+        }
+        let Some(targets) = body.map() else {
+            let message = "`base` is a mapping of targets, each with a list of SLS";
+            problems.push(Problem::error(message).at(&environment.at));
+            continue;
+        };
+        sections.extend(targets.iter().filter_map(|(target, list)| section(target, list, problems)));
+    }
+    sections
+}
+
+fn section(target: &Node, list: &Node, problems: &mut Vec<Problem>) -> Option<Section> {
+    let expression = target.value().to_string();
+    let Some(items) = list.list() else {
+        let message = format!("the target `{expression}` has a list of SLS, not {}", list.value().kind());
+        problems.push(Problem::error(message).at(&target.at).hint("begin each SLS with `- `"));
+        return None;
+    };
+    let mut section = Section {
+        expression: Expression::compound(expression.clone()),
+        at: target.at.clone(),
+        entries: Vec::new(),
+        order: 0,
+        ignore_missing: false,
+    };
+    for item in items {
+        match &item.data {
+            Data::Scalar(Value::Text(name)) if !name.is_empty() => {
+                section.entries.push(TopEntry { name: name.clone(), at: item.at.clone() });
+            }
+            Data::Map(options) => {
+                for (name, value) in options {
+                    option(&mut section, &expression, name, value, problems);
+                }
+            }
+            _ => problems.push(Problem::error("an SLS is named by text").at(&item.at)),
+        }
+    }
+    Some(section)
+}
+
+fn option(section: &mut Section, target: &str, name: &Node, value: &Node, problems: &mut Vec<Problem>) {
+    let value_text = value.value().to_string();
+    match name.text() {
+        Some("match") => match Expression::with_matcher(&value_text, target) {
+            Ok(expression) => section.expression = expression,
+            Err(error) => problems.push(Problem::error(error.to_string()).at(&value.at)),
+        },
+        Some("order") => section.order = value_text.parse().unwrap_or(0),
+        Some("ignore_missing") => section.ignore_missing = value.value() == Value::Bool(true),
+        _ => {
+            let message = format!("top files have no option `{}`", name.value());
+            problems.push(Problem::warning(message).at(&name.at).hint("an SLS is named without a colon"));
+        }
+    }
+}
+
+/// The SLS of a target, in the order of the file, repeated ones too.
+pub(crate) fn entries(
+    sections: &[Section],
+    minion: &Minion<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<TopEntry> {
+    let mut entries = Vec::new();
+    for section in sections {
+        if section.matches(minion, problems) {
+            entries.extend(section.entries.iter().cloned());
+        }
+    }
+    entries
+}
