@@ -5,14 +5,15 @@ use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kstate_core::ConnectError;
 use russh::client::{Config, DisconnectReason, Handle, Handler};
-use russh::keys::PublicKeyOrCertificate;
-use russh::{Disconnect, Preferred};
+use russh::keys::ssh_encoding::Decode as _;
+use russh::keys::{PublicKey, PublicKeyOrCertificate};
+use russh::{ChannelId, Disconnect, Preferred};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -67,6 +68,7 @@ impl From<DialError> for ConnectError {
 pub(crate) struct Notes {
     host_key: Mutex<Option<HostKeyError>>,
     end: Mutex<Option<End>>,
+    started: AtomicBool,
 }
 
 /// How a session came to its end.
@@ -77,6 +79,11 @@ pub(crate) enum End {
 }
 
 impl Notes {
+    /// Whether the command of the held shell is yet to be asked for; true once.
+    pub(crate) fn start(&self) -> bool {
+        !self.started.swap(true, Ordering::SeqCst)
+    }
+
     pub(crate) fn end(&self) -> Option<End> {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -91,6 +98,8 @@ impl Notes {
 pub(crate) struct Client {
     keys: HostKeys,
     notes: Arc<Notes>,
+    /// What the held shell runs; `None` on hops.
+    command: Option<String>,
 }
 
 impl Handler for Client {
@@ -104,6 +113,26 @@ impl Handler for Client {
                 Ok(false)
             }
         }
+    }
+
+    /// OpenSSH tells its keys right after the login, while the request for our channel is under way. The first channel
+    /// of a connection is number 0 at its end, so the command can follow without waiting for the confirmation.
+    async fn openssh_ext_host_keys_announced(
+        &mut self,
+        _: Vec<PublicKey>,
+        session: &mut russh::client::Session,
+    ) -> Result<(), russh::Error> {
+        if !session.remote_sshid().starts_with(b"SSH-2.0-OpenSSH_") {
+            return Ok(());
+        }
+        let asked_for = |id: &ChannelId| session.sender_window_size(*id) > 0;
+        let channel = (0_u32..8).filter_map(channel_id).find(asked_for);
+        if let (Some(command), Some(channel)) = (&self.command, channel)
+            && self.notes.start()
+        {
+            session.exec(channel, true, command.as_bytes())?;
+        }
+        Ok(())
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<russh::Error>) -> Result<(), russh::Error> {
@@ -127,6 +156,10 @@ impl Handler for Client {
             }
         }
     }
+}
+
+fn channel_id(number: u32) -> Option<ChannelId> {
+    ChannelId::decode(&mut number.to_be_bytes().as_slice()).ok()
 }
 
 /// A logged-in session, and what it stands on.
@@ -179,6 +212,7 @@ pub(crate) async fn dial(
     way: &[HostConfig],
     settings: &SshSettings,
     keyring: &Keyring,
+    command: &str,
 ) -> Result<Session, DialError> {
     let mut hops: Vec<Handle<Client>> = Vec::new();
     let mut proxy = None;
@@ -201,8 +235,13 @@ pub(crate) async fn dial(
         };
         let bytes = Arc::new(Bytes::default());
         let stream = Counted::new(stream, bytes.clone());
-        let keys = HostKeys::of(config, before);
-        let (mut handle, notes) = shake_hands(stream, keys, config, settings, limit).await?;
+        let notes = Arc::new(Notes::default());
+        let client = Client {
+            keys: HostKeys::of(config, before),
+            notes: notes.clone(),
+            command: (index + 1 == way.len()).then(|| command.to_owned()),
+        };
+        let mut handle = shake_hands(stream, client, config, settings, limit).await?;
         log_in(&mut handle, config, keyring, limit)
             .await
             .map_err(|source| DialError::Auth { label: config.label(), source })?;
@@ -291,16 +330,16 @@ fn proxy_command(command: &str, config: &HostConfig) -> Result<(Box<dyn Stream>,
 
 async fn shake_hands(
     stream: Counted<Box<dyn Stream>>,
-    keys: HostKeys,
+    client: Client,
     config: &HostConfig,
     settings: &SshSettings,
     limit: Duration,
-) -> Result<(Handle<Client>, Arc<Notes>), DialError> {
-    let notes = Arc::new(Notes::default());
+) -> Result<Handle<Client>, DialError> {
+    let notes = client.notes.clone();
     let mut preferred = Preferred::DEFAULT;
-    keys.prefer(&mut preferred);
+    client.keys.prefer(&mut preferred);
     let silence = silence(config, settings);
-    let client = Arc::new(Config {
+    let protocol = Config {
         preferred,
         nodelay: true,
         // The third question that stays without any answer ends the session.
@@ -309,19 +348,15 @@ async fn shake_hands(
         // russh asks nothing while it waits for room to write; this bounds that wait.
         inactivity_timeout: Some(silence + Duration::from_secs(2)),
         ..Config::default()
-    });
-    let handler = Client { keys, notes: notes.clone() };
-    let handshake = russh::client::connect_stream(client, stream, handler);
-    match within(limit, config, handshake).await? {
-        Ok(handle) => Ok((handle, notes)),
-        Err(error) => {
-            let refused = notes.host_key.lock().unwrap_or_else(PoisonError::into_inner).take();
-            Err(refused.map_or_else(
-                || DialError::Handshake { label: config.label(), reason: reason(&error) },
-                DialError::HostKey,
-            ))
-        }
-    }
+    };
+    let handshake = russh::client::connect_stream(Arc::new(protocol), stream, client);
+    within(limit, config, handshake).await?.map_err(|error| {
+        let refused = notes.host_key.lock().unwrap_or_else(PoisonError::into_inner).take();
+        refused.map_or_else(
+            || DialError::Handshake { label: config.label(), reason: reason(&error) },
+            DialError::HostKey,
+        )
+    })
 }
 
 fn reason(error: &russh::Error) -> String {

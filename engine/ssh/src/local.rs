@@ -12,7 +12,7 @@ use kstate_core::{
 };
 
 use crate::frames::{Replies, Secret};
-use crate::shell::{bootstrap, request};
+use crate::shell::{bootstrap, end_script, ready, request};
 use crate::ssh::refused;
 
 const TICK: Duration = Duration::from_millis(50);
@@ -115,9 +115,10 @@ impl LocalTransport {
         Ok(())
     }
 
-    /// TERM to the whole group, a moment to obey, then KILL.
+    /// TERM to the shell and all below it, a moment to obey, then KILL to its process group.
     fn stop(&mut self) {
-        self.signal("TERM");
+        let process = self.child.id().to_string();
+        quietly(Command::new("sh").args(["-c", end_script(), &process]));
         let deadline = Instant::now() + GRACE;
         while Instant::now() < deadline {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -125,18 +126,25 @@ impl LocalTransport {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        self.signal("KILL");
+        quietly(Command::new("kill").args(["-s", "KILL", "--", &format!("-{process}")]));
     }
+}
 
-    fn signal(&self, name: &str) {
-        let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill")
-            .args(["-s", name, "--", &group])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
+fn await_ready(read: &Receiver<Piece>) -> io::Result<()> {
+    let mut stdout = Vec::new();
+    while ready(&stdout).is_none() {
+        match read.recv_timeout(Duration::from_secs(10)) {
+            Ok(piece) if piece.bytes.is_empty() => return Err(io::ErrorKind::BrokenPipe.into()),
+            Ok(piece) if piece.stderr => {}
+            Ok(piece) => stdout.extend_from_slice(&piece.bytes),
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        }
     }
+    Ok(())
+}
+
+fn quietly(command: &mut Command) {
+    let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
 fn pump(mut stream: impl Read + Send + 'static, stderr: bool, pieces: Sender<Piece>) {
@@ -167,12 +175,6 @@ impl Drop for LocalTransport {
         // The end of its input ends the shell, unless a job still runs after a failed exchange.
         let (closed, _) = channel();
         self.write = closed;
-        self.stop_if_running();
-    }
-}
-
-impl LocalTransport {
-    fn stop_if_running(&mut self) {
         let deadline = Instant::now() + Duration::from_millis(200);
         while Instant::now() < deadline {
             if !matches!(self.child.try_wait(), Ok(None)) {

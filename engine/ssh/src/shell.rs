@@ -10,17 +10,26 @@ use kstate_core::Job;
 
 use crate::frames::Secret;
 
-/// The line that says that the held shell is there.
-pub(crate) const READY: &str = "kstate-ready";
+/// The word that says that the held shell is there; its process number follows.
+const READY: &str = "kstate-ready ";
 
 /// The loop, in one line and without a single quote, so that every login shell can start it. It holds no secret: it
 /// stands in the host's process list.
 const LOOP: &str = concat!(
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}; LC_ALL=C; ",
     "export PATH LC_ALL; unset LANGUAGE ENV BASH_ENV CDPATH; umask 022; cd \"${HOME:-/}\" 2>/dev/null || cd /; ",
-    "trap \"exit 143\" TERM; echo kstate-ready; while IFS= read -r kstate_n; do ",
+    "trap \"exit 143\" TERM; echo kstate-ready $$; while IFS= read -r kstate_n; do ",
     "eval \"$(dd bs=\"$kstate_n\" count=1 iflag=fullblock 2>/dev/null || dd bs=1 count=\"$kstate_n\" 2>/dev/null)\"; ",
     "done"
+);
+
+/// Ends the process `$0` and all below it. Looks them up itself, because `su` gives its command another process group,
+/// and because OpenSSH passes no signals on when root is logged in.
+const END_ALL: &str = concat!(
+    "all=\" $0 \"; more=1; while [ $more = 1 ]; do more=0; for file in /proc/[0-9]*/stat; do ",
+    "read -r line 2>/dev/null <$file || continue; pid=${line%% *}; set -- ${line##*) }; ",
+    "case $all in *\" $pid \"*) continue ;; esac; ",
+    "case $all in *\" $2 \"*) all=\"$all$pid \"; more=1 ;; esac; done; done; kill -TERM $all 2>/dev/null"
 );
 
 /// Runs a script as another user: reads it from its own standard input, because the command line of a process is
@@ -73,10 +82,31 @@ pub(crate) fn bootstrap() -> &'static str {
 
 /// The command of the `exec` request, as the login shell of the host reads it.
 pub(crate) fn command(rights: Rights) -> String {
+    format!("{} -c '{LOOP}'", shell(rights))
+}
+
+/// The command that ends a held shell, whatever it is doing.
+pub(crate) fn end_command(rights: Rights, process: u32) -> String {
+    format!("{} -c '{END_ALL}' {process}", shell(rights))
+}
+
+/// The script of the same command, for `sh -c SCRIPT PROCESS`.
+pub(crate) fn end_script() -> &'static str {
+    END_ALL
+}
+
+fn shell(rights: Rights) -> &'static str {
     match rights {
-        Rights::Login => format!("exec sh -c '{LOOP}'"),
-        Rights::Sudo => format!("exec sudo -n -H -- sh -c '{LOOP}'"),
+        Rights::Login => "exec sh",
+        Rights::Sudo => "exec sudo -n -H -- sh",
     }
+}
+
+/// The process number of the held shell, once it has said it. Login files may have printed something before.
+pub(crate) fn ready(stdout: &[u8]) -> Option<u32> {
+    let text = String::from_utf8_lossy(stdout);
+    let (_, rest) = text.rsplit_once(READY)?;
+    rest.split_once('\n')?.0.trim().parse().ok()
 }
 
 /// What one exchange writes to the held shell: a line with the length of the text, the text, the inputs.
@@ -166,11 +196,25 @@ mod tests {
 
     #[test]
     fn the_loop_can_stand_in_single_quotes_of_any_login_shell() {
-        for text in [LOOP, INNER] {
+        for text in [LOOP, INNER, END_ALL] {
             assert!(!text.contains(['\'', '\n', '!']), "{text}");
             assert!(!text.contains("\\\\"), "{text}");
         }
         assert!(LOOP.contains(READY));
+    }
+
+    #[test]
+    fn the_shell_is_ready_when_its_whole_line_is_there() {
+        let cases: [(&str, Option<u32>); 5] = [
+            ("", None),
+            ("kstate-ready 12", None),
+            ("kstate-ready 12\n", Some(12)),
+            ("Welcome to web!\n> kstate-ready 12\n", Some(12)),
+            ("This account is closed.\n", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(ready(text.as_bytes()), expected, "{text}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::dial::{End, Session, dial, total};
 use crate::frames::{Broken, Replies, Secret};
 use crate::keys::Keyring;
 use crate::login::{Login, SshSettings};
-use crate::shell::{READY, Rights, command, request};
+use crate::shell::{Rights, command, end_command, ready, request};
 
 /// How often a wait looks at the interrupt.
 const TICK: Duration = Duration::from_millis(50);
@@ -69,8 +69,9 @@ impl Connect for Ssh {
         };
         let way = route(login, &self.settings)?;
         let open = async {
-            let session = dial(&way, &self.settings, &self.keyring).await?;
-            hold_shell(session, login.sudo).await
+            let rights = if login.sudo { Rights::Sudo } else { Rights::Login };
+            let session = dial(&way, &self.settings, &self.keyring, &command(rights)).await?;
+            hold_shell(session, rights).await
         };
         let interrupted = || ConnectError {
             message: format!("interrupted while connecting to `{target}`"),
@@ -108,36 +109,41 @@ struct Held {
     session: Session,
     read: ChannelReadHalf,
     write: ChannelWriteHalf<Msg>,
+    rights: Rights,
+    /// Its number on the host.
+    process: u32,
     round_trips: u32,
 }
 
 /// Opens the one channel and starts the shell in it.
-async fn hold_shell(session: Session, sudo: bool) -> Result<Held, ConnectError> {
-    let rights = if sudo { Rights::Sudo } else { Rights::Login };
+async fn hold_shell(session: Session, rights: Rights) -> Result<Held, ConnectError> {
     let label = session.label.clone();
     let fail = |what: String| ConnectError { message: format!("{label} {what}"), hints: Vec::new() };
     let opening = async {
         let channel = session.handle.channel_open_session().await.map_err(|error| error.to_string())?;
-        channel.exec(true, command(rights)).await.map_err(|error| error.to_string())?;
+        let late = session.notes.start();
+        if late {
+            channel.exec(true, command(rights)).await.map_err(|error| error.to_string())?;
+        }
         let (mut read, write) = channel.split();
         let mut said = Said::default();
-        while !said.ready {
+        while ready(&said.stdout).is_none() {
             let Some(message) = read.wait().await else { break };
             said.note(message);
         }
-        Ok::<_, String>((read, write, said))
+        Ok::<_, String>((read, write, said, if late { 2 } else { 1 }))
     };
     let opened = tokio::time::timeout(session.limit.max(Duration::from_secs(10)), opening).await;
-    let (read, write, said) = match opened {
+    let (read, write, said, round_trips) = match opened {
         Err(_) => return Err(fail("let us in, but its shell does not start".to_owned())),
         Ok(Err(error)) => return Err(fail(format!("let us in, but opens no channel: {error}"))),
         Ok(Ok(opened)) => opened,
     };
-    if said.ready {
-        return Ok(Held { session, read, write, round_trips: 2 });
+    if let Some(process) = ready(&said.stdout) {
+        return Ok(Held { session, read, write, rights, process, round_trips });
     }
     let complaint = said.complaint();
-    if sudo {
+    if rights == Rights::Sudo {
         let user = &session.user;
         return Err(ConnectError {
             message: format!("{label} does not let `{user}` become root by `sudo -n`: {complaint}"),
@@ -155,17 +161,12 @@ struct Said {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     status: Option<u32>,
-    ready: bool,
 }
 
 impl Said {
     fn note(&mut self, message: ChannelMsg) {
         match message {
-            ChannelMsg::Data { data } => {
-                self.stdout.extend_from_slice(&data);
-                let text = String::from_utf8_lossy(&self.stdout);
-                self.ready = text.lines().any(|line| line.ends_with(READY)) && text.ends_with('\n');
-            }
+            ChannelMsg::Data { data } => self.stdout.extend_from_slice(&data),
             ChannelMsg::ExtendedData { data, .. } => self.stderr.extend_from_slice(&data),
             ChannelMsg::ExitStatus { exit_status } => self.status = Some(exit_status),
             ChannelMsg::Failure => self.stderr.extend_from_slice(b"the server refuses to run commands\n"),
@@ -212,6 +213,9 @@ impl Transport for SshTransport {
         match self.runtime.block_on(self.held.run(bytes, &mut replies, watch, &self.interrupt)) {
             Ok(()) => Ok(replies.into_replies()),
             Err(stop) => {
+                if matches!(stop, Stop::Interrupted) {
+                    self.runtime.block_on(self.held.stop());
+                }
                 let cause = self.held.cause(stop, jobs);
                 let (done, running) = replies.into_partial();
                 Err(ExchangeError { done, running, cause })
@@ -222,6 +226,19 @@ impl Transport for SshTransport {
     fn traffic(&self) -> Traffic {
         let (bytes_sent, bytes_received) = total(&self.held.session.bytes);
         Traffic { logins: 1, round_trips: self.held.round_trips, bytes_sent, bytes_received }
+    }
+}
+
+/// What a message says about the end of the shell.
+fn end(message: &ChannelMsg) -> Option<String> {
+    match message {
+        ChannelMsg::ExitStatus { exit_status } => {
+            Some(format!("the shell on the host ended with status {exit_status}"))
+        }
+        ChannelMsg::ExitSignal { signal_name, .. } => {
+            Some(format!("the shell on the host was killed by SIG{signal_name:?}"))
+        }
+        _ => None,
     }
 }
 
@@ -253,14 +270,8 @@ impl Held {
                     Some(ChannelMsg::ExtendedData { data, .. }) => {
                         replies.feed(true, &data, watch).map_err(Stop::Broken)?;
                     }
-                    Some(ChannelMsg::ExitStatus { exit_status }) => {
-                        ended = Some(format!("the shell on the host ended with status {exit_status}"));
-                    }
-                    Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
-                        ended = Some(format!("the shell on the host was killed by SIG{signal_name:?}"));
-                    }
                     Some(ChannelMsg::Close) | None => return Err(Stop::Closed(ended)),
-                    Some(_) => {}
+                    Some(message) => ended = ended.or(end(&message)),
                 },
                 sent = &mut send, if sending => {
                     sending = false;
@@ -269,12 +280,30 @@ impl Held {
                     }
                 },
                 () = tokio::time::sleep(TICK) => if interrupt.is_raised() {
-                    stop_remote(read, write).await;
                     return Err(Stop::Interrupted);
                 },
             }
         }
         Ok(())
+    }
+
+    /// Ends what runs on the host: TERM to all of it, a moment to obey, then the end of the channel.
+    async fn stop(&mut self) {
+        let Held { session, read, write, rights, process, .. } = self;
+        let command = end_command(*rights, *process);
+        let stop = async {
+            let Ok(mut channel) = session.handle.channel_open_session().await else {
+                // A server that allows one channel only may still pass a signal on.
+                let _ = write.signal(Sig::TERM).await;
+                return;
+            };
+            if channel.exec(false, command).await.is_ok() {
+                while channel.wait().await.is_some() {}
+            }
+            while read.wait().await.is_some_and(|message| end(&message).is_none()) {}
+        };
+        let _ = tokio::time::timeout(GRACE, stop).await;
+        let _ = tokio::time::timeout(GRACE, write.close()).await;
     }
 
     fn cause(&self, stop: Stop, jobs: &[Job]) -> ExchangeCause {
@@ -289,25 +318,6 @@ impl Held {
             },
         }
     }
-}
-
-/// Ends what runs on the host: TERM to its process group, a moment to obey, then the end of its input.
-async fn stop_remote(read: &mut ChannelReadHalf, write: &ChannelWriteHalf<Msg>) {
-    let stop = async {
-        if write.signal(Sig::TERM).await.is_err() {
-            return;
-        }
-        while let Some(message) = read.wait().await {
-            if matches!(
-                message,
-                ChannelMsg::Close | ChannelMsg::ExitStatus { .. } | ChannelMsg::ExitSignal { .. }
-            ) {
-                return;
-            }
-        }
-    };
-    let _ = tokio::time::timeout(GRACE, stop).await;
-    let _ = tokio::time::timeout(GRACE, write.close()).await;
 }
 
 /// What it means that the shell refused the exchange.
