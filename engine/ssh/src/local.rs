@@ -76,6 +76,7 @@ impl LocalTransport {
         if let Some(stdin) = child.stdin.take() {
             feed(stdin, texts);
         }
+        await_ready(&read)?;
         Ok(LocalTransport {
             child,
             write,

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -34,11 +33,6 @@ impl Folder {
         let path = self.path(name);
         fs::write(&path, text).unwrap();
         path
-    }
-
-    pub(crate) fn append(&self, name: &str, text: &str) {
-        let before = fs::read_to_string(self.path(name)).unwrap_or_default();
-        self.write(name, &format!("{before}{text}"));
     }
 
     /// Makes a key pair by `ssh-keygen` and returns the private key's file.
@@ -260,8 +254,4 @@ pub(crate) fn run_one(transport: &mut dyn Transport, script: &str) -> Reply {
 
 pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
-}
-
-pub(crate) fn make_private(path: &Path) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
