@@ -208,7 +208,7 @@ impl Tree {
 
     fn top_entries(
         &self,
-        templates: &Templates,
+        templates: &Templates<'_>,
         request: &Request<'_>,
         pillar: &Map,
         problems: &mut Vec<Problem>,
@@ -272,7 +272,7 @@ fn link(high: &mut HighState, compiled: &mut Compiled) {
 /// The files of a run, while they are rendered.
 struct Files<'a> {
     folders: &'a Folders,
-    templates: &'a Templates,
+    templates: &'a Templates<'a>,
     rendered: HashSet<String>,
     /// The next number for a state without `order`.
     next_order: i64,

@@ -10,8 +10,8 @@
 
 use std::net::IpAddr;
 
+use fancy_regex::Regex;
 use kstate_core::{Map, Value, fnmatch};
-use regex::Regex;
 use thiserror::Error;
 
 use crate::data::traverse;
@@ -119,7 +119,7 @@ fn simple_match(
         Matcher::Compound => compound(text, minion)?,
         Matcher::Glob => fnmatch(minion.id, text),
         Matcher::List => text.split(',').any(|name| name == minion.id),
-        Matcher::Pcre => regex(text)?.is_match(minion.id),
+        Matcher::Pcre => begins(text, minion.id)?,
         Matcher::Grain => test(How::Glob).within(minion.grains, text)?,
         Matcher::GrainPcre => test(How::Regex).within(minion.grains, text)?,
         Matcher::Pillar => test(How::Glob).within(minion.pillar, text)?,
@@ -313,14 +313,15 @@ impl Test<'_> {
         Ok(match self.how {
             How::Glob => fnmatch(&text, &pattern),
             How::Exact => text == pattern,
-            How::Regex => regex(&pattern)?.is_match(&text),
+            How::Regex => begins(&pattern, &text)?,
         })
     }
 }
 
-/// A regular expression that begins at the start, as Python's `re.match`.
-fn regex(pattern: &str) -> Result<Regex, ExpressionError> {
-    Regex::new(&format!("^(?:{pattern})")).map_err(|error| ExpressionError::Regex {
+/// Whether a text begins with what a regular expression describes, as Python's `re.match`.
+fn begins(pattern: &str, text: &str) -> Result<bool, ExpressionError> {
+    let found = Regex::new(&format!("^(?:{pattern})")).and_then(|regex| regex.is_match(text));
+    found.map_err(|error| ExpressionError::Regex {
         pattern: pattern.to_owned(),
         reason: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
     })

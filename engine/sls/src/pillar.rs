@@ -132,7 +132,7 @@ impl<'a> Compiler<'a> {
                 return None;
             }
         };
-        if is_private(&file) {
+        if is_private_path(&file.name) {
             collect(&node, &mut self.secrets);
         }
         let Data::Map(entries) = node.data else {
@@ -244,10 +244,9 @@ impl<'a> Compiler<'a> {
     }
 }
 
-/// Whether a file lies in a folder named `private`.
-pub(crate) fn is_private(file: &SourceFile) -> bool {
-    let mut folders = file.name.split('/').rev().skip(1);
-    folders.any(|folder| folder == "private")
+/// Whether a path leads through a folder named `private`.
+pub(crate) fn is_private_path(path: &str) -> bool {
+    path.split('/').rev().skip(1).any(|folder| folder == "private")
 }
 
 fn collect(node: &Node, secrets: &mut BTreeSet<String>) {

@@ -12,22 +12,35 @@ pub type Answers = HashMap<String, Value>;
 
 /// Renders the templates of one target.
 #[derive(Debug)]
-pub(crate) struct Templates;
+pub(crate) struct Templates<'a> {
+    _folders: &'a Folders,
+}
 
-impl Templates {
+impl<'a> Templates<'a> {
     pub(crate) fn new(
         _id: &str,
-        _grains: &Map,
-        _pillar: &Map,
-        _answers: &Answers,
-        _folders: &Folders,
+        _grains: &'a Map,
+        _pillar: &'a Map,
+        _answers: &'a Answers,
+        folders: &'a Folders,
     ) -> Self {
-        Templates
+        Templates { _folders: folders }
     }
 
     /// Renders the file of an SLS, or a top file if `sls` is empty.
     pub(crate) fn sls(&self, file: &SourceFile, _sls: &str, _extra: &Map) -> Result<Text, Problem> {
         Ok(render::as_it_is(file))
+    }
+
+    /// Renders the template of a managed file.
+    pub(crate) fn managed(
+        &self,
+        file: &SourceFile,
+        _sls: &str,
+        _source: &str,
+        _context: &Map,
+    ) -> Result<String, Problem> {
+        Ok(file.text.clone())
     }
 
     /// What templates asked the host and had no answer for.

@@ -46,6 +46,10 @@ impl Folders {
         self.folders.iter().map(|folder| self.name(folder)).collect()
     }
 
+    pub(crate) fn roots(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
     /// A path as people know it.
     pub(crate) fn name(&self, path: &Path) -> String {
         path.strip_prefix(&self.base).unwrap_or(path).display().to_string()

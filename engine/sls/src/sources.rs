@@ -1,0 +1,151 @@
+//! The tree as the states of one target see it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use kstate_core::{Chunk, Map, Problem, SourceEntry, SourceError, SourceKind, Sources, Value, nearest};
+
+use crate::compile::{Request, Tree};
+use crate::data::traverse;
+use crate::pillar::is_private_path;
+use crate::templates::Templates;
+use crate::tree::{Folders, SourceFile};
+
+/// `salt://` files, templates, pillar and grains for one target.
+#[derive(Debug)]
+pub struct TargetSources<'a> {
+    folders: &'a Folders,
+    templates: Templates<'a>,
+    pillar: Value,
+    grains: Value,
+}
+
+impl Tree {
+    /// What the states of a target may refer to; `pillar` is its compiled pillar.
+    pub fn sources<'a>(&'a self, request: &Request<'a>, pillar: &'a Map) -> TargetSources<'a> {
+        TargetSources {
+            folders: &self.states,
+            templates: Templates::new(request.target, request.grains, pillar, request.answers, &self.states),
+            pillar: pillar.clone().into(),
+            grains: request.grains.clone().into(),
+        }
+    }
+}
+
+/// Whether the content of a `salt://` file is not to be shown, because it lies below a folder `private`.
+pub fn is_private(url: &str) -> bool {
+    path_of(url).is_ok_and(is_private_path)
+}
+
+impl TargetSources<'_> {
+    /// What templates of managed files asked the host and had no answer for.
+    pub fn calls(&self) -> Vec<kstate_core::Call> {
+        self.templates.calls()
+    }
+
+    fn find(&self, url: &str) -> Result<std::path::PathBuf, SourceError> {
+        let path = path_of(url)?;
+        self.folders.find(path).ok_or_else(|| SourceError::Missing {
+            url: url.to_owned(),
+            roots: self.folders.shown(),
+            nearest: self.nearest(path),
+        })
+    }
+
+    fn nearest(&self, path: &str) -> Option<String> {
+        let files = self.folders.below("");
+        let names = files.keys().map(String::as_str);
+        nearest(path, names, 1).first().map(|name| format!("salt://{name}"))
+    }
+}
+
+impl Sources for TargetSources<'_> {
+    fn read(&self, url: &str) -> Result<Vec<u8>, SourceError> {
+        let path = self.find(url)?;
+        fs::read(path).map_err(|error| unreadable(url, &error))
+    }
+
+    fn list(&self, url: &str) -> Result<Vec<SourceEntry>, SourceError> {
+        let path = path_of(url)?.trim_end_matches('/');
+        if !self.find(url)?.is_dir() {
+            return Err(SourceError::Unreadable { url: url.to_owned(), reason: "it is no folder".into() });
+        }
+        let mut entries = Vec::new();
+        for (name, path) in self.folders.below(path) {
+            let kind = kind(&path).map_err(|error| unreadable(url, &error))?;
+            entries.push(SourceEntry { path: name, kind });
+        }
+        Ok(entries)
+    }
+
+    fn render(&self, chunk: &Chunk, name: &str, text: &str, context: &Map) -> Result<String, Problem> {
+        let below = path_of(name).unwrap_or(name);
+        let path = self.folders.find(below).unwrap_or_else(|| Path::new(below).to_path_buf());
+        let file = SourceFile {
+            name: below.to_owned(),
+            shown: self.folders.name(&path).into(),
+            path,
+            text: text.to_owned(),
+        };
+        self.templates
+            .managed(&file, &chunk.sls, name, context)
+            .map_err(|problem| Problem { id: problem.id.or_else(|| Some(chunk.id.clone())), ..problem })
+    }
+
+    fn pillar(&self, path: &str) -> Option<Value> {
+        traverse(&self.pillar, path, ":").cloned()
+    }
+
+    fn grain(&self, path: &str) -> Option<Value> {
+        traverse(&self.grains, path, ":").cloned()
+    }
+}
+
+impl Folders {
+    /// All that lies below a folder of any root, by its path relative to it, sorted; the first root that has a path
+    /// gives it.
+    fn below(&self, folder: &str) -> BTreeMap<String, std::path::PathBuf> {
+        let mut found = BTreeMap::new();
+        for root in self.roots() {
+            walk(&root.join(folder), "", 0, &mut found);
+        }
+        found
+    }
+}
+
+fn walk(folder: &Path, prefix: &str, depth: usize, found: &mut BTreeMap<String, std::path::PathBuf>) {
+    const DEPTH_LIMIT: usize = 40;
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let (name, path) = (format!("{prefix}{name}"), entry.path());
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if is_folder && depth < DEPTH_LIMIT {
+            walk(&path, &format!("{name}/"), depth + 1, found);
+        }
+        found.entry(name).or_insert(path);
+    }
+}
+
+fn kind(path: &Path) -> std::io::Result<SourceKind> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok(if metadata.is_dir() {
+        SourceKind::Directory
+    } else if metadata.is_symlink() {
+        SourceKind::Symlink { target: fs::read_link(path)?.to_string_lossy().into_owned() }
+    } else {
+        SourceKind::File { executable: metadata.permissions().mode() & 0o111 != 0 }
+    })
+}
+
+/// The path below the roots that a `salt://` address names. What follows `?` names an environment.
+fn path_of(url: &str) -> Result<&str, SourceError> {
+    let path = url.strip_prefix("salt://").ok_or_else(|| SourceError::NotSalt { url: url.to_owned() })?;
+    Ok(path.split("?saltenv=").next().unwrap_or(path))
+}
+
+fn unreadable(url: &str, error: &std::io::Error) -> SourceError {
+    SourceError::Unreadable { url: url.to_owned(), reason: error.to_string() }
+}
