@@ -27,7 +27,7 @@ MAILTO_root:
 # Keys only. The first line that is given counts, and the distributions ship it as a comment.
 /etc/ssh/sshd_config:
   file.replace:
-    - pattern: ^\s*#?\s*PasswordAuthentication\s.*$
+    - pattern: ^[ \t]*#?[ \t]*PasswordAuthentication[ \t].*$
     - repl: PasswordAuthentication no
     - append_if_not_found: True
 
