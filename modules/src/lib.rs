@@ -6,6 +6,7 @@ mod cmd;
 mod file;
 pub mod grains;
 mod kinds;
+mod pkg;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -16,8 +17,15 @@ pub use state::{Context, Declared, Function, State};
 use kstate_core::{Chunk, Problem, Sources};
 
 /// Every function, sorted by name.
-pub static FUNCTIONS: &[Function] =
-    &[Function::of::<cmd::Run>(), Function::of::<cmd::Wait>(), Function::of::<file::Managed>()];
+pub static FUNCTIONS: &[Function] = &[
+    Function::of::<cmd::Run>(),
+    Function::of::<cmd::Wait>(),
+    Function::of::<file::Managed>(),
+    Function::of::<pkg::Installed>(),
+    Function::of::<pkg::Latest>(),
+    Function::of::<pkg::Purged>(),
+    Function::of::<pkg::Removed>(),
+];
 
 /// Makes a resource of a chunk, or says what is wrong with it.
 pub fn declare(chunk: &Chunk, sources: &dyn Sources) -> Result<Declared, Vec<Problem>> {
