@@ -7,6 +7,7 @@ mod file;
 pub mod grains;
 mod kinds;
 mod pkg;
+mod service;
 mod state;
 #[cfg(test)]
 mod testing;
@@ -25,6 +26,12 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<pkg::Latest>(),
     Function::of::<pkg::Purged>(),
     Function::of::<pkg::Removed>(),
+    Function::of::<service::Dead>(),
+    Function::of::<service::Disabled>(),
+    Function::of::<service::Enabled>(),
+    Function::of::<service::Masked>(),
+    Function::of::<service::Running>(),
+    Function::of::<service::Unmasked>(),
 ];
 
 /// Makes a resource of a chunk, or says what is wrong with it.

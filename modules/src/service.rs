@@ -1,0 +1,239 @@
+//! Services: units of systemd and scripts in `/etc/init.d`.
+
+mod enabled;
+mod masked;
+mod running;
+
+pub(crate) use enabled::{Disabled, Enabled};
+pub(crate) use masked::{Masked, Unmasked};
+pub(crate) use running::{Dead, Running};
+
+use kstate_core::question::{Answer, Service};
+use kstate_core::words::quote;
+use kstate_core::{Change, Command, Facts, Operation, Question, Run, Step, Stop, Touch, Value};
+
+/// What can be done to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Start,
+    Stop,
+    Restart,
+    Reload,
+    Enable,
+    Disable,
+    Mask,
+    Unmask,
+}
+
+/// How a verb is carried out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// Does not wait until it is done.
+    pub(crate) no_block: bool,
+    /// Only until the next boot.
+    pub(crate) runtime: bool,
+    /// Seconds to wait after it.
+    pub(crate) delay: u32,
+}
+
+/// For how long a service is watched after its start, in tenths of a second. A script of init.d has gone when the
+/// service begins to live, or to die.
+const WATCHED: u32 = 50;
+
+/// Whether the service `$s` has processes, and says so for some time.
+const LIVES: &str = r#"alive() {
+  if [ -d /run/systemd/system ]; then
+    cg=$(systemctl show -p ControlGroup --value -- "$s")
+    for f in "/sys/fs/cgroup$cg/cgroup.procs" "/sys/fs/cgroup/systemd$cg/cgroup.procs" "/sys/fs/cgroup/unified$cg/cgroup.procs"; do
+      [ -n "$cg" ] && [ -r "$f" ] && read -r pid <"$f" && [ -n "$pid" ] && return
+    done
+  fi
+  SYSTEMCTL_SKIP_REDIRECT=1 _SYSTEMCTL_SKIP_REDIRECT=1 "/etc/init.d/$s" status >/dev/null 2>&1
+}
+"#;
+
+/// What a service said last, for the message about its failure.
+const TELL: &str = r#"tell() {
+  systemctl --no-pager -n 0 status -- "$s" 2>/dev/null | sed -n '/Active:/p' >&2
+  journalctl -q --no-pager -o cat -n 5 -u "$s" 2>/dev/null >&2
+  exit 1
+}
+"#;
+
+impl Verb {
+    /// The word for `systemctl`, `service` and people.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Verb::Start => "start",
+            Verb::Stop => "stop",
+            Verb::Restart => "restart",
+            Verb::Reload => "reload",
+            Verb::Enable => "enable",
+            Verb::Disable => "disable",
+            Verb::Mask => "mask",
+            Verb::Unmask => "unmask",
+        }
+    }
+
+    fn script(self, sysv: bool, manner: Manner) -> String {
+        let block = if manner.no_block { "--no-block " } else { "" };
+        let runtime = if manner.runtime { "--runtime " } else { "" };
+        let verb = self.word();
+        let by_script = |verb: &str| {
+            format!(
+                "if [ -d /run/systemd/system ]; then systemctl {block}{verb} -- \"$s\" || tell; else \"/etc/init.d/$s\" {verb}; fi || exit\n"
+            )
+        };
+        let watch = if manner.no_block { String::new() } else { watch(sysv) };
+        match (self, sysv) {
+            // systemd takes a script's service for active after its processes are gone, and `start` for done.
+            (Verb::Start | Verb::Restart, true) => format!("{}{watch}", by_script("restart")),
+            (Verb::Start | Verb::Restart, false) => {
+                format!("systemctl {block}{verb} -- \"$s\" || tell\n{watch}")
+            }
+            (Verb::Reload, true) => format!(
+                "if alive; then service \"$s\" reload || exit; else\n{}fi\n{watch}",
+                by_script("restart")
+            ),
+            (Verb::Reload, false) => {
+                format!("systemctl {block}reload -- \"$s\" || tell\n{watch}")
+            }
+            (Verb::Stop, true) => format!("{}alive || exit 0\n\"/etc/init.d/$s\" stop\n", by_script("stop")),
+            (Verb::Enable, true) => {
+                "update-rc.d \"$s\" defaults && update-rc.d \"$s\" enable || exit\n[ ! -d /run/systemd/system ] || systemctl daemon-reload\n".into()
+            }
+            (Verb::Disable, true) => {
+                "update-rc.d \"$s\" disable || exit\n[ ! -d /run/systemd/system ] || systemctl daemon-reload\n".into()
+            }
+            _ => format!("systemctl {block}{runtime}{verb} -- \"$s\" || tell\n"),
+        }
+    }
+
+    /// The operation on a service about which `service` is known.
+    pub(crate) fn operation(self, name: &str, service: &Service, manner: Manner) -> Operation {
+        let mut script = format!("s={}\n{TELL}", quote(name.trim_end_matches(".service")));
+        if !service.sysv {
+            script = format!("s={}\n{TELL}", quote(name));
+        } else {
+            script.push_str(LIVES);
+        }
+        script.push_str(&self.script(service.sysv, manner));
+        if manner.delay > 0 {
+            script.push_str(&format!("sleep {}\n", manner.delay));
+        }
+        let touches = match self {
+            Verb::Start | Verb::Stop | Verb::Restart | Verb::Reload => {
+                vec![Touch::Service(name.to_owned()), Touch::Processes]
+            }
+            Verb::Enable | Verb::Disable | Verb::Mask | Verb::Unmask => {
+                vec![Touch::Service(name.to_owned())]
+            }
+        };
+        let after = self.after(service);
+        Run::new(Command::shell(script.trim_end()), touches)
+            .foretells(Question::Service(name.to_owned()), Answer::Service(after))
+            .into()
+    }
+
+    fn after(self, service: &Service) -> Service {
+        let running = |running, state: &str| Service { running, state: state.into(), ..service.clone() };
+        match self {
+            Verb::Start | Verb::Restart | Verb::Reload => running(true, "active (running)"),
+            Verb::Stop => running(false, "inactive (dead)"),
+            Verb::Enable => Service { enabled: Some(true), ..service.clone() },
+            Verb::Disable => Service { enabled: Some(false), ..service.clone() },
+            Verb::Mask => Service { masked: true, enabled: Some(false), ..service.clone() },
+            Verb::Unmask => Service { masked: false, ..service.clone() },
+        }
+    }
+}
+
+/// Waits for a service to be there after its start, and a moment longer for one of whose start systemd knows no more
+/// than that it has been forked.
+fn watch(sysv: bool) -> String {
+    if sysv {
+        return format!(
+            "n=0\nwhile ! alive; do\nn=$((n + 1)); [ $n -lt {WATCHED} ] || break\nsleep 0.1\ndone\n"
+        );
+    }
+    format!(
+        "n=0\nwhile :; do\n\
+         case $(systemctl show -p Type,ActiveState,SubState --value -- \"$s\" | tr '\\n' ' ') in\n\
+         *failed*|*auto-restart*) tell ;;\n\
+         *activating*|*reloading*|*deactivating*) ;;\n\
+         simple*|exec*) [ $n -lt 5 ] || break ;;\n\
+         *) break ;;\n\
+         esac\n\
+         n=$((n + 1)); [ $n -lt {WATCHED} ] || break\nsleep 0.1\ndone\n"
+    )
+}
+
+/// A step that does one thing to a service.
+pub(crate) fn step(name: &str, service: &Service, verb: Verb, manner: Manner) -> Step {
+    let change = match verb {
+        Verb::Start => Change::new(format!("service {name}"), service.state.as_str(), "running"),
+        Verb::Stop => Change::new(format!("service {name}"), service.state.as_str(), "stopped"),
+        Verb::Restart | Verb::Reload => {
+            Change::new(format!("service {name}"), Value::Null, format!("{}ed", verb.word()))
+        }
+        Verb::Enable => Change::new(format!("service {name} at boot"), "disabled", "enabled"),
+        Verb::Disable => Change::new(format!("service {name} at boot"), "enabled", "disabled"),
+        Verb::Mask => Change::new(format!("service {name}"), Value::Null, "masked"),
+        Verb::Unmask => Change::new(format!("service {name}"), "masked", "unmasked"),
+    };
+    Step::new([change], verb.operation(name, service, manner))
+}
+
+/// What is known of a service that the host has to know.
+pub(crate) fn known<'a>(facts: &'a Facts, name: &str) -> Result<&'a Service, Stop> {
+    let service = facts.service(name)?;
+    if service.known || service.masked {
+        Ok(service)
+    } else {
+        Err(Stop::Failed(format!("the service `{name}` is not known to the host")))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A service of systemd.
+    pub(crate) fn unit(running: bool, enabled: bool) -> Service {
+        Service {
+            known: true,
+            running,
+            enabled: Some(enabled),
+            masked: false,
+            state: if running { "active (running)".into() } else { "inactive (dead)".into() },
+            sysv: false,
+            main_pid: 0,
+        }
+    }
+
+    pub(crate) fn facts(name: &str, service: Service) -> Facts {
+        let mut facts = Facts::default();
+        facts.learn(Question::Service(name.into()), Ok(Answer::Service(service)));
+        facts
+    }
+
+    pub(crate) fn script(step: &Step) -> String {
+        step.operation.job().unwrap().script
+    }
+
+    #[test]
+    fn a_script_whose_processes_are_gone_is_restarted_where_start_would_do_nothing() {
+        let service = Service { sysv: true, ..unit(false, true) };
+        let script = script(&step("uwsgi", &service, Verb::Start, Manner::default()));
+        assert!(script.contains("systemctl restart"), "{script}");
+    }
+
+    #[test]
+    fn a_reload_never_restarts_what_lives() {
+        let service = Service { sysv: true, ..unit(true, true) };
+        let script = script(&step("uwsgi", &service, Verb::Reload, Manner::default()));
+        assert!(script.contains("if alive; then service \"$s\" reload"), "{script}");
+        let unit = step("cron", &unit(true, true), Verb::Reload, Manner::default());
+        assert!(!super::tests::script(&unit).contains("restart --"));
+    }
+}
