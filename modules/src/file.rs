@@ -1,13 +1,46 @@
 //! Files, directories and links.
 
+mod absent;
+mod append;
+mod comment;
+mod directory;
+mod edit;
+mod keyvalue;
 mod managed;
+pub(crate) mod pattern;
+mod prepend;
+mod recurse;
+mod replace;
+mod symlink;
+mod uncomment;
+mod whitespace;
 
+pub(crate) use absent::Absent;
+pub(crate) use append::Append;
+pub(crate) use comment::Comment;
+pub(crate) use directory::Directory;
+pub(crate) use edit::Edit;
+pub(crate) use keyvalue::KeyValue;
 pub(crate) use managed::Managed;
+pub(crate) use prepend::Prepend;
+pub(crate) use recurse::Recurse;
+pub(crate) use replace::Replace;
+pub(crate) use symlink::Symlink;
+pub(crate) use uncomment::Uncomment;
 
 use kstate_core::question::PathInfo;
-use kstate_core::{Attributes, Change};
+use kstate_core::{
+    Attributes, Change, Command, Facts, Map, Problem, Question, Run, SourceEntry, Step, Stop, Touch, Value,
+    fnmatch,
+};
 
+use crate::Context;
 use crate::kinds::Mode;
+use pattern::{Flags, Pattern, text_of};
+
+/// What Salt's `file` functions take for other systems than ours.
+pub(crate) const WINDOWS: &str = "there are no Windows hosts";
+pub(crate) const OWNER: &str = "write `user`";
 
 /// What differs between what is declared about owner and mode and what is there. What is not declared never differs.
 pub(crate) fn attribute_changes(wanted: &Attributes, there: Option<&PathInfo>) -> Vec<Change> {
@@ -17,7 +50,7 @@ pub(crate) fn attribute_changes(wanted: &Attributes, there: Option<&PathInfo>) -
         match there {
             Some(names) if names.contains(&wanted) => {}
             Some([name, _]) => changes.push(Change::new(subject, name, wanted)),
-            None => changes.push(Change::new(subject, kstate_core::Value::Null, wanted)),
+            None => changes.push(Change::new(subject, Value::Null, wanted)),
         }
     };
     let mode = |mode: u32| Mode(mode).to_string();
@@ -26,4 +59,203 @@ pub(crate) fn attribute_changes(wanted: &Attributes, there: Option<&PathInfo>) -
     compare("user", wanted.user.clone(), there.map(|info| [info.user.clone(), info.uid.to_string()]));
     compare("group", wanted.group.clone(), there.map(|info| [info.group.clone(), info.gid.to_string()]));
     changes
+}
+
+/// An absolute path without a slash at its end, or what is wrong with it.
+pub(crate) fn absolute(cx: &Context<'_>, argument: &str, path: &str) -> Result<String, Vec<Problem>> {
+    if !path.starts_with('/') {
+        return Err(vec![cx.error(argument, format!("`{path}` is not an absolute path"))]);
+    }
+    let trimmed = path.trim_end_matches('/');
+    Ok(if trimmed.is_empty() { "/" } else { trimmed }.to_owned())
+}
+
+/// `context` over `defaults`; each a mapping or a list of mappings.
+pub(crate) fn variables(defaults: Option<&Value>, context: Option<&Value>) -> Map {
+    let mut all = Map::new();
+    for given in [defaults, context].into_iter().flatten() {
+        let maps = match given {
+            Value::Map(map) => vec![map.clone()],
+            Value::List(items) => items.iter().filter_map(|item| item.as_map().cloned()).collect(),
+            _ => Vec::new(),
+        };
+        for (key, value) in maps.into_iter().flatten() {
+            all.insert(key, value);
+        }
+    }
+    all
+}
+
+/// The bytes of `origin` as they are, or rendered as a template.
+pub(crate) fn render(
+    cx: &Context<'_>,
+    origin: &str,
+    bytes: Vec<u8>,
+    template: Option<&str>,
+    variables: &Map,
+) -> Result<Vec<u8>, Problem> {
+    match template {
+        None => Ok(bytes),
+        Some("jinja") => {
+            let text = String::from_utf8(bytes).map_err(|_| {
+                cx.error("template", format!("`{origin}` is not UTF-8 text and cannot be a template"))
+            })?;
+            cx.sources.render(cx.chunk, origin, &text, variables).map(String::into_bytes)
+        }
+        Some(other) => {
+            Err(cx.error("template", format!("`{other}` is not supported; the template engine is `jinja`")))
+        }
+    }
+}
+
+/// Runs a program on many paths below `root` by one process.
+fn on_each(words: &[&str], paths: &[&str], root: &str) -> Run {
+    let words = ["xargs", "-0", "-r"].iter().chain(words).copied();
+    let input: Vec<u8> = paths.iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
+    Run::new(Command::words(words).input(input), [Touch::Path(root.to_owned())])
+}
+
+/// The steps of several resources as those of one: what they ask, they ask together.
+fn together(parts: impl IntoIterator<Item = Result<Vec<Step>, Stop>>) -> Result<Vec<Step>, Stop> {
+    let (mut steps, mut asked): (Vec<Step>, Vec<Question>) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Ok(more) => steps.extend(more),
+            Err(Stop::Ask(questions)) => asked.extend(questions),
+            Err(other) => return Err(other),
+        }
+    }
+    if asked.is_empty() { Ok(steps) } else { Err(Stop::Ask(asked)) }
+}
+
+/// Patterns that choose paths: globs, or regular expressions behind `E@`.
+#[derive(Debug, Default)]
+pub(crate) struct Choice(Vec<Chosen>);
+
+#[derive(Debug)]
+enum Chosen {
+    Glob(String),
+    Pattern(Pattern),
+}
+
+impl Choice {
+    pub(crate) fn new(cx: &Context<'_>, argument: &str, patterns: &[String]) -> Result<Self, Problem> {
+        let chosen = patterns.iter().map(|pattern| match pattern.strip_prefix("E@") {
+            None => Ok(Chosen::Glob(pattern.clone())),
+            Some(pattern) => Pattern::new(pattern, Flags::default())
+                .map(Chosen::Pattern)
+                .map_err(|error| cx.error(argument, error)),
+        });
+        chosen.collect::<Result<_, _>>().map(Choice)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them fits a relative path.
+    fn has(&self, path: &str) -> Result<bool, Stop> {
+        for chosen in &self.0 {
+            let fits = match chosen {
+                Chosen::Glob(glob) => fnmatch(path, glob),
+                Chosen::Pattern(pattern) => pattern.is_in(&text_of(path.as_bytes()))?,
+            };
+            if fits {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Everything below a directory, sorted by path.
+type Below = Vec<(String, PathInfo)>;
+
+/// What may stay in a directory that is cleaned.
+#[derive(Debug)]
+struct Clean {
+    /// Paths of required states: they stay, with all that is below and above them.
+    required: Vec<String>,
+    exclude: Choice,
+}
+
+impl Clean {
+    /// Salt: `clean` keeps what the `file` states under `require` manage.
+    fn new(cx: &Context<'_>, exclude: Choice) -> Result<Self, Vec<Problem>> {
+        let mut required = Vec::new();
+        let mut problems = Vec::new();
+        for item in cx.chunk.argument("require").and_then(kstate_core::Node::list).unwrap_or_default() {
+            let Some(file) = item.get("file") else { continue };
+            match file.text() {
+                Some(path) if path.starts_with('/') => required.push(path.trim_end_matches('/').to_owned()),
+                _ => problems.push(
+                    cx.error("clean", format!("`file: {}` does not tell a path to keep", file.value()))
+                        .hint("require the file by its path"),
+                ),
+            }
+        }
+        if problems.is_empty() { Ok(Clean { required, exclude }) } else { Err(problems) }
+    }
+
+    /// The step that removes what is in `tree` below `root` and neither in `keep` nor kept otherwise, and what is left.
+    fn step(
+        &self,
+        root: &str,
+        tree: &Below,
+        keep: &dyn Fn(&str) -> bool,
+    ) -> Result<Option<(Step, Below)>, Stop> {
+        let mut staying: Vec<&str> = Vec::new();
+        for (path, _) in tree {
+            let relative = path[root.len()..].trim_start_matches('/');
+            let is_required = self.required.iter().any(|required| {
+                kstate_core::touch::is_below(path, required) || kstate_core::touch::is_below(required, path)
+            });
+            if is_required || keep(path) || self.exclude.has(relative)? {
+                staying.push(path);
+            }
+        }
+        let stays = |path: &str| staying.iter().any(|kept| kstate_core::touch::is_below(kept, path));
+        let removed: Vec<&(String, PathInfo)> = tree.iter().filter(|(path, _)| !stays(path)).collect();
+        if removed.is_empty() {
+            return Ok(None);
+        }
+        let mut tops: Vec<&str> = Vec::new();
+        for (path, _) in &removed {
+            // The list is sorted, so what is above comes first.
+            if !tops.iter().any(|top| kstate_core::touch::is_below(path, top)) {
+                tops.push(path);
+            }
+        }
+        let changes: Vec<Change> = removed
+            .iter()
+            .map(|(path, info)| Change::new(info.kind_name(), path.as_str(), Value::Null))
+            .collect();
+        let left: Below = tree.iter().filter(|(path, _)| stays(path)).cloned().collect();
+        let mut run = on_each(&["rm", "-rf", "--"], &tops, root)
+            .foretells(Question::Tree(root.to_owned()), kstate_core::question::Answer::Tree(left.clone()));
+        for (path, _) in removed {
+            run = run.foretells(Question::Path(path.clone()), kstate_core::question::Answer::Path(None));
+        }
+        Ok(Some((Step::new(changes, run.into()), left)))
+    }
+}
+
+/// The entries of a `salt://` folder that are there to be read: `None` if there is no such folder.
+fn entries(cx: &Context<'_>, url: &str) -> Result<Option<Vec<SourceEntry>>, Problem> {
+    match cx.sources.list(url) {
+        Ok(entries) => Ok(Some(entries)),
+        Err(kstate_core::SourceError::Missing { .. }) => Ok(None),
+        Err(error) => Err(cx.source_error("source", &error)),
+    }
+}
+
+/// Tells the answers about paths that a step changes on its way.
+fn foretell_paths(mut run: Run, facts: &Facts, paths: &[(String, PathInfo)]) -> Run {
+    for (path, info) in paths {
+        let question = Question::Path(path.clone());
+        if facts.knows(&question) {
+            run = run.foretells(question, kstate_core::question::Answer::Path(Some(info.clone())));
+        }
+    }
+    run
 }

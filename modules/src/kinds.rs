@@ -78,3 +78,24 @@ impl<'de> Visitor<'de> for TextsVisitor {
 pub(crate) fn yes() -> bool {
     true
 }
+
+/// The ending under which an old file is kept: `.bak` by default, nothing for `False`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Backup(pub(crate) Option<String>);
+
+impl Default for Backup {
+    fn default() -> Self {
+        Backup(Some(".bak".into()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Backup {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match kstate_core::Value::deserialize(deserializer)? {
+            kstate_core::Value::Null | kstate_core::Value::Bool(false) => Ok(Backup(None)),
+            kstate_core::Value::Text(ending) if ending.is_empty() => Ok(Backup(None)),
+            kstate_core::Value::Text(ending) => Ok(Backup(Some(ending))),
+            other => Err(de::Error::custom(format!("expected an ending or `False`, found {}", other.kind()))),
+        }
+    }
+}

@@ -148,3 +148,34 @@ pub(crate) fn settles(resource: &dyn Resource, facts: &mut Facts) {
         Err(stop) => assert!(matches!(stop, Stop::Unknown(_)), "{stop:?}"),
     }
 }
+
+/// The content that a function which edits a file leaves, having kept the law on the way. `None`: nothing to do.
+pub(crate) fn content_after(resource: &dyn Resource, path: &str, old: Option<&str>) -> Option<String> {
+    let mut facts = Facts::default();
+    file(&mut facts, path, old, 0o644);
+    if resource.diff(&facts).unwrap_or_else(|stop| panic!("{stop:?}")).is_empty() {
+        return None;
+    }
+    settles(resource, &mut facts);
+    let content = facts.content(path).unwrap().unwrap();
+    Some(String::from_utf8(content.clone()).unwrap())
+}
+
+/// Tells what stands at a path.
+pub(crate) fn stands(facts: &mut Facts, path: &str, kind: PathKind, mode: u32, user: &str) {
+    let info = info(kind, mode, user);
+    facts.learn(Question::Path(path.into()), Ok(Answer::Path(Some(info))));
+}
+
+/// Tells what is below a directory.
+pub(crate) fn tree(facts: &mut Facts, path: &str, entries: &[(&str, PathKind, u32, &str)]) {
+    let entries = entries
+        .iter()
+        .map(|(path, kind, mode, user)| ((*path).to_owned(), info(kind.clone(), *mode, user)))
+        .collect();
+    facts.learn(Question::Tree(path.into()), Ok(Answer::Tree(entries)));
+}
+
+fn info(kind: PathKind, mode: u32, user: &str) -> PathInfo {
+    PathInfo { kind, mode, uid: 0, gid: 0, user: user.into(), group: user.into(), size: 0 }
+}

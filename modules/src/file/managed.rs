@@ -14,12 +14,12 @@
 
 use kstate_core::question::PathInfo;
 use kstate_core::{
-    Attributes, Change, Facts, Map, Operation, Parents, Problem, Question, Resource, Step, Stop, Value,
-    Write, digest,
+    Attributes, Change, Facts, Operation, Parents, Problem, Question, Resource, Step, Stop, Value, Write,
+    digest,
 };
 use serde::Deserialize;
 
-use super::attribute_changes;
+use super::{attribute_changes, render, variables};
 use crate::kinds::{Mode, Texts, yes};
 use crate::{Context, State, text};
 
@@ -181,20 +181,8 @@ fn content(arguments: &Arguments, cx: &Context<'_>) -> Result<Option<Vec<u8>>, P
             None => return Ok(None),
         }
     };
-    match arguments.template.as_deref() {
-        None => Ok(Some(bytes)),
-        Some("jinja") => {
-            let text = String::from_utf8(bytes).map_err(|_| {
-                cx.error("template", format!("`{origin}` is not UTF-8 text and cannot be a template"))
-            })?;
-            cx.sources
-                .render(cx.chunk, &origin, &text, &variables(arguments))
-                .map(|text| Some(text.into_bytes()))
-        }
-        Some(other) => {
-            Err(cx.error("template", format!("`{other}` is not supported; the template engine is `jinja`")))
-        }
-    }
+    let variables = variables(arguments.defaults.as_ref(), arguments.context.as_ref());
+    render(cx, &origin, bytes, arguments.template.as_deref(), &variables).map(Some)
 }
 
 fn first_source(urls: &[String], cx: &Context<'_>) -> Result<(String, Vec<u8>), Problem> {
@@ -244,22 +232,6 @@ fn lines_of(value: &Value) -> String {
     }
 }
 
-/// `context` over `defaults`; each a mapping or a list of mappings.
-fn variables(arguments: &Arguments) -> Map {
-    let mut all = Map::new();
-    for given in [&arguments.defaults, &arguments.context] {
-        let maps = match given {
-            Some(Value::Map(map)) => vec![map.clone()],
-            Some(Value::List(items)) => items.iter().filter_map(|item| item.as_map().cloned()).collect(),
-            _ => Vec::new(),
-        };
-        for (key, value) in maps.into_iter().flatten() {
-            all.insert(key, value);
-        }
-    }
-    all
-}
-
 impl Resource for Managed {
     fn questions(&self) -> Vec<Question> {
         let mut questions = vec![Question::Path(self.path.clone())];
@@ -295,6 +267,27 @@ impl Resource for Managed {
 }
 
 impl Managed {
+    /// One of many files that a state puts in place.
+    pub(super) fn plain(
+        path: String,
+        bytes: Vec<u8>,
+        attributes: Attributes,
+        parents: Parents,
+        replace: bool,
+    ) -> Self {
+        Managed {
+            path,
+            content: Some(bytes),
+            attributes,
+            parents,
+            replace,
+            create: true,
+            show_changes: true,
+            check: None,
+            follow: true,
+        }
+    }
+
     /// What the content changes from and to. `None`: it is right, or not ours to say.
     fn content_change(
         &self,
