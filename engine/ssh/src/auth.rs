@@ -22,6 +22,8 @@ pub(crate) enum AuthError {
     MoreWanted { user: String, offers: String },
     #[error("did not answer the login within {} s", .0.as_secs_f32())]
     Timeout(Duration),
+    #[error("waits for us, but the agent did not answer within {} s", .0.as_secs_f32())]
+    Agent(Duration),
     #[error("ended the connection while `{user}` logged in, after {}", list(tried))]
     Ended { user: String, tried: Vec<String> },
 }
@@ -62,12 +64,17 @@ pub(crate) async fn log_in(
     limit: Duration,
 ) -> Result<(), AuthError> {
     let user = &config.user;
-    let mut agent = agent(config).await;
-    if let (Some(agent), Some(binding)) = (&mut agent, session.agent_session_binding()) {
-        // Only agents that restrict keys to hosts know this; the others refuse it, which means nothing.
-        let _ = agent.bind_session(binding, false).await;
-    }
-    let (candidates, mut problems) = candidates(config, agent.as_mut()).await;
+    let listing = async {
+        let mut agent = agent(config).await;
+        if let (Some(agent), Some(binding)) = (&mut agent, session.agent_session_binding()) {
+            // Only agents that restrict keys to hosts know this; the others refuse it, which means nothing.
+            let _ = agent.bind_session(binding, false).await;
+        }
+        let found = candidates(config, agent.as_mut()).await;
+        (agent, found)
+    };
+    let listed = tokio::time::timeout(limit, listing).await;
+    let (mut agent, (candidates, mut problems)) = listed.map_err(|_| AuthError::Agent(limit))?;
     if candidates.is_empty() {
         return Err(AuthError::NoKey { user: user.clone(), problems });
     }

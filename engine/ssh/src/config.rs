@@ -541,4 +541,16 @@ hostkeyalgorithms ssh-ed25519,rsa-sha2-512
         assert_eq!(tokens.text("%h:%p %n %r 100%% %Z"), "192.0.2.7:2222 web alice 100% %Z");
         assert_eq!(tokens.text("${KSTATE_NOT_SET}x $HOME"), "x $HOME");
     }
+
+    #[test]
+    fn the_user_is_the_one_of_the_configuration_or_root() {
+        let file = std::env::temp_dir().join(format!("kstate-ssh-config-{}", std::process::id()));
+        std::fs::write(&file, "Host web\n  User bob\nHost *\n  Port 2222\n").unwrap();
+        let settings = SshSettings { ssh_config: Some(file.clone()), ..SshSettings::default() };
+        let found = ["web", "db"].map(|host| ask_user(host, &settings, &[]));
+        let option = ask_user("db", &settings, &["User=eve".to_owned()]);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(found.map(Option::unwrap), ["bob", "root"]);
+        assert_eq!(option.unwrap(), "eve");
+    }
 }

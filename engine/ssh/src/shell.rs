@@ -156,7 +156,7 @@ fn push_jobs(text: &mut String, jobs: &[Job], secret: &Secret) {
     }
 }
 
-/// One command whose status is the job's. A script that names its own process (`$$`) gets a shell of its own, so that
+/// One command whose status is the job's. Some shells run the end of a pipe themselves, hence the parentheses there. A script that names its own process (`$$`) gets a shell of its own, so that
 /// it cannot mean the held one; the others are spared the start of a program.
 fn push_job(text: &mut String, index: usize, job: &Job, secret: &Secret) {
     let script = quote(&job.script);
@@ -165,7 +165,7 @@ fn push_job(text: &mut String, index: usize, job: &Job, secret: &Secret) {
         let (a, b) = secret.halves();
         let input = u8::from(length > 0);
         text.push_str(&format!(
-            "{{ printf '%s\\n%s' '{a} {b} {} {input} R{index}' {script}; kstate_take {length}; }} | {{ kstate_as {}; kstate_s=$?; kstate_rest; exit $kstate_s; }}\n",
+            "{{ printf '%s\\n%s' '{a} {b} {} {input} R{index}' {script}; kstate_take {length}; }} | (kstate_as {}; kstate_s=$?; kstate_rest; exit $kstate_s)\n",
             job.script.len(),
             quote(user),
         ));
@@ -179,9 +179,7 @@ fn push_job(text: &mut String, index: usize, job: &Job, secret: &Secret) {
     if length == 0 {
         text.push_str(&format!("{run} </dev/null\n"));
     } else {
-        text.push_str(&format!(
-            "kstate_take {length} | {{ {run}; kstate_s=$?; kstate_rest; exit $kstate_s; }}\n"
-        ));
+        text.push_str(&format!("kstate_take {length} | ({run}; kstate_s=$?; kstate_rest; exit $kstate_s)\n"));
     }
 }
 
@@ -236,5 +234,73 @@ mod tests {
         let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
         let length: usize = std::str::from_utf8(&bytes[..end]).unwrap().parse().unwrap();
         assert_eq!(&bytes[end + 1 + length..], b"\0\xff\n");
+    }
+
+    /// Runs the loop in a shell of this machine and feeds it one exchange.
+    fn exchange(shell: &[&str], jobs: &[Job]) -> Option<Vec<kstate_core::Reply>> {
+        use std::io::Write as _;
+        use std::process::{Command, Stdio};
+
+        let secret = Secret::random();
+        let mut child = Command::new(shell[0])
+            .args(&shell[1..])
+            .args(["-c", LOOP])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .ok()?;
+        child.stdin.take().unwrap().write_all(&request(jobs, &secret)).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let mut replies = crate::frames::Replies::new(jobs, &secret);
+        replies.feed(false, &output.stdout, &mut |_| {}).unwrap();
+        replies.feed(true, &output.stderr, &mut |_| {}).unwrap();
+        assert!(replies.complete(), "{shell:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Some(replies.into_replies())
+    }
+
+    #[test]
+    fn every_shell_of_this_machine_runs_the_loop() {
+        let shells: [&[&str]; 6] = [
+            &["dash"],
+            &["bash"],
+            &["bash", "--posix"],
+            &["busybox", "sh"],
+            &["mksh"],
+            &["zsh", "--emulate", "sh"],
+        ];
+        let binary: Vec<u8> = (0..=255).cycle().take(20_000).collect();
+        let with = |script: &str| Job { input: binary.clone(), ..Job::new(script) };
+        let jobs = [
+            Job::new("echo \"it's\" $((1 + 1)); echo e >&2; exit 7"),
+            with("cat"),
+            with("true"),
+            Job::new("kill -9 $$"),
+            with("head -c 2 >/dev/null; kill -TERM $$"),
+            Job::new("cat; pwd >/dev/null; umask"),
+            Job::new("fi"),
+            Job::new("set; typeset -f 2>/dev/null; true"),
+        ];
+        let mut found = 0;
+        for shell in shells {
+            let Some(replies) = exchange(shell, &jobs) else { continue };
+            found += 1;
+            assert_eq!(
+                (&replies[0].stdout[..], &replies[0].stderr[..]),
+                (&b"it's 2\n"[..], &b"e\n"[..]),
+                "{shell:?}"
+            );
+            assert!(replies[1].stdout == binary, "{shell:?}");
+            let statuses: Vec<i32> = replies[..6].iter().map(|reply| reply.status).collect();
+            assert_eq!(statuses, [7, 0, 0, 137, 143, 0], "{shell:?}");
+            assert_eq!(
+                String::from_utf8_lossy(&replies[5].stdout).trim_start_matches('0'),
+                "22\n",
+                "{shell:?}"
+            );
+            assert!(!replies[6].ok() && !replies[6].stderr.is_empty(), "{shell:?}");
+            assert!(replies[7].ok(), "{shell:?}");
+        }
+        assert!(found > 0);
     }
 }

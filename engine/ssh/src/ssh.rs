@@ -33,7 +33,24 @@ pub struct Ssh {
     settings: SshSettings,
     interrupt: Interrupt,
     keyring: Keyring,
-    runtime: Arc<Runtime>,
+    threads: Arc<Threads>,
+}
+
+/// The runtime of all connections. Its end does not wait for a name server that never answers.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn block_on<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        self.0.as_ref().map(|runtime| runtime.block_on(future))
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl fmt::Debug for Ssh {
@@ -55,7 +72,7 @@ impl Ssh {
             .enable_all()
             .build()?;
         let keyring = Keyring::new(settings.passphrase.clone());
-        Ok(Ssh { logins, settings, interrupt, keyring, runtime: Arc::new(runtime) })
+        Ok(Ssh { logins, settings, interrupt, keyring, threads: Arc::new(Threads(Some(runtime))) })
     }
 }
 
@@ -77,9 +94,9 @@ impl Connect for Ssh {
             message: format!("interrupted while connecting to `{target}`"),
             hints: Vec::new(),
         };
-        let held = self.runtime.block_on(unless_interrupted(&self.interrupt, open));
-        let held = held.ok_or_else(interrupted)??;
-        Ok(Box::new(SshTransport { held, runtime: self.runtime.clone(), interrupt: self.interrupt.clone() }))
+        let held = self.threads.block_on(unless_interrupted(&self.interrupt, open));
+        let held = held.flatten().ok_or_else(interrupted)??;
+        Ok(Box::new(SshTransport { held, threads: self.threads.clone(), interrupt: self.interrupt.clone() }))
     }
 }
 
@@ -187,13 +204,13 @@ impl Said {
 
 struct SshTransport {
     held: Held,
-    runtime: Arc<Runtime>,
+    threads: Arc<Threads>,
     interrupt: Interrupt,
 }
 
 impl Drop for SshTransport {
     fn drop(&mut self) {
-        self.runtime.block_on(self.held.session.close());
+        self.threads.block_on(self.held.session.close());
     }
 }
 
@@ -210,11 +227,12 @@ impl Transport for SshTransport {
         let secret = Secret::random();
         let mut replies = Replies::new(jobs, &secret);
         let bytes = request(jobs, &secret);
-        match self.runtime.block_on(self.held.run(bytes, &mut replies, watch, &self.interrupt)) {
+        let run = self.threads.block_on(self.held.run(bytes, &mut replies, watch, &self.interrupt));
+        match run.unwrap_or(Err(Stop::Closed(None))) {
             Ok(()) => Ok(replies.into_replies()),
             Err(stop) => {
                 if matches!(stop, Stop::Interrupted) {
-                    self.runtime.block_on(self.held.stop());
+                    self.threads.block_on(self.held.stop());
                 }
                 let cause = self.held.cause(stop, jobs);
                 let (done, running) = replies.into_partial();
