@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -13,11 +14,14 @@ use crate::login::{Login, SshSettings};
 /// How many hosts may stand in front of one another.
 const MOST_HOPS: usize = 8;
 
+/// How long `ssh -G` may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Error)]
 pub(crate) enum ConfigError {
     #[error("cannot read the configuration of `{host}`: there is no `ssh` program on this machine")]
     NoSsh { host: String },
-    #[error("cannot run `ssh -G {host}`")]
+    #[error("cannot run `ssh -G {host}`: {source}")]
     Run { host: String, source: io::Error },
     #[error("the configuration of `{host}` is wrong: {message}")]
     Wrong { host: String, message: String },
@@ -226,10 +230,24 @@ fn include(file: &Path) -> String {
 
 fn run(mut command: Command, input: Option<&str>) -> io::Result<Output> {
     let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
-    let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.process_group(0).spawn()?;
     if let (Some(text), Some(mut stdin)) = (input, child.stdin.take()) {
         // A program that does not read it says why on its own.
         let _ = stdin.write_all(text.as_bytes());
+    }
+    // What it prints fits into a pipe. A `Match exec` of the configuration may run anything.
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait()?.is_none() {
+        if Instant::now() > deadline {
+            // Without its group, what it runs would stay.
+            let group = format!("-{}", child.id());
+            let _ = Command::new("kill").args(["-s", "KILL", "--", &group]).stderr(Stdio::null()).status();
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        std::thread::sleep(Duration::from_micros(300));
     }
     child.wait_with_output()
 }

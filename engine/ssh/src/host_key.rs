@@ -20,14 +20,12 @@ pub(crate) enum HostKeyError {
     Unknown { name: String, key: String, changes: Remedy },
     #[error("the host key of `{name}` has CHANGED: it shows {key}, but {}:{line} knows {known}", file.display())]
     Changed { name: String, key: String, known: String, file: PathBuf, line: usize, changes: Remedy },
-    #[error("the host key of `{name}` is REVOKED by {}: {key}", place(file, *line))]
-    Revoked { name: String, key: String, file: PathBuf, line: Option<usize> },
+    #[error("the host key of `{name}` is REVOKED by {}:{line}: {key}", file.display())]
+    Revoked { name: String, key: String, file: PathBuf, line: usize },
+    #[error("cannot look whether the host key of `{name}` is revoked: {} is no list of public keys", file.display())]
+    RevocationList { name: String, file: PathBuf },
     #[error("the host certificate of `{name}` is not valid: {reason} ({key})")]
     Certificate { name: String, key: String, reason: String },
-}
-
-fn place(file: &Path, line: Option<usize>) -> String {
-    line.map_or_else(|| file.display().to_string(), |line| format!("{}:{line}", file.display()))
 }
 
 /// What the commands that put a key right need to know.
@@ -86,6 +84,9 @@ impl HostKeyError {
             ],
             HostKeyError::Revoked { .. } => {
                 vec!["do not connect: whoever holds this key is not to be trusted".to_owned()]
+            }
+            HostKeyError::RevocationList { .. } => {
+                vec!["`RevokedHostKeys` may name a text file with one public key on a line; a binary KRL is not understood".to_owned()]
             }
             HostKeyError::Certificate { .. } => {
                 vec!["have the host's certificate signed anew by its certificate authority".to_owned()]
@@ -245,15 +246,17 @@ impl HostKeys {
         };
         let revoked = |entry: &&Entry| entry.marker == Marker::Revoked && entry.key == *key;
         if let Some(entry) = self.entries.iter().chain(&self.bare_entries).find(revoked) {
-            return Err(refuse(&entry.file, Some(entry.line)));
+            return Err(refuse(&entry.file, entry.line));
         }
         let Some(file) = &self.revoked else { return Ok(()) };
-        // A list that cannot be read must not let anybody in; a KRL is a binary format we do not read.
-        let Ok(text) = std::fs::read_to_string(file) else { return Err(refuse(file, None)) };
+        // A list that cannot be read must not let anybody in.
+        let Ok(text) = std::fs::read_to_string(file) else {
+            return Err(HostKeyError::RevocationList { name: self.name.clone(), file: file.clone() });
+        };
         let same =
             |line: &str| PublicKey::from_openssh(line.trim()).is_ok_and(|known| known.key_data() == key);
         match text.lines().position(same) {
-            Some(index) => Err(refuse(file, Some(index + 1))),
+            Some(index) => Err(refuse(file, index + 1)),
             None => Ok(()),
         }
     }

@@ -141,7 +141,9 @@ fn a_revoked_host_key_is_refused_wherever_else_it_is_known() {
     server.know("known_hosts", "");
     let list = server.folder.write("revoked", &host_key);
     let settings = server.settings_with(&format!("RevokedHostKeys {}", list.display()));
-    assert!(refused(server.roster(), settings).message.contains("REVOKED"));
+    assert!(refused(server.roster(), settings.clone()).message.contains("REVOKED"));
+    fs::write(&list, [0xff; 8]).unwrap();
+    assert!(refused(server.roster(), settings).message.contains("cannot look"));
 }
 
 #[test]
@@ -418,6 +420,16 @@ fn a_wrong_configuration_is_told_in_the_words_of_ssh() {
     let server = Server::start();
     let error = refused(server.roster(), server.settings_with("Prot 22"));
     assert!(error.message.contains("Prot") || error.message.contains("prot"), "{error:?}");
+}
+
+#[test]
+fn a_configuration_that_never_answers_is_given_up() {
+    let server = Server::start();
+    let settings = server.settings_with("Match exec \"sleep 60\"");
+    let begun = Instant::now();
+    let error = connect(server.roster(), settings).err().unwrap();
+    assert!(error.message.contains("ssh -G"), "{error:?}");
+    assert!(begun.elapsed() < Duration::from_secs(15));
 }
 
 #[test]
