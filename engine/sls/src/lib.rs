@@ -5,6 +5,7 @@ mod compile;
 mod data;
 mod high;
 pub mod json;
+pub mod jinja;
 mod low;
 mod matching;
 mod pillar;

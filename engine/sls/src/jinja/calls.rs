@@ -1,0 +1,809 @@
+//! `salt['module.function'](…)`: what is answered from grains, pillar, the tree and the arguments, and what is a question
+//! to the host.
+
+use std::sync::Arc;
+
+use kstate_core::{Call, Map, Value as Plain, fnmatch};
+use minijinja::value::{Object, ObjectRepr, Value};
+use minijinja::{Error, ErrorKind, State};
+use thiserror::Error as ThisError;
+
+use super::args::Args;
+use super::dump::{self, Flow};
+use super::fault::{fault, type_error};
+use super::json::{self, Style};
+use super::root::{Root, root};
+use super::value::{
+    self, Dict, Key, Kind, SeqKind, Unknown, deep_copy, equal, from_plain, iterate, kind, list, solid, to_plain, to_str,
+    truth, type_name,
+};
+use super::{digests, ops};
+use crate::matching::{Expression, Minion};
+
+type Local = fn(&Arc<Root>, &Args) -> Result<Value, Error>;
+
+/// Answered here, by name, sorted.
+const LOCAL: &[(&str, Local)] = &[
+    ("config.get", |root, a| {
+        let key = a.text(0, "key")?;
+        let default = a.get(1, "default").cloned().unwrap_or_else(|| Value::from(""));
+        let delimiter = a.text_or(2, "delimiter", ":")?;
+        let master = || attribute(root.pillar(), "master");
+        let merge = a.get(3, "merge").filter(|m| !m.is_none()).map(to_str);
+        let sources = [Some(root.opts().clone()), Some(root.grains().clone()), Some(root.pillar().clone()), master()];
+        match merge {
+            None => Ok(sources.iter().flatten().find_map(|s| traverse(s, key, delimiter)).unwrap_or(default)),
+            Some(strategy) => {
+                let mut merged = value::dict(value::Entries::new(), false);
+                for source in sources.iter().rev().flatten() {
+                    merged = if strategy == "overwrite" {
+                        update(&deep_copy(&merged), &deep_copy(source), false, false)?
+                    } else {
+                        update(&deep_copy(&merged), &deep_copy(source), true, false)?
+                    };
+                }
+                Ok(traverse(&merged, key, delimiter).unwrap_or(default))
+            }
+        }
+    }),
+    ("config.option", |root, a| {
+        let name = a.text(0, "value")?;
+        let default = a.get(1, "default").cloned().unwrap_or_else(|| Value::from(""));
+        let sources = [Some(root.opts().clone()), attribute(root.pillar(), "master"), Some(root.pillar().clone())];
+        Ok(sources.iter().flatten().find_map(|s| attribute(s, name)).unwrap_or(default))
+    }),
+    ("cp.get_file_str", |root, a| {
+        let path = a.text(0, "path")?;
+        let path = path.strip_prefix("salt://").unwrap_or(path);
+        let path = path.split('?').next().unwrap_or_default();
+        match root.engine.folders.file(path) {
+            Ok(Some(file)) => Ok(Value::from(file.text.as_str())),
+            Ok(None) => Ok(Value::from(false)),
+            Err(error) => Err(type_error(format!("`{path}` cannot be read: {error}"))),
+        }
+    }),
+    ("cp.list_states", |root, _| {
+        Ok(list(root.engine.folders.sls_names().iter().map(|name| Value::from(name.as_str())).collect()))
+    }),
+    ("defaults.deepcopy", |_, a| Ok(deep_copy(a.need(0, "source")?))),
+    ("defaults.get", |root, a| Ok(traverse(root.pillar(), a.text(0, "key")?, ":").or_else(|| a.get(1, "default").cloned()).unwrap_or_else(|| Value::from("")))),
+    ("defaults.merge", |_, a| {
+        let (dest, source) = (a.need(0, "dest")?, a.need(1, "src")?);
+        let lists = a.flag(2, "merge_lists", false)?;
+        let in_place = a.flag(3, "in_place", true)?;
+        let convert = a.flag(4, "convert_none", true)?;
+        let empty = || value::dict(value::Entries::new(), false);
+        let source = if source.is_none() && convert { empty() } else { source.clone() };
+        let dest = match dest.is_none() && convert {
+            true if in_place => return Err(type_error("Can't perform in-place merge into NoneType")),
+            true => empty(),
+            false => dest.clone(),
+        };
+        update(&if in_place { dest } else { deep_copy(&dest) }, &source, true, lists)
+    }),
+    ("defaults.update", |_, a| {
+        let (dest, defaults) = (a.need(0, "dest")?, a.need(1, "defaults")?);
+        let lists = a.flag(2, "merge_lists", true)?;
+        let dest = if a.flag(3, "in_place", true)? { dest.clone() } else { deep_copy(dest) };
+        let Some(pairs) = value::pairs(&dest) else { return Err(type_error("defaults.update needs mappings")) };
+        for (name, own) in pairs {
+            let merged = update(&deep_copy(defaults), &own, true, lists)?;
+            if let Kind::Dict(dict) = kind(&dest) {
+                dict.write().insert(Key::new(&name)?, merged);
+            }
+        }
+        Ok(dest)
+    }),
+    ("file.basename", |_, a| {
+        let path = a.text(0, "path")?;
+        Ok(Value::from(path.rsplit_once('/').map_or(path, |(_, name)| name)))
+    }),
+    ("file.dirname", |_, a| {
+        let path = a.text(0, "path")?;
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let trimmed = folder.trim_end_matches('/');
+        Ok(Value::from(if path.starts_with('/') && trimmed.is_empty() { "/" } else { trimmed }))
+    }),
+    ("file.join", |_, a| {
+        let mut parts = a.positional.iter();
+        let mut path = parts.next().map(to_str).unwrap_or_default();
+        for part in parts {
+            path = path_join(&path, &to_str(part));
+        }
+        Ok(Value::from(path))
+    }),
+    ("grains.equals", |root, a| {
+        let found = traverse(root.grains(), a.text(0, "key")?, ":").unwrap_or_else(|| Value::from(""));
+        Ok(Value::from(to_str(&found) == to_str(a.need(1, "value")?)))
+    }),
+    ("grains.fetch", |root, a| get(root.grains(), a)),
+    ("grains.filter_by", |root, a| {
+        let args = filter_arguments(a, "grain", "os_family")?;
+        filter_by(root.grains(), &args)
+    }),
+    ("grains.get", |root, a| get(root.grains(), a)),
+    ("grains.has_value", |root, a| {
+        Ok(Value::from(traverse(root.grains(), a.text(0, "key")?, ":").map_or(Ok(false), |v| truth(&v))?))
+    }),
+    ("grains.item", |root, a| {
+        let default = a.keyword("default").cloned().unwrap_or_else(|| Value::from(""));
+        let mut entries = value::Entries::new();
+        for key in &a.positional {
+            entries.insert(Key::new(key)?, traverse(root.grains(), &to_str(key), ":").unwrap_or_else(|| default.clone()));
+        }
+        Ok(value::dict(entries, false))
+    }),
+    ("grains.items", |root, _| Ok(root.grains().clone())),
+    ("grains.ls", |root, _| {
+        let mut keys = iterate(root.grains())?;
+        super::methods::sort(&mut keys, false, |k| Ok(k.clone()))?;
+        Ok(list(keys))
+    }),
+    ("hashutil.base64_b64decode", |_, a| {
+        let bytes = digests::base64_decode(a.text(0, "instr")?.as_bytes()).ok_or_else(|| type_error("the text is not base64"))?;
+        Ok(Value::from(String::from_utf8_lossy(&bytes).into_owned()))
+    }),
+    ("hashutil.base64_b64encode", |_, a| Ok(Value::from(digests::base64_encode(a.text(0, "instr")?.as_bytes())))),
+    ("hashutil.digest", |_, a| {
+        let text = a.text(0, "instr")?.as_bytes();
+        Ok(Value::from(match a.text_or(1, "checksum", "md5")? {
+            "md5" => digests::md5(text),
+            "sha256" => digests::sha256(text),
+            "sha512" => digests::sha512(text),
+            other => return Err(type_error(format!("hash function `{other}` is not supported"))),
+        }))
+    }),
+    ("hashutil.md5_digest", |_, a| Ok(Value::from(digests::md5(a.text(0, "instr")?.as_bytes())))),
+    ("hashutil.sha256_digest", |_, a| Ok(Value::from(digests::sha256(a.text(0, "instr")?.as_bytes())))),
+    ("hashutil.sha512_digest", |_, a| Ok(Value::from(digests::sha512(a.text(0, "instr")?.as_bytes())))),
+    ("jinja.load_map", |_, _| Err(type_error("jinja.load_map is not supported"))),
+    ("log.critical", |_, _| Ok(Value::from(true))),
+    ("log.debug", |_, _| Ok(Value::from(true))),
+    ("log.error", |_, _| Ok(Value::from(true))),
+    ("log.exception", |_, _| Ok(Value::from(true))),
+    ("log.info", |_, _| Ok(Value::from(true))),
+    ("log.warning", |_, _| Ok(Value::from(true))),
+    ("match.compound", |root, a| matches(root, a, "compound")),
+    ("match.filter_by", |root, a| {
+        let args = Args { positional: a.positional.clone(), keywords: a.keywords.clone() };
+        let lookup = args.need(0, "lookup")?;
+        let kind_of = args.text_or(1, "tgt_type", "compound")?;
+        let default = to_str(args.get(4, "default").unwrap_or(&Value::from("default")));
+        let pairs = value::pairs(lookup).ok_or_else(|| type_error("match.filter_by needs a mapping"))?;
+        let mut found = None;
+        for (key, item) in &pairs {
+            if matcher(root, &to_str(key), kind_of)? {
+                found = Some(item.clone());
+                break;
+            }
+        }
+        let found = found.or_else(|| attribute(lookup, &default)).unwrap_or_else(|| Value::from(()));
+        merge_over(found, lookup, args.keyword("base").or(args.positional.get(5)), args.get(3, "merge"))
+    }),
+    ("match.glob", |root, a| matches(root, a, "glob")),
+    ("match.grain", |root, a| matches(root, a, "grain")),
+    ("match.grain_pcre", |root, a| matches(root, a, "grain_pcre")),
+    ("match.ifelse", |root, a| {
+        for pair in a.positional.chunks(2) {
+            match pair {
+                [target, result] => {
+                    if matcher(root, &to_str(target), "compound")? {
+                        return Ok(result.clone());
+                    }
+                }
+                [otherwise] => return Ok(otherwise.clone()),
+                _ => {}
+            }
+        }
+        Ok(Value::from(()))
+    }),
+    ("match.list", |root, a| matches(root, a, "list")),
+    ("match.pcre", |root, a| matches(root, a, "pcre")),
+    ("match.pillar", |root, a| matches(root, a, "pillar")),
+    ("match.pillar_pcre", |root, a| matches(root, a, "pillar_pcre")),
+    ("match.search_by", |root, a| {
+        let kind_of = a.text_or(1, "tgt_type", "compound")?;
+        let mut found = Vec::new();
+        for (key, targets) in value::pairs(a.need(0, "lookup")?).unwrap_or_default() {
+            let targets = match targets.as_str() {
+                Some(_) => vec![targets.clone()],
+                None => iterate(&targets)?,
+            };
+            for target in targets {
+                if matcher(root, &to_str(&target), kind_of)? {
+                    found.push(key.clone());
+                    break;
+                }
+            }
+        }
+        Ok(if found.is_empty() { Value::from(()) } else { list(found) })
+    }),
+    ("pillar.data", |root, _| Ok(root.pillar().clone())),
+    ("pillar.fetch", |root, a| pillar(root, a)),
+    ("pillar.filter_by", |root, a| {
+        let args = filter_arguments(a, "pillar", "")?;
+        filter_by(root.pillar(), &args)
+    }),
+    ("pillar.get", |root, a| pillar(root, a)),
+    ("pillar.item", |root, a| {
+        let default = a.keyword("default").cloned().unwrap_or_else(|| Value::from(""));
+        let mut entries = value::Entries::new();
+        for key in &a.positional {
+            entries.insert(Key::new(key)?, traverse(root.pillar(), &to_str(key), ":").unwrap_or_else(|| default.clone()));
+        }
+        Ok(value::dict(entries, false))
+    }),
+    ("pillar.items", |root, _| Ok(root.pillar().clone())),
+    ("pillar.keys", |root, a| {
+        let key = a.text(0, "key")?;
+        let found = traverse(root.pillar(), key, a.text_or(1, "delimiter", ":")?);
+        let found = found.ok_or_else(|| type_error(format!("Pillar key not found: {key}")))?;
+        match kind(&found) {
+            Kind::Dict(dict) => Ok(list(dict.keys())),
+            _ => Err(type_error(format!("Pillar value in key {key} is not a dict"))),
+        }
+    }),
+    ("pillar.ls", |root, _| {
+        let mut keys = iterate(root.pillar())?;
+        super::methods::sort(&mut keys, false, |k| Ok(k.clone()))?;
+        Ok(list(keys))
+    }),
+    ("pillar.raw", |root, _| Ok(root.pillar().clone())),
+    ("slsutil.boolstr", |_, a| {
+        let yes = truth(&to_bool(a.need(0, "value")?))?;
+        let (on, off) = (a.text_or(1, "true", "true")?, a.text_or(2, "false", "false")?);
+        Ok(Value::from(if yes { on } else { off }))
+    }),
+    ("slsutil.deserialize", |_, a| {
+        let text = a.text(1, "stream_or_string")?;
+        match a.text(0, "serializer")? {
+            "yaml" => super::load::yaml_text(text),
+            "json" => json::load(text).map(|v| from_plain(&v)).map_err(type_error),
+            other => Err(type_error(format!("the serializer `{other}` is not supported"))),
+        }
+    }),
+    ("slsutil.dir_exists", |root, a| {
+        Ok(Value::from(root.engine.folders.find(a.text(0, "path")?).is_some_and(|p| p.is_dir())))
+    }),
+    ("slsutil.file_exists", |root, a| {
+        Ok(Value::from(root.engine.folders.find(a.text(0, "path")?).is_some_and(|p| p.is_file())))
+    }),
+    ("slsutil.findup", |root, a| {
+        let start = a.text_or(0, "startpath", "")?.trim_matches('/').to_owned();
+        let names = match a.need(1, "filenames")? {
+            value if value.as_str().is_some() => vec![value.clone()],
+            value => iterate(value)?,
+        };
+        let mut folder = Some(start.as_str());
+        while let Some(at) = folder {
+            for name in &names {
+                let path = path_join(at, &to_str(name));
+                if root.engine.folders.find(&path).is_some_and(|p| p.is_file()) {
+                    return Ok(Value::from(path));
+                }
+            }
+            folder = match at {
+                "" => None,
+                at => Some(at.rsplit_once('/').map_or("", |(up, _)| up)),
+            };
+        }
+        Err(type_error(format!("none of the files was found above `{start}`")))
+    }),
+    ("slsutil.merge", |_, a| {
+        let lists = a.flag(4, "merge_lists", false)?;
+        merge(a.need(0, "obj_a")?, a.need(1, "obj_b")?, a.text_or(2, "strategy", "smart")?, lists)
+    }),
+    ("slsutil.merge_all", |_, a| {
+        let strategy = a.text_or(1, "strategy", "smart")?;
+        let lists = a.flag(3, "merge_lists", false)?;
+        let mut merged = value::dict(value::Entries::new(), false);
+        for item in iterate(a.need(0, "lst")?)? {
+            merged = merge(&merged, &item, strategy, lists)?;
+        }
+        Ok(merged)
+    }),
+    ("slsutil.path_exists", |root, a| Ok(Value::from(root.engine.folders.find(a.text(0, "path")?).is_some()))),
+    ("slsutil.renderer", |_, _| Err(type_error("slsutil.renderer is not supported: use `import_yaml` or `include`"))),
+    ("slsutil.serialize", |_, a| {
+        let value = a.need(1, "obj")?;
+        match a.text(0, "serializer")? {
+            "yaml" => {
+                let flow = match a.keyword("default_flow_style") {
+                    Some(flow) if flow.is_none() => Flow::Leaves,
+                    Some(flow) => if truth(flow)? { Flow::Always } else { Flow::Never },
+                    None => Flow::Always,
+                };
+                Ok(Value::from(dump::dump(value, flow)?.trim_end_matches('\n').trim_end_matches("\n...")))
+            }
+            "json" => {
+                let style = Style {
+                    sort_keys: a.keyword("sort_keys").is_some_and(Value::is_true),
+                    indent: a.keyword("indent").and_then(Value::as_usize),
+                    ascii: false,
+                };
+                json::dump(value, &style).and_then(ops::text)
+            }
+            "python" => Ok(Value::from(value::repr(value))),
+            other => Err(type_error(format!("the serializer `{other}` is not supported"))),
+        }
+    }),
+    ("slsutil.update", |_, a| {
+        let recursive = a.flag(2, "recursive_update", true)?;
+        let lists = a.flag(3, "merge_lists", false)?;
+        update(a.need(0, "dest")?, a.need(1, "upd")?, recursive, lists)
+    }),
+    ("test.echo", |_, a| Ok(a.need(0, "text")?.clone())),
+    ("test.false", |_, _| Ok(Value::from(false))),
+    ("test.ping", |_, _| Ok(Value::from(true))),
+    ("test.true", |_, _| Ok(Value::from(true))),
+    ("test.version", |root, _| Ok(attribute(root.grains(), "saltversion").unwrap_or_else(|| Value::from("3008.3")))),
+];
+
+/// Modules whose functions look at the host.
+const HOST_MODULES: &[&str] = &[
+    "acme", "aliases", "alternatives", "apache", "apt", "aptpkg", "archive", "at", "btrfs", "certbot", "cmd", "consul", "container_resource", "cp",
+    "cpuid", "cron", "data", "debconf", "dig", "disk", "dnsutil", "docker", "dockerng", "environ", "ethtool", "event", "file",
+    "firewalld", "freezer", "gem", "git", "github", "gpg", "grafana4", "group", "grub", "hashutil", "haproxyconn", "hosts", "http",
+    "incron", "ini", "influxdb", "ip", "ipset", "iptables", "jboss7", "jenkins", "k8s", "kerberos", "key", "keyboard", "kmod", "kubernetes",
+    "kubernetesmod", "lighttpd", "linux_acl", "linux_sysctl", "locale", "locate", "logrotate", "lowpkg", "lvm", "lxc", "lxd", "mdadm", "mine",
+    "modjk", "mod_random", "mongodb", "mount", "mysql", "netaddress", "network", "nftables", "nginx", "nova", "npm", "nspawn", "openssl", "openstack_config",
+    "opkg", "osquery", "pacman", "parted", "partition", "peeringdb", "pip", "pkg", "pkg_resource", "postgres", "poudriere", "ps", "publish",
+    "puppet", "pyenv", "quota", "rabbitmq", "raid", "random", "rbenv", "redis", "reg", "rest_pkg", "restartcheck", "ret", "rpm", "rsync", "rvm", "saltcloud",
+    "saltutil", "schedule", "scsi", "sdb", "selinux", "serverdensity_device", "service", "shadow", "slack", "smartos", "smbios", "smtp", "snapper", "sqlite3", "ssh",
+    "state", "status", "sudo", "supervisord", "svn", "swap", "sysctl", "sysfs", "sysrc", "system", "systemd", "telemetry", "timezone", "tls",
+    "tomcat", "tuned", "udev", "ufw", "uptime", "user", "vagrant", "vault", "virt", "virtualenv", "virtualbox", "webutil", "win_useradd", "x509", "xfs", "yumpkg", "zabbix",
+    "zfs", "zpool", "zypper", "zypperpkg",
+];
+
+fn find(name: &str) -> Option<Local> {
+    LOCAL.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(|i| LOCAL[i].1)
+}
+
+fn exists(name: &str) -> bool {
+    find(name).is_some() || name.split_once('.').is_some_and(|(module, fun)| HOST_MODULES.contains(&module) && !fun.is_empty())
+}
+
+fn is_module(name: &str) -> bool {
+    HOST_MODULES.contains(&name) || LOCAL.iter().any(|(known, _)| known.split_once('.').is_some_and(|(m, _)| m == name))
+}
+
+/// `salt`.
+#[derive(Debug)]
+pub(super) struct Salt;
+
+/// `salt.cmd`.
+#[derive(Debug)]
+struct Module {
+    name: String,
+}
+
+/// `salt['cmd.run']`.
+#[derive(Debug)]
+struct Function {
+    name: String,
+}
+
+impl Object for Salt {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let name = key.as_str()?;
+        if exists(name) {
+            return Some(Value::from_object(Function { name: name.to_owned() }));
+        }
+        if is_module(name) {
+            return Some(Value::from_object(Module { name: name.to_owned() }));
+        }
+        None
+    }
+
+    fn call_method(self: &Arc<Self>, state: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+        match method {
+            "get" => {
+                let name = args.first().map(to_str).unwrap_or_default();
+                Ok(if exists(&name) {
+                    Value::from_object(Function { name })
+                } else {
+                    args.get(1).cloned().unwrap_or_else(|| Value::from(()))
+                })
+            }
+            "keys" => Ok(list(LOCAL.iter().map(|(name, _)| Value::from(*name)).collect())),
+            _ => {
+                let _ = state;
+                Err(Error::from(ErrorKind::UnknownMethod))
+            }
+        }
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("salt")
+    }
+}
+
+impl Object for Module {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let fun = key.as_str()?;
+        // `true_` and the like avoid Python's words.
+        let name = format!("{}.{}", self.name, fun.trim_end_matches('_'));
+        exists(&name).then(|| Value::from_object(Function { name }))
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "salt.{}", self.name)
+    }
+}
+
+impl Object for Function {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+        let args = Args::of(args);
+        if let Some(unknown) = args.all().find(|v| ops::unknown(v)) {
+            if find(&self.name).is_some() {
+                return Ok(unknown.clone());
+            }
+            solid(unknown)?;
+        }
+        if let Some(local) = find(&self.name) {
+            let root = root(state)?;
+            return local(&root, &args).map_err(|error| in_function(&self.name, error));
+        }
+        ask(&root(state)?, &self.name, &args)
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "<function {}>", self.name)
+    }
+}
+
+/// Says which function an error comes from.
+fn in_function(name: &str, error: Error) -> Error {
+    let kind = error.kind();
+    let source = std::error::Error::source(&error).and_then(|s| s.downcast_ref::<super::fault::Fault>());
+    match source {
+        Some(inner) if !inner.waiting && kind != ErrorKind::UndefinedError => {
+            fault(kind, format!("`{name}`: {}", inner.message), inner.hints.clone())
+        }
+        _ => error,
+    }
+}
+
+/// A function answered here, by name.
+pub(super) fn local(state: &mut State<'_, '_>, name: &str, args: &Args) -> Result<Value, Error> {
+    let function = find(name).ok_or_else(|| type_error(format!("there is no function `{name}`")))?;
+    function(&root(state)?, args)
+}
+
+/// A question to the host: its answer, or a value that is not known yet.
+fn ask(root: &Arc<Root>, name: &str, args: &Args) -> Result<Value, Error> {
+    let mut keywords = Map::new();
+    for (key, value) in &args.keywords {
+        keywords.insert(key.as_str(), to_plain(value)?);
+    }
+    let call = Call {
+        fun: name.to_owned(),
+        arguments: args.positional.iter().map(to_plain).collect::<Result<_, _>>()?,
+        keywords,
+    };
+    let text = call.to_string();
+    if let Some(answer) = root.data.answers.get(&text) {
+        return Ok(from_plain(answer));
+    }
+    root.want(call);
+    Ok(Value::from_object(Unknown { call: text }))
+}
+
+// ---- answers from rules ----
+
+/// An answer that stands in for a host's: for calls of `fun` whose arguments contain a text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    pub fun: String,
+    pub contains: Option<String>,
+    pub answer: Plain,
+}
+
+#[derive(Debug, ThisError)]
+pub enum RuleError {
+    #[error("not JSON: {0}")]
+    Json(String),
+    #[error("rule {0} is not a mapping with `fun` and `return`")]
+    Form(usize),
+}
+
+/// Reads rules: a JSON list of `{"fun", "contains"?, "return"}`.
+pub fn rules(text: &str) -> Result<Vec<Rule>, RuleError> {
+    let read = json::load(text).map_err(RuleError::Json)?;
+    let items = read.as_list().ok_or_else(|| RuleError::Json("a list is needed".to_owned()))?;
+    items
+        .iter()
+        .enumerate()
+        .map(|(i, item)| {
+            let map = item.as_map().ok_or(RuleError::Form(i + 1))?;
+            let fun = map.get("fun").and_then(Plain::as_str).ok_or(RuleError::Form(i + 1))?;
+            let answer = map.get("return").ok_or(RuleError::Form(i + 1))?;
+            let contains = map.get("contains").and_then(Plain::as_str).map(str::to_owned);
+            Ok(Rule { fun: fun.to_owned(), contains, answer: answer.clone() })
+        })
+        .collect()
+}
+
+/// The answer of the first rule that fits.
+pub fn answer<'a>(rules: &'a [Rule], call: &Call) -> Option<&'a Plain> {
+    let text = call.to_string();
+    let arguments = text.strip_prefix(call.fun.as_str()).unwrap_or(&text);
+    rules
+        .iter()
+        .find(|rule| rule.fun == call.fun && rule.contains.as_deref().is_none_or(|part| arguments.contains(part)))
+        .map(|rule| &rule.answer)
+}
+
+// ---- paths into data ----
+
+/// The item of a mapping.
+fn attribute(of: &Value, name: &str) -> Option<Value> {
+    match kind(of) {
+        Kind::Dict(dict) => dict.get(name),
+        _ => None,
+    }
+}
+
+/// Salt's `traverse_dict_and_list`: a path of keys, with list indexes.
+pub(super) fn traverse(data: &Value, key: &str, delimiter: &str) -> Option<Value> {
+    let mut at = data.clone();
+    for step in key.split(delimiter) {
+        at = match kind(&at) {
+            Kind::Seq(seq) if matches!(seq.kind, SeqKind::List | SeqKind::Tuple) => {
+                let items = seq.snapshot();
+                match step.parse::<i64>() {
+                    Ok(index) => {
+                        let index = if index < 0 { index + items.len() as i64 } else { index };
+                        items.get(usize::try_from(index).ok()?).cloned()?
+                    }
+                    Err(_) => items.iter().find_map(|item| attribute(item, step))?,
+                }
+            }
+            Kind::Dict(dict) => match dict.get(step) {
+                Some(found) => found,
+                None => by_loaded_key(dict, step)?,
+            },
+            _ => return None,
+        };
+    }
+    Some(at)
+}
+
+/// Keys that are no text are written as YAML reads them: `1`, `true`.
+fn by_loaded_key(dict: &Dict, step: &str) -> Option<Value> {
+    let plain = step.parse::<i64>().map(Value::from).ok().or_else(|| match step.to_lowercase().as_str() {
+        "true" | "yes" | "on" => Some(Value::from(true)),
+        "false" | "no" | "off" => Some(Value::from(false)),
+        "null" | "~" => Some(Value::from(())),
+        _ => step.parse::<f64>().ok().filter(|_| step.contains('.')).map(Value::from),
+    })?;
+    let entries = dict.read();
+    entries.get(&Key(plain)).cloned()
+}
+
+fn get(data: &Value, args: &Args) -> Result<Value, Error> {
+    let default = args.get(1, "default").cloned().unwrap_or_else(|| Value::from(""));
+    let delimiter = args.text_or(2, "delimiter", ":")?;
+    let key = args.need(0, "key")?;
+    Ok(traverse(data, &to_str(key), delimiter).unwrap_or(default))
+}
+
+/// `pillar.get(key, default, merge, merge_nested_lists, delimiter)`.
+fn pillar(root: &Arc<Root>, args: &Args) -> Result<Value, Error> {
+    let key = to_str(args.need(0, "key")?);
+    let default = args.get(1, "default").cloned().unwrap_or_else(|| Value::from(""));
+    let merge = args.flag(2, "merge", false)?;
+    let lists = args.flag(3, "merge_nested_lists", false)?;
+    let delimiter = args.text_or(4, "delimiter", ":")?;
+    let found = traverse(root.pillar(), &key, delimiter);
+    if merge {
+        match kind(&default) {
+            Kind::Dict(_) => match &found {
+                None => return Ok(deep_copy(&default)),
+                Some(found) if matches!(kind(found), Kind::Dict(_)) => {
+                    return update(&deep_copy(&default), &deep_copy(found), true, lists);
+                }
+                Some(_) => {}
+            },
+            Kind::Seq(seq) if seq.kind == SeqKind::List => match &found {
+                None => return Ok(deep_copy(&default)),
+                Some(found) if matches!(kind(found), Kind::Seq(_)) => {
+                    let mut merged = seq.snapshot();
+                    for item in iterate(found)? {
+                        if !merged.iter().any(|known| equal(known, &item)) {
+                            merged.push(item);
+                        }
+                    }
+                    return Ok(deep_copy(&list(merged)));
+                }
+                Some(_) => {}
+            },
+            _ => {}
+        }
+    }
+    // What `pillar.get` gives is a copy: changing it leaves pillar alone.
+    Ok(found.map_or(default, |found| deep_copy(&found)))
+}
+
+// ---- merging ----
+
+/// Salt's `dictupdate.update`: `upd` recursively into `dest`, in place.
+fn update(dest: &Value, upd: &Value, recursive: bool, merge_lists: bool) -> Result<Value, Error> {
+    update_at(dest, upd, recursive, merge_lists, 0)
+}
+
+fn update_at(dest: &Value, upd: &Value, recursive: bool, merge_lists: bool, depth: usize) -> Result<Value, Error> {
+    let (Kind::Dict(into), Some(pairs)) = (kind(dest), value::pairs(upd)) else {
+        return Err(type_error(format!(
+            "Cannot update using non-dict types in dictupdate.update(): {} and {}",
+            type_name(dest),
+            type_name(upd)
+        )));
+    };
+    if depth > 100 {
+        return Err(type_error("the data is nested too deeply"));
+    }
+    for (key, new) in pairs {
+        let key = Key::new(&key)?;
+        let old = into.read().get(&key).cloned();
+        let merged = match (&old, recursive) {
+            (Some(old), true) => match (kind(old), kind(&new)) {
+                (Kind::Dict(_), Kind::Dict(_)) => update_at(old, &new, true, merge_lists, depth + 1)?,
+                (Kind::Seq(one), Kind::Seq(other)) if merge_lists && one.kind == SeqKind::List && other.kind == SeqKind::List => {
+                    let mut items = one.snapshot();
+                    for item in other.snapshot() {
+                        if !items.iter().any(|known| equal(known, &item)) {
+                            items.push(item);
+                        }
+                    }
+                    list(items)
+                }
+                _ => new,
+            },
+            _ => new,
+        };
+        into.write().insert(key, merged);
+    }
+    Ok(dest.clone())
+}
+
+/// Salt's `dictupdate.merge`.
+fn merge(a: &Value, b: &Value, strategy: &str, lists: bool) -> Result<Value, Error> {
+    match strategy {
+        "list" => {
+            let mut entries = value::Entries::new();
+            let (one, other) = (value::pairs(a).unwrap_or_default(), value::pairs(b).unwrap_or_default());
+            for (key, item) in &one {
+                entries.insert(Key::new(key)?, item.clone());
+            }
+            for (key, item) in &other {
+                let key = Key::new(key)?;
+                let merged = match entries.get(&key) {
+                    Some(known) => list(vec![known.clone(), item.clone()]),
+                    None => item.clone(),
+                };
+                entries.insert(key, merged);
+            }
+            Ok(value::dict(entries, false))
+        }
+        "overwrite" => {
+            let copy = deep_copy(a);
+            let (Kind::Dict(into), Some(pairs)) = (kind(&copy), value::pairs(b)) else {
+                return Err(type_error("slsutil.merge needs two mappings"));
+            };
+            for (key, item) in pairs {
+                into.write().insert(Key::new(&key)?, item);
+            }
+            Ok(copy.clone())
+        }
+        "aggregate" => Err(type_error("the strategy `aggregate` is not supported")),
+        _ => update(&deep_copy(a), b, true, lists),
+    }
+}
+
+// ---- filter_by ----
+
+struct FilterBy {
+    lookup: Value,
+    subject: String,
+    merge: Option<Value>,
+    default: Value,
+    base: Option<Value>,
+}
+
+fn filter_arguments(args: &Args, subject: &str, default_subject: &str) -> Result<FilterBy, Error> {
+    Ok(FilterBy {
+        lookup: args.need(0, "lookup_dict")?.clone(),
+        subject: args.get(1, subject).map_or_else(|| default_subject.to_owned(), to_str),
+        merge: args.get(2, "merge").cloned(),
+        default: args.get(3, "default").cloned().unwrap_or_else(|| Value::from("default")),
+        base: args.get(4, "base").cloned(),
+    })
+}
+
+fn filter_by(data: &Value, args: &FilterBy) -> Result<Value, Error> {
+    let pairs = value::pairs(&args.lookup).ok_or_else(|| type_error("filter_by needs a mapping"))?;
+    let found = traverse(data, &args.subject, ":").unwrap_or_else(|| list(Vec::new()));
+    let words = match kind(&found) {
+        Kind::Seq(seq) if seq.kind == SeqKind::List => seq.snapshot(),
+        _ => vec![found.clone()],
+    };
+    let chosen = words
+        .iter()
+        .find_map(|word| {
+            let first = pairs.iter().find(|(key, _)| fnmatch(&to_str(word), &to_str(key)))?;
+            (!first.1.is_none()).then(|| first.1.clone())
+        })
+        .or_else(|| pairs.iter().find(|(key, _)| equal(key, &args.default)).map(|(_, v)| v.clone()))
+        .unwrap_or_else(|| Value::from(()));
+    merge_over(chosen, &args.lookup, args.base.as_ref(), args.merge.as_ref())
+}
+
+/// The base below what was chosen, and the merge over it.
+fn merge_over(chosen: Value, lookup: &Value, base: Option<&Value>, merge: Option<&Value>) -> Result<Value, Error> {
+    let mut chosen = chosen;
+    if let Some(base) = base.filter(|b| truth(b).unwrap_or(false)) {
+        let values = value::pairs(lookup).unwrap_or_default().into_iter().find(|(k, _)| equal(k, base)).map(|(_, v)| v);
+        if let Some(values) = values {
+            if chosen.is_none() {
+                chosen = values;
+            } else if matches!(kind(&values), Kind::Dict(_)) {
+                if !matches!(kind(&chosen), Kind::Dict(_)) {
+                    return Err(type_error("filter_by default and look-up values must both be dictionaries."));
+                }
+                chosen = update(&deep_copy(&values), &chosen, true, false)?;
+            }
+        }
+    }
+    match merge {
+        Some(merge) if truth(merge)? => {
+            if !matches!(kind(merge), Kind::Dict(_)) {
+                return Err(type_error("filter_by merge argument must be a dictionary."));
+            }
+            if chosen.is_none() { Ok(merge.clone()) } else { update(&chosen, &deep_copy(merge), true, false) }
+        }
+        _ => Ok(chosen),
+    }
+}
+
+fn to_bool(value: &Value) -> Value {
+    match kind(value) {
+        Kind::Str(text) => Value::from(matches!(text.to_lowercase().as_str(), "yes" | "1" | "true" | "on")),
+        _ => Value::from(truth(value).unwrap_or(false)),
+    }
+}
+
+// ---- matchers ----
+
+fn matches(root: &Arc<Root>, args: &Args, kind_of: &str) -> Result<Value, Error> {
+    matcher(root, args.text(0, "tgt")?, kind_of).map(Value::from)
+}
+
+fn matcher(root: &Arc<Root>, target: &str, kind_of: &str) -> Result<bool, Error> {
+    let expression = Expression::with_matcher(kind_of, target).map_err(|error| type_error(error.to_string()))?;
+    let minion = Minion { id: &root.data.id, grains: &root.data.grains, pillar: &root.data.pillar };
+    expression.matches(&minion).map_err(|error| type_error(error.to_string()))
+}
+
+/// `os.path.join` of two parts.
+pub(super) fn path_join(before: &str, after: &str) -> String {
+    if after.starts_with('/') || before.is_empty() {
+        after.to_owned()
+    } else if before.ends_with('/') {
+        format!("{before}{after}")
+    } else {
+        format!("{before}/{after}")
+    }
+}

@@ -1,0 +1,631 @@
+//! Jinja2's expressions: the grammar, with Jinja2's precedence.
+
+use kstate_core::Problem;
+
+use super::lexer::{At, Token, Word, problem};
+
+/// Deeper nesting is refused, so that no template can exhaust the stack.
+const MAX_DEPTH: usize = 60;
+
+#[derive(Clone, Debug)]
+pub(super) struct Expr {
+    pub(super) kind: Kind,
+    pub(super) at: At,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    None,
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    Text(String),
+    Name(String),
+    List(Vec<Expr>),
+    Tuple(Vec<Expr>),
+    Dict(Vec<(Expr, Expr)>),
+    Attr(Box<Expr>, String),
+    Item(Box<Expr>, Box<Expr>),
+    Slice(Box<Expr>, [Option<Box<Expr>>; 3]),
+    Call(Box<Expr>, Vec<Arg>),
+    /// Without a subject in `{% filter … %}` and `{% set x | … %}`.
+    Filter(Option<Box<Expr>>, String, Vec<Arg>),
+    Test(Box<Expr>, String, Vec<Arg>),
+    Not(Box<Expr>),
+    Negative(Box<Expr>),
+    Positive(Box<Expr>),
+    /// Operations of one precedence, from left to right.
+    Arithmetic(Box<Expr>, Vec<(&'static str, Expr)>),
+    Concat(Vec<Expr>),
+    Compare(Box<Expr>, Vec<(&'static str, Expr)>),
+    And(Vec<Expr>),
+    Or(Vec<Expr>),
+    If { yes: Box<Expr>, test: Box<Expr>, no: Option<Box<Expr>> },
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Arg {
+    Positional(Expr),
+    Keyword(String, Expr),
+    Spread(Expr),
+    SpreadKeywords(Expr),
+}
+
+pub(super) type Result<T> = std::result::Result<T, Box<Problem>>;
+
+/// Walks over the words of one tag.
+pub(super) struct Parser<'a> {
+    tokens: &'a [Token],
+    next: usize,
+    file: &'a str,
+    /// Where the tag stands, for "ends too early".
+    tag: At,
+    depth: usize,
+}
+
+impl<'a> Parser<'a> {
+    pub(super) fn new(tokens: &'a [Token], file: &'a str, tag: At) -> Self {
+        Parser { tokens, next: 0, file, tag, depth: 0 }
+    }
+
+    pub(super) fn here(&self) -> At {
+        self.tokens.get(self.next).or(self.tokens.last()).map_or(self.tag, |t| t.at)
+    }
+
+    pub(super) fn fail<T>(&self, message: impl Into<String>) -> Result<T> {
+        Err(problem(self.file, self.here(), message))
+    }
+
+    fn peek(&self) -> Option<&'a Word> {
+        self.tokens.get(self.next).map(|t| &t.word)
+    }
+
+    pub(super) fn done(&self) -> bool {
+        self.next >= self.tokens.len()
+    }
+
+    pub(super) fn end(&self) -> Result<()> {
+        if self.done() { Ok(()) } else { self.unexpected("the end of the tag") }
+    }
+
+    fn unexpected<T>(&self, expected: &str) -> Result<T> {
+        match self.peek() {
+            None => self.fail(format!("the tag ends where {expected} is expected")),
+            Some(word) => self.fail(format!("unexpected {}, expected {expected}", describe(word))),
+        }
+    }
+
+    pub(super) fn is_sign(&self, sign: &str) -> bool {
+        matches!(self.peek(), Some(Word::Sign(s)) if *s == sign)
+    }
+
+    pub(super) fn is_name(&self, name: &str) -> bool {
+        matches!(self.peek(), Some(Word::Name(n)) if n == name)
+    }
+
+    fn next_is_name(&self, name: &str) -> bool {
+        matches!(self.tokens.get(self.next + 1), Some(Token { word: Word::Name(n), .. }) if n == name)
+    }
+
+    pub(super) fn take_sign(&mut self, sign: &str) -> bool {
+        let found = self.is_sign(sign);
+        self.next += usize::from(found);
+        found
+    }
+
+    pub(super) fn take_name(&mut self, name: &str) -> bool {
+        let found = self.is_name(name);
+        self.next += usize::from(found);
+        found
+    }
+
+    pub(super) fn expect_sign(&mut self, sign: &'static str) -> Result<()> {
+        if self.take_sign(sign) { Ok(()) } else { self.unexpected(&format!("`{sign}`")) }
+    }
+
+    pub(super) fn expect_name(&mut self, name: &str) -> Result<()> {
+        if self.take_name(name) { Ok(()) } else { self.unexpected(&format!("`{name}`")) }
+    }
+
+    pub(super) fn name(&mut self) -> Result<String> {
+        match self.peek() {
+            Some(Word::Name(name)) => {
+                self.next += 1;
+                Ok(name.clone())
+            }
+            _ => self.unexpected("a name"),
+        }
+    }
+
+    /// What a `for` or `set` assigns to: a name, `ns.name`, or several of them.
+    pub(super) fn target(&mut self) -> Result<Expr> {
+        let at = self.here();
+        let mut items = vec![self.target_part()?];
+        let mut many = false;
+        while self.take_sign(",") {
+            many = true;
+            if self.is_sign("=") || self.is_name("in") || self.done() {
+                break;
+            }
+            items.push(self.target_part()?);
+        }
+        Ok(match (many, items.pop()) {
+            (false, Some(only)) => only,
+            (_, last) => Expr { kind: Kind::Tuple(items.into_iter().chain(last).collect()), at },
+        })
+    }
+
+    pub(super) fn target_part(&mut self) -> Result<Expr> {
+        let at = self.here();
+        self.deeper(|p| {
+            for (open, close) in [("(", ")"), ("[", "]")] {
+                if p.take_sign(open) {
+                    let inner = p.target()?;
+                    p.expect_sign(close)?;
+                    return Ok(inner);
+                }
+            }
+            let name = p.name()?;
+            if matches!(name.as_str(), "true" | "false" | "none" | "True" | "False" | "None" | "not" | "in" | "is") {
+                p.next -= 1;
+                return p.fail(format!("`{name}` cannot be assigned to"));
+            }
+            let base = Expr { kind: Kind::Name(name), at };
+            if p.take_sign(".") {
+                let attribute = p.name()?;
+                return Ok(Expr { kind: Kind::Attr(Box::new(base), attribute), at });
+            }
+            Ok(base)
+        })
+    }
+
+    /// An expression in which commas make a tuple.
+    pub(super) fn tuple(&mut self) -> Result<Expr> {
+        self.tuple_until(&[], true)
+    }
+
+    /// A tuple that may be followed by one of these names (`if`, `recursive`).
+    pub(super) fn tuple_until(&mut self, stops: &[&str], inline_if: bool) -> Result<Expr> {
+        let at = self.here();
+        let part = |p: &mut Self| if inline_if { p.expression() } else { p.or() };
+        let mut items = vec![part(self)?];
+        let mut many = false;
+        while self.take_sign(",") {
+            many = true;
+            if self.done() || self.is_sign(")") || self.is_sign("]") || self.is_sign("}") || stops.iter().any(|s| self.is_name(s)) {
+                break;
+            }
+            items.push(part(self)?);
+        }
+        Ok(match (many, items.pop()) {
+            (false, Some(only)) => only,
+            (_, last) => Expr { kind: Kind::Tuple(items.into_iter().chain(last).collect()), at },
+        })
+    }
+
+    fn deeper<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.depth >= MAX_DEPTH {
+            return self.fail(format!("the expression is nested more than {MAX_DEPTH} levels deep"));
+        }
+        self.depth += 1;
+        let result = f(self);
+        self.depth -= 1;
+        result
+    }
+
+    pub(super) fn expression(&mut self) -> Result<Expr> {
+        self.deeper(|p| {
+            let at = p.here();
+            let mut expr = p.or()?;
+            let mut count = 0;
+            while p.take_name("if") {
+                count += 1;
+                if count > MAX_DEPTH {
+                    return p.fail("too many inline `if`s in one expression");
+                }
+                let test = p.or()?;
+                let no = if p.take_name("else") { Some(Box::new(p.expression()?)) } else { None };
+                expr = Expr { kind: Kind::If { yes: Box::new(expr), test: Box::new(test), no }, at };
+            }
+            Ok(expr)
+        })
+    }
+
+    fn or(&mut self) -> Result<Expr> {
+        self.chain("or", Self::and, Kind::Or)
+    }
+
+    fn and(&mut self) -> Result<Expr> {
+        self.chain("and", Self::not, Kind::And)
+    }
+
+    fn chain(&mut self, word: &str, part: fn(&mut Self) -> Result<Expr>, make: fn(Vec<Expr>) -> Kind) -> Result<Expr> {
+        let at = self.here();
+        let first = part(self)?;
+        if !self.is_name(word) {
+            return Ok(first);
+        }
+        let mut parts = vec![first];
+        while self.take_name(word) {
+            parts.push(part(self)?);
+        }
+        Ok(Expr { kind: make(parts), at })
+    }
+
+    fn not(&mut self) -> Result<Expr> {
+        let at = self.here();
+        if self.is_name("not") {
+            return self.deeper(|p| {
+                p.next += 1;
+                Ok(Expr { kind: Kind::Not(Box::new(p.not()?)), at })
+            });
+        }
+        self.compare()
+    }
+
+    fn compare(&mut self) -> Result<Expr> {
+        let at = self.here();
+        let first = self.sum()?;
+        let mut rest = Vec::new();
+        loop {
+            let op = if let Some(op) = ["==", "!=", "<=", ">=", "<", ">"].into_iter().find(|s| self.is_sign(s)) {
+                self.next += 1;
+                op
+            } else if self.take_name("in") {
+                "in"
+            } else if self.is_name("not") && self.next_is_name("in") {
+                self.next += 2;
+                "not in"
+            } else {
+                break;
+            };
+            rest.push((op, self.sum()?));
+        }
+        Ok(if rest.is_empty() { first } else { Expr { kind: Kind::Compare(Box::new(first), rest), at } })
+    }
+
+    fn arithmetic(&mut self, signs: &[&'static str], part: fn(&mut Self) -> Result<Expr>) -> Result<Expr> {
+        let at = self.here();
+        let first = part(self)?;
+        let mut rest = Vec::new();
+        while let Some(sign) = signs.iter().copied().find(|s| self.is_sign(s)) {
+            self.next += 1;
+            rest.push((sign, part(self)?));
+        }
+        Ok(if rest.is_empty() { first } else { Expr { kind: Kind::Arithmetic(Box::new(first), rest), at } })
+    }
+
+    fn sum(&mut self) -> Result<Expr> {
+        self.arithmetic(&["+", "-"], Self::concat)
+    }
+
+    fn concat(&mut self) -> Result<Expr> {
+        let at = self.here();
+        let first = self.product()?;
+        if !self.is_sign("~") {
+            return Ok(first);
+        }
+        let mut parts = vec![first];
+        while self.take_sign("~") {
+            parts.push(self.product()?);
+        }
+        Ok(Expr { kind: Kind::Concat(parts), at })
+    }
+
+    fn product(&mut self) -> Result<Expr> {
+        self.arithmetic(&["*", "/", "//", "%"], Self::power)
+    }
+
+    fn power(&mut self) -> Result<Expr> {
+        self.arithmetic(&["**"], |p| p.unary(true))
+    }
+
+    fn unary(&mut self, with_filters: bool) -> Result<Expr> {
+        let at = self.here();
+        let mut expr = if self.is_sign("-") || self.is_sign("+") {
+            let negative = self.is_sign("-");
+            self.deeper(|p| {
+                p.next += 1;
+                let inner = Box::new(p.unary(false)?);
+                Ok(Expr { kind: if negative { Kind::Negative(inner) } else { Kind::Positive(inner) }, at })
+            })?
+        } else {
+            self.primary()?
+        };
+        expr = self.postfix(expr)?;
+        if with_filters { self.filters(expr) } else { Ok(expr) }
+    }
+
+    fn primary(&mut self) -> Result<Expr> {
+        let at = self.here();
+        let Some(word) = self.peek() else { return self.unexpected("an expression") };
+        let kind = match word {
+            Word::Name(name) => {
+                let kind = match name.as_str() {
+                    "true" | "True" => Kind::Bool(true),
+                    "false" | "False" => Kind::Bool(false),
+                    "none" | "None" => Kind::None,
+                    "if" | "else" | "in" | "is" | "and" | "or" | "not" => return self.unexpected("an expression"),
+                    _ => Kind::Name(name.clone()),
+                };
+                self.next += 1;
+                kind
+            }
+            Word::Int(n) => {
+                self.next += 1;
+                Kind::Int(*n)
+            }
+            Word::Float(n) => {
+                self.next += 1;
+                Kind::Float(*n)
+            }
+            Word::Text(_) => {
+                let mut text = String::new();
+                while let Some(Word::Text(part)) = self.peek() {
+                    text.push_str(part);
+                    self.next += 1;
+                }
+                Kind::Text(text)
+            }
+            Word::Sign("(") => {
+                self.next += 1;
+                if self.take_sign(")") {
+                    Kind::Tuple(Vec::new())
+                } else {
+                    let inner = self.tuple()?;
+                    self.expect_sign(")")?;
+                    return Ok(inner);
+                }
+            }
+            Word::Sign("[") => {
+                self.next += 1;
+                Kind::List(self.items("]")?)
+            }
+            Word::Sign("{") => {
+                self.next += 1;
+                let mut pairs = Vec::new();
+                while !self.take_sign("}") {
+                    if !pairs.is_empty() {
+                        self.expect_sign(",")?;
+                        if self.take_sign("}") {
+                            break;
+                        }
+                    }
+                    let key = self.expression()?;
+                    self.expect_sign(":")?;
+                    pairs.push((key, self.expression()?));
+                }
+                Kind::Dict(pairs)
+            }
+            Word::Sign(_) => return self.unexpected("an expression"),
+        };
+        Ok(Expr { kind, at })
+    }
+
+    fn items(&mut self, close: &'static str) -> Result<Vec<Expr>> {
+        let mut items = Vec::new();
+        while !self.take_sign(close) {
+            if !items.is_empty() {
+                self.expect_sign(",")?;
+                if self.take_sign(close) {
+                    break;
+                }
+            }
+            items.push(self.expression()?);
+        }
+        Ok(items)
+    }
+
+    fn postfix(&mut self, mut expr: Expr) -> Result<Expr> {
+        let mut links = 0;
+        loop {
+            links += 1;
+            if links > 2 * MAX_DEPTH {
+                return self.fail("the chain of attributes and calls is too long");
+            }
+            let at = self.here();
+            if self.take_sign(".") {
+                expr = match self.peek() {
+                    Some(Word::Int(n)) => {
+                        let index = Expr { kind: Kind::Int(*n), at: self.here() };
+                        self.next += 1;
+                        Expr { at: expr.at, kind: Kind::Item(Box::new(expr), Box::new(index)) }
+                    }
+                    _ => {
+                        let at = expr.at;
+                        let name = self.name()?;
+                        Expr { kind: Kind::Attr(Box::new(expr), name), at }
+                    }
+                };
+            } else if self.take_sign("[") {
+                expr = self.subscript(expr)?;
+            } else if self.is_sign("(") {
+                let args = self.arguments()?;
+                let at = if matches!(expr.kind, Kind::Name(_) | Kind::Attr(..)) { expr.at } else { at };
+                expr = Expr { kind: Kind::Call(Box::new(expr), args), at };
+            } else {
+                return Ok(expr);
+            }
+        }
+    }
+
+    fn subscript(&mut self, of: Expr) -> Result<Expr> {
+        let at = of.at;
+        let first_at = self.here();
+        let mut items = Vec::new();
+        let mut comma = false;
+        while !self.is_sign("]") {
+            if !items.is_empty() {
+                self.expect_sign(",")?;
+                comma = true;
+                if self.is_sign("]") {
+                    break;
+                }
+            }
+            let start = if self.is_sign(":") { None } else { Some(Box::new(self.expression()?)) };
+            if !self.take_sign(":") {
+                match start {
+                    Some(index) => items.push(*index),
+                    None => return self.unexpected("an index"),
+                }
+                continue;
+            }
+            let part = |p: &mut Self| -> Result<Option<Box<Expr>>> {
+                Ok(if p.is_sign(":") || p.is_sign("]") { None } else { Some(Box::new(p.expression()?)) })
+            };
+            let stop = part(self)?;
+            let step = if self.take_sign(":") { part(self)? } else { None };
+            self.expect_sign("]")?;
+            return Ok(Expr { kind: Kind::Slice(Box::new(of), [start, stop, step]), at });
+        }
+        self.expect_sign("]")?;
+        let index = match (comma, items.pop()) {
+            (false, Some(only)) => only,
+            (false, None) => return self.fail("the index in `[]` is missing"),
+            (_, last) => Expr { kind: Kind::Tuple(items.into_iter().chain(last).collect()), at: first_at },
+        };
+        Ok(Expr { kind: Kind::Item(Box::new(of), Box::new(index)), at })
+    }
+
+    pub(super) fn arguments(&mut self) -> Result<Vec<Arg>> {
+        self.expect_sign("(")?;
+        let mut args: Vec<Arg> = Vec::new();
+        while !self.take_sign(")") {
+            if !args.is_empty() {
+                self.expect_sign(",")?;
+                if self.take_sign(")") {
+                    break;
+                }
+            }
+            let keyword = matches!(self.tokens.get(self.next + 1), Some(Token { word: Word::Sign("="), .. }));
+            if self.take_sign("**") {
+                args.push(Arg::SpreadKeywords(self.expression()?));
+            } else if self.take_sign("*") {
+                args.push(Arg::Spread(self.expression()?));
+            } else if keyword {
+                let name = self.name()?;
+                self.expect_sign("=")?;
+                args.push(Arg::Keyword(name, self.expression()?));
+            } else {
+                if args.iter().any(|a| matches!(a, Arg::Keyword(..) | Arg::SpreadKeywords(_))) {
+                    return self.fail("a positional argument stands behind a keyword argument");
+                }
+                args.push(Arg::Positional(self.expression()?));
+            }
+        }
+        Ok(args)
+    }
+
+    /// Filters, tests and calls behind an expression.
+    fn filters(&mut self, mut expr: Expr) -> Result<Expr> {
+        let mut links = 0;
+        loop {
+            links += 1;
+            if links > MAX_DEPTH {
+                return self.fail("the chain of filters is too long");
+            }
+            if self.is_sign("|") {
+                expr = self.filter(Some(expr))?;
+            } else if self.is_name("is") {
+                expr = self.test(expr)?;
+            } else if self.is_sign("(") {
+                let at = self.here();
+                let args = self.arguments()?;
+                expr = Expr { kind: Kind::Call(Box::new(expr), args), at };
+            } else {
+                return Ok(expr);
+            }
+        }
+    }
+
+    fn filter(&mut self, subject: Option<Expr>) -> Result<Expr> {
+        self.expect_sign("|")?;
+        let at = self.here();
+        let mut name = self.name()?;
+        while self.take_sign(".") {
+            name = format!("{name}.{}", self.name()?);
+        }
+        if !super::filters::exists(&name) {
+            self.next -= 1;
+            let mut found = problem(self.file, at, format!("there is no filter `{name}`"));
+            found.hints.extend(super::nearest(&name, super::filters::names()).map(|near| format!("did you mean `{near}`?")));
+            return Err(found);
+        }
+        let args = if self.is_sign("(") { self.arguments()? } else { Vec::new() };
+        Ok(Expr { kind: Kind::Filter(subject.map(Box::new), name, args), at })
+    }
+
+    /// The chain of filters of `{% filter a | b %}`, from its first name on.
+    pub(super) fn filter_chain(&mut self, leading_bar: bool) -> Result<Expr> {
+        let mut chain: Option<Expr> = None;
+        loop {
+            if chain.is_some() || leading_bar {
+                chain = Some(self.filter(chain)?);
+            } else {
+                let at = self.here();
+                let name = self.name()?;
+                if !super::filters::exists(&name) {
+                    return Err(problem(self.file, at, format!("there is no filter `{name}`")));
+                }
+                let args = if self.is_sign("(") { self.arguments()? } else { Vec::new() };
+                chain = Some(Expr { kind: Kind::Filter(None, name, args), at });
+            }
+            if !self.is_sign("|") {
+                break;
+            }
+        }
+        match chain {
+            Some(chain) => Ok(chain),
+            None => self.unexpected("a filter"),
+        }
+    }
+
+    fn test(&mut self, subject: Expr) -> Result<Expr> {
+        let at = subject.at;
+        self.expect_name("is")?;
+        let negated = self.take_name("not");
+        let name_at = self.here();
+        let mut name = self.name()?;
+        while self.take_sign(".") {
+            name = format!("{name}.{}", self.name()?);
+        }
+        if !super::tests::exists(&name) {
+            let mut found = problem(self.file, name_at, format!("there is no test `{name}`"));
+            found.hints.extend(super::nearest(&name, super::tests::names()).map(|near| format!("did you mean `{near}`?")));
+            return Err(found);
+        }
+        let args = if self.is_sign("(") {
+            self.arguments()?
+        } else {
+            let starts_operand = match self.peek() {
+                Some(Word::Name(n)) => !matches!(n.as_str(), "else" | "or" | "and"),
+                Some(Word::Text(_) | Word::Int(_) | Word::Float(_)) => true,
+                Some(Word::Sign(s)) => matches!(*s, "[" | "{"),
+                None => false,
+            };
+            // Jinja2 takes any name here; what can only be the next word of the sentence around it is left alone.
+            let sentence = ["if", "in", "not"].iter().any(|w| self.is_name(w));
+            if self.is_name("is") {
+                return self.fail("tests cannot be chained with `is`");
+            }
+            if starts_operand && !sentence {
+                let operand = self.primary()?;
+                vec![Arg::Positional(self.postfix(operand)?)]
+            } else {
+                Vec::new()
+            }
+        };
+        let test = Expr { kind: Kind::Test(Box::new(subject), name, args), at };
+        Ok(if negated { Expr { kind: Kind::Not(Box::new(test)), at } } else { test })
+    }
+}
+
+fn describe(word: &Word) -> String {
+    match word {
+        Word::Name(name) => format!("`{name}`"),
+        Word::Int(n) => format!("`{n}`"),
+        Word::Float(n) => format!("`{n}`"),
+        Word::Text(text) => format!("the text '{text}'"),
+        Word::Sign(sign) => format!("`{sign}`"),
+    }
+}

@@ -1,0 +1,54 @@
+//! `{% load_yaml %}`, `{% import_json %}` and their like: data out of rendered text, with errors placed in the template.
+
+use std::sync::Arc;
+
+use kstate_core::{Position, Problem};
+use minijinja::value::Value;
+use minijinja::{Error, ErrorKind, State};
+
+use super::lines::{LineMap, Marked};
+use super::value::{from_plain, solid};
+use super::{fault, ops, root};
+
+/// `__load(format, text with markers, template?)`.
+pub(super) fn block(state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+    solid(&args[1])?;
+    let root = root(state)?;
+    let marked = Marked::read(args[1].as_str().unwrap_or_default());
+    let file: Arc<str> = match args.get(2).and_then(Value::as_str) {
+        Some(template) => ops::template_name(template).into(),
+        None => ops::template_name(state.name()).into(),
+    };
+    let format = args[0].as_str().unwrap_or_default();
+    if format == "text" {
+        return Ok(Value::from(marked.text.as_str()));
+    }
+    let lines = LineMap::new(&marked, &|n| root.template_file(n), file);
+    if format == "json" {
+        return super::json::load(&marked.text).map(|v| from_plain(&v)).map_err(|message| {
+            fault::fault(ErrorKind::InvalidOperation, format!("cannot be read as JSON: {message}"), Vec::new())
+        });
+    }
+    yaml(&marked.text, &|line| lines.origin(line)).map_err(|problem| {
+        let message = match &problem.at {
+            Some(at) => format!("cannot be read as YAML: {} ({at})", problem.message),
+            None => format!("cannot be read as YAML: {}", problem.message),
+        };
+        fault::fault(ErrorKind::InvalidOperation, message, problem.hints.clone())
+    })
+}
+
+pub(super) fn yaml(text: &str, origin: &dyn Fn(u32) -> Position) -> Result<Value, Box<Problem>> {
+    crate::yaml::load(text, origin).map(|node| from_plain(&node.value())).map_err(Box::new)
+}
+
+/// YAML text out of a value: positions within it mean nothing to a person.
+pub(super) fn yaml_text(text: &str) -> Result<Value, Error> {
+    yaml(text, &|line| Position::new("the text", line, 1)).map_err(|problem| {
+        let message = match &problem.at {
+            Some(at) => format!("the text cannot be read as YAML: {} (line {} of it)", problem.message, at.line),
+            None => format!("the text cannot be read as YAML: {}", problem.message),
+        };
+        fault::fault(ErrorKind::InvalidOperation, message, problem.hints)
+    })
+}

@@ -1,0 +1,1134 @@
+//! Rewrites a Jinja2 template into one for minijinja that behaves as Jinja2 under Python does.
+//!
+//! Statements stay what they are where both engines agree (`for`, `if`, `set`, `macro`, `call`, `include`, `import`,
+//! `block`). Expressions become calls of the functions in `ops`, which know Python's types: `a.b[0] + 1` is
+//! `__o(__i(__p(a,"b"),0),"+",1)`. Tags that minijinja lacks become several that it has. Lines are kept by padding
+//! inside of tags, and for every position of the new source the old one is on record, so that the engine's errors can be
+//! put where a person looks.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use super::expr::{Arg, Expr, Kind, Parser, Result};
+use super::lexer::{At, Options, Piece, cut, problem};
+use super::lines::{CLOSE, OPEN, Spot, write_marker};
+
+/// Blocks inside blocks beyond this depth are refused.
+const MAX_DEPTH: usize = 60;
+
+/// What every template can rely on.
+const ALWAYS: [&str; 6] = ["grains", "pillar", "salt", "opts", "saltenv", "env"];
+
+/// Methods that never give the text of a macro, so their results need no look for markers.
+const PLAIN_METHODS: [&str; 14] = [
+    "get", "items", "keys", "values", "split", "format", "append", "update", "replace", "strip", "join", "startswith",
+    "endswith", "lower",
+];
+
+/// A template in the engine's language.
+#[derive(Debug)]
+pub(super) struct Lowered {
+    pub(super) source: String,
+    /// Offsets in `source`, ascending, with the place in the template that they come from.
+    map: Vec<(usize, At)>,
+}
+
+impl Lowered {
+    pub(super) fn at_offset(&self, offset: usize) -> At {
+        let after = self.map.partition_point(|(at, _)| *at <= offset);
+        self.map.get(after.saturating_sub(1)).map_or(At { line: 1, column: 1 }, |(_, at)| *at)
+    }
+
+    /// The place of a line of `source`: the line is the same in both, and the column that of the first thing on it.
+    pub(super) fn at_line(&self, line: u32) -> At {
+        let on_line = self.map.iter().find(|(_, at)| at.line == line);
+        on_line.map_or(At { line, column: 1 }, |(_, at)| *at)
+    }
+}
+
+/// `template` is the number that markers carry.
+pub(super) fn lower(source: &str, file: &str, template: u32) -> Result<Lowered> {
+    let (source, options, first_line) = header(source);
+    let mut pieces = cut(&source, file, options)?;
+    if first_line > 0 {
+        pieces.iter_mut().for_each(|piece| shift(piece, first_line));
+    }
+    let mut lower = Lower {
+        pieces: &pieces,
+        next: 0,
+        file,
+        template,
+        out: String::with_capacity(source.len() * 2),
+        line: 1,
+        map: vec![(0, At { line: 1, column: 1 })],
+        scopes: vec![ALWAYS.iter().map(ToString::to_string).collect()],
+        used: HashSet::new(),
+        depth: 0,
+        loops: 0,
+        temporaries: 0,
+    };
+    lower.body(&[], None)?;
+    Ok(Lowered { source: lower.out, map: lower.map })
+}
+
+/// Newlines as Jinja2 wants them, the last one dropped, and a `#jinja2:` line taken out and read.
+fn header(source: &str) -> (String, Options, u32) {
+    let mut text = if source.contains('\r') { source.replace("\r\n", "\n").replace('\r', "\n") } else { source.to_owned() };
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    let mut options = Options::default();
+    let start = if text.starts_with("#!") && !text.starts_with("#!/") { text.find('\n').map_or(text.len(), |i| i + 1) } else { 0 };
+    let Some(payload) = text[start..].strip_prefix("#jinja2:") else { return (text, options, 0) };
+    let payload = payload.lines().next().unwrap_or_default();
+    let Ok(kstate_core::Value::Map(settings)) = super::json::load(payload) else { return (text, options, 0) };
+    for (key, value) in settings.iter() {
+        let on = matches!(value, kstate_core::Value::Bool(true));
+        match key.as_str().unwrap_or_default().to_lowercase().as_str() {
+            "trim_blocks" => options.trim_blocks = on,
+            "lstrip_blocks" => options.lstrip_blocks = on,
+            _ => {}
+        }
+    }
+    let end = text[start..].find('\n').map_or(text.len(), |i| start + i + 1);
+    text.replace_range(start..end, "");
+    (text, options, u32::from(start == 0) + if start == 0 { 0 } else { 1 })
+}
+
+fn shift(piece: &mut Piece, by: u32) {
+    let (at, tokens) = match piece {
+        Piece::Data { at, .. } => (at, None),
+        Piece::Print { at, tokens } | Piece::Block { at, tokens } => (at, Some(tokens)),
+    };
+    at.line += by;
+    for token in tokens.into_iter().flatten() {
+        token.at.line += by;
+    }
+}
+
+struct Lower<'a> {
+    pieces: &'a [Piece],
+    next: usize,
+    file: &'a str,
+    template: u32,
+    out: String,
+    line: u32,
+    map: Vec<(usize, At)>,
+    /// Names that are certainly bound, scope by scope.
+    scopes: Vec<HashSet<String>>,
+    /// Names used in the macro that is being read.
+    used: HashSet<String>,
+    depth: usize,
+    loops: usize,
+    temporaries: usize,
+}
+
+impl<'a> Lower<'a> {
+    fn fail<T>(&self, at: At, message: impl Into<String>) -> Result<T> {
+        Err(problem(self.file, at, message))
+    }
+
+    /// Pieces up to a tag with one of these names, which is left for the caller; its name comes back.
+    fn body(&mut self, ends: &[&str], open: Option<(&str, At)>) -> Result<String> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return self.fail(open.map_or(At { line: 1, column: 1 }, |(_, at)| at), format!("blocks are nested more than {MAX_DEPTH} levels deep"));
+        }
+        let pieces = self.pieces;
+        while let Some(piece) = pieces.get(self.next) {
+            match piece {
+                Piece::Data { text, at } => {
+                    self.data(text, *at);
+                    self.next += 1;
+                }
+                Piece::Print { tokens, at } => {
+                    let mut parser = Parser::new(tokens, self.file, *at);
+                    let expr = parser.tuple()?;
+                    parser.end()?;
+                    self.print(&expr, *at)?;
+                    self.next += 1;
+                }
+                Piece::Block { tokens, at } => {
+                    let mut parser = Parser::new(tokens, self.file, *at);
+                    if parser.done() {
+                        return self.fail(*at, "the tag is empty");
+                    }
+                    let tag = parser.name()?;
+                    if ends.contains(&tag.as_str()) {
+                        self.depth -= 1;
+                        return Ok(tag);
+                    }
+                    self.next += 1;
+                    self.statement(&tag, parser, *at)?;
+                }
+            }
+        }
+        self.depth -= 1;
+        match open {
+            None => Ok(String::new()),
+            Some((name, at)) => {
+                let expected: Vec<String> = ends.iter().map(|e| format!("`{{% {e} %}}`")).collect();
+                self.fail(at, format!("`{{% {name} %}}` is not closed: {} is missing", expected.join(" or ")))
+            }
+        }
+    }
+
+    /// The parser for the tag at which `body` stopped, behind its name.
+    fn closing(&mut self) -> Result<(Parser<'a>, At)> {
+        match self.pieces.get(self.next) {
+            Some(Piece::Block { tokens, at }) => {
+                self.next += 1;
+                let mut parser = Parser::new(tokens, self.file, *at);
+                parser.name()?;
+                Ok((parser, *at))
+            }
+            _ => self.fail(At { line: self.line, column: 1 }, "a tag is missing"),
+        }
+    }
+
+    /// The body of a block with one end tag, and that tag.
+    fn block(&mut self, name: &str, end: &str, at: At) -> Result<()> {
+        self.body(&[end], Some((name, at)))?;
+        let (mut parser, _) = self.closing()?;
+        if !parser.done() {
+            // `{% endmacro name %}`, `{% endblock name %}`
+            parser.name()?;
+        }
+        parser.end()
+    }
+
+    fn in_scope<T>(&mut self, names: impl IntoIterator<Item = String>, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.scopes.push(names.into_iter().collect());
+        let result = f(self);
+        self.scopes.pop();
+        result
+    }
+
+    fn bind(&mut self, target: &Expr) {
+        let mut names = Vec::new();
+        target_names(target, &mut names);
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.extend(names);
+        }
+    }
+
+    fn bound(&self, name: &str) -> bool {
+        self.scopes.iter().any(|scope| scope.contains(name))
+    }
+
+    // ---- output ----
+
+    fn data(&mut self, text: &str, at: At) {
+        let mut at = at;
+        for line in text.split_inclusive('\n') {
+            self.map.push((self.out.len(), at));
+            write_marker(&mut self.out, Spot { template: self.template, line: at.line, column: at.column, value: false });
+            // What looks like a tag is text here.
+            let mut rest = line;
+            while let Some(i) = rest.find('{') {
+                self.out.push_str(&rest[..=i]);
+                rest = &rest[i + 1..];
+                if rest.starts_with(['{', '%', '#']) {
+                    self.out.push(OPEN);
+                    self.out.push(CLOSE);
+                }
+            }
+            self.out.push_str(rest);
+            if line.ends_with('\n') {
+                self.line += 1;
+                at = At { line: at.line + 1, column: 1 };
+            }
+        }
+        if text.ends_with('{') {
+            self.out.push(OPEN);
+            self.out.push(CLOSE);
+        }
+    }
+
+    /// Moves to the line of the template, where the engine's source may have new lines (inside of a tag).
+    fn reach(&mut self, at: At) {
+        while self.line < at.line {
+            self.out.push('\n');
+            self.line += 1;
+        }
+        self.map.push((self.out.len(), at));
+    }
+
+    fn open(&mut self, at: At) {
+        self.out.push_str("{% ");
+        self.reach(at);
+    }
+
+    fn put(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+
+    fn close(&mut self) {
+        self.put(" %}");
+    }
+
+    fn text(&mut self, text: &str) {
+        self.out.push('"');
+        for c in text.chars() {
+            match c {
+                '"' => self.out.push_str("\\\""),
+                '\\' => self.out.push_str("\\\\"),
+                '\n' => self.out.push_str("\\n"),
+                '\r' => self.out.push_str("\\r"),
+                '\t' => self.out.push_str("\\t"),
+                c if (c as u32) < 0x20 => {
+                    // Writing to a string does not fail.
+                    let _ = write!(self.out, "\\u{:04x}", c as u32);
+                }
+                c => self.out.push(c),
+            }
+        }
+        self.out.push('"');
+    }
+
+    fn print(&mut self, expr: &Expr, at: At) -> Result<()> {
+        write_marker(&mut self.out, Spot { template: self.template, line: at.line, column: at.column, value: true });
+        self.put("{{ ");
+        self.reach(at);
+        self.direct(expr)?;
+        self.put(" }}");
+        Ok(())
+    }
+
+    /// An expression whose value is printed as it is: the text of a macro keeps its markers.
+    fn direct(&mut self, expr: &Expr) -> Result<()> {
+        match &expr.kind {
+            Kind::Call(function, args) => self.call(function, args, expr.at),
+            Kind::If { yes, test, no } => {
+                self.put("(");
+                self.direct(yes)?;
+                self.put(" if ");
+                self.condition(test)?;
+                self.put(" else ");
+                match no {
+                    Some(no) => self.direct(no)?,
+                    None => self.put("__nothing()"),
+                }
+                self.put(")");
+                Ok(())
+            }
+            Kind::Filter(Some(subject), name, args) if name == "indent" && matches!(subject.kind, Kind::Call(..)) => {
+                self.reach(expr.at);
+                self.put("__indent(");
+                self.direct(subject)?;
+                self.args(args, true)?;
+                self.put(")");
+                Ok(())
+            }
+            _ => self.expr(expr),
+        }
+    }
+
+    /// An expression in a place where its truth is asked.
+    fn condition(&mut self, expr: &Expr) -> Result<()> {
+        if matches!(expr.kind, Kind::Test(..) | Kind::Compare(..) | Kind::Not(_) | Kind::Bool(_)) {
+            return self.expr(expr);
+        }
+        self.put("__k(");
+        self.expr(expr)?;
+        self.put(")");
+        Ok(())
+    }
+
+    // ---- expressions ----
+
+    fn expr(&mut self, expr: &Expr) -> Result<()> {
+        self.reach(expr.at);
+        match &expr.kind {
+            Kind::None => self.put("none"),
+            Kind::Bool(b) => self.put(if *b { "true" } else { "false" }),
+            Kind::Int(n) => self.put(&n.to_string()),
+            Kind::Float(n) if n.is_finite() => self.put(&format!("{n:e}")),
+            Kind::Float(_) => self.put("__infinity()"),
+            Kind::Text(text) => self.text(text),
+            Kind::Name(name) => self.name(name),
+            Kind::List(items) => self.function("__l", items)?,
+            Kind::Tuple(items) => self.function("__u", items)?,
+            Kind::Dict(pairs) => {
+                self.put("__d(");
+                for (i, (key, value)) in pairs.iter().enumerate() {
+                    self.put(if i > 0 { "," } else { "" });
+                    self.expr(key)?;
+                    self.put(",");
+                    self.expr(value)?;
+                }
+                self.put(")");
+            }
+            Kind::Attr(..) => self.path(expr)?,
+            Kind::Item(of, index) => {
+                self.put("__i(");
+                self.expr(of)?;
+                self.put(",");
+                self.expr(index)?;
+                self.put(")");
+            }
+            Kind::Slice(of, parts) => {
+                self.put("__x(");
+                self.expr(of)?;
+                for part in parts {
+                    self.put(",");
+                    match part {
+                        Some(part) => self.expr(part)?,
+                        None => self.put("none"),
+                    }
+                }
+                self.put(")");
+            }
+            Kind::Call(function, args) => {
+                let plain = match &function.kind {
+                    Kind::Name(name) => matches!(name.as_str(), "range" | "dict" | "namespace" | "salt" | "cycler" | "joiner" | "odict"),
+                    Kind::Attr(_, name) => PLAIN_METHODS.contains(&name.as_str()),
+                    Kind::Item(of, _) => matches!(&of.kind, Kind::Name(name) if name == "salt"),
+                    _ => false,
+                };
+                if plain {
+                    self.call(function, args, expr.at)?;
+                } else {
+                    self.put("__z(");
+                    self.call(function, args, expr.at)?;
+                    self.put(")");
+                }
+            }
+            Kind::Filter(subject, name, args) => {
+                self.put("__f(");
+                self.text(name);
+                self.put(",");
+                match subject {
+                    Some(subject) => self.expr(subject)?,
+                    None => self.put("__z(__b)"),
+                }
+                self.reach(expr.at);
+                self.args(args, true)?;
+                self.put(")");
+            }
+            Kind::Test(subject, name, args) => {
+                self.put("__t(");
+                self.text(name);
+                self.put(",");
+                self.expr(subject)?;
+                self.args(args, true)?;
+                self.put(")");
+            }
+            Kind::Not(inner) => {
+                self.put("(not ");
+                self.condition(inner)?;
+                self.put(")");
+            }
+            Kind::Negative(inner) => {
+                if let Kind::Int(n) = inner.kind {
+                    self.put(&format!("(-{n})"));
+                } else {
+                    self.put("__neg(");
+                    self.expr(inner)?;
+                    self.put(")");
+                }
+            }
+            Kind::Positive(inner) => {
+                self.put("__pos(");
+                self.expr(inner)?;
+                self.put(")");
+            }
+            Kind::Arithmetic(first, rest) => self.fold("__o(", first, rest)?,
+            Kind::Compare(first, rest) => self.fold("__q(", first, rest)?,
+            Kind::Concat(parts) => self.function("__s", parts)?,
+            Kind::And(parts) => self.logic(parts, " and ")?,
+            Kind::Or(parts) => self.logic(parts, " or ")?,
+            Kind::If { yes, test, no } => {
+                self.put("(");
+                self.expr(yes)?;
+                self.put(" if ");
+                self.condition(test)?;
+                self.put(" else ");
+                match no {
+                    Some(no) => self.expr(no)?,
+                    None => self.put("__nothing()"),
+                }
+                self.put(")");
+            }
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, name: &str) {
+        self.used.insert(name.to_owned());
+        if self.bound(name) {
+            self.put(name);
+        } else {
+            self.put("__v(");
+            self.text(name);
+            self.put(",");
+            self.put(name);
+            self.put(")");
+        }
+    }
+
+    fn function(&mut self, name: &str, items: &[Expr]) -> Result<()> {
+        self.put(name);
+        self.put("(");
+        for (i, item) in items.iter().enumerate() {
+            self.put(if i > 0 { "," } else { "" });
+            self.expr(item)?;
+        }
+        self.put(")");
+        Ok(())
+    }
+
+    fn fold(&mut self, open: &str, first: &Expr, rest: &[(&'static str, Expr)]) -> Result<()> {
+        self.put(open);
+        self.expr(first)?;
+        for (sign, operand) in rest {
+            self.put(",\"");
+            self.put(sign);
+            self.put("\",");
+            self.expr(operand)?;
+        }
+        self.put(")");
+        Ok(())
+    }
+
+    fn logic(&mut self, parts: &[Expr], word: &str) -> Result<()> {
+        self.put("(");
+        for (i, part) in parts.iter().enumerate() {
+            if i > 0 {
+                self.put(word);
+            }
+            if i + 1 == parts.len() {
+                self.expr(part)?;
+            } else {
+                self.condition(part)?;
+            }
+        }
+        self.put(")");
+        Ok(())
+    }
+
+    /// `a.b.c` in one call.
+    fn path(&mut self, expr: &Expr) -> Result<()> {
+        let mut names = Vec::new();
+        let mut base = expr;
+        while let Kind::Attr(of, name) = &base.kind {
+            names.push(name);
+            base = of;
+        }
+        self.put("__p(");
+        self.expr(base)?;
+        for name in names.into_iter().rev() {
+            self.put(",");
+            self.text(name);
+        }
+        self.put(")");
+        Ok(())
+    }
+
+    fn call(&mut self, function: &Expr, args: &[Arg], at: At) -> Result<()> {
+        self.reach(at);
+        match &function.kind {
+            // Calls that only the engine itself can make.
+            Kind::Name(name) if name == "loop" => {
+                self.put("loop(__it(");
+                if let [Arg::Positional(items)] = args {
+                    self.expr(items)?;
+                } else {
+                    return self.fail(at, "`loop()` takes one argument");
+                }
+                self.put("))");
+            }
+            Kind::Name(name) if name == "super" && args.is_empty() => self.put("super()"),
+            Kind::Name(name) => {
+                self.used.insert(name.clone());
+                self.put(name);
+                self.put("(");
+                self.args(args, false)?;
+                self.put(")");
+            }
+            Kind::Attr(of, name) if matches!(&of.kind, Kind::Name(n) if n == "self") => {
+                self.put("self.");
+                self.put(name);
+                self.put("()");
+            }
+            Kind::Attr(of, name) => {
+                self.put("__m(");
+                self.expr(of)?;
+                self.put(",");
+                self.text(name);
+                self.reach(at);
+                self.args(args, true)?;
+                self.put(")");
+            }
+            _ => {
+                self.put("__c(");
+                self.expr(function)?;
+                self.reach(at);
+                self.args(args, true)?;
+                self.put(")");
+            }
+        }
+        Ok(())
+    }
+
+    fn args(&mut self, args: &[Arg], more: bool) -> Result<()> {
+        for (i, arg) in args.iter().enumerate() {
+            self.put(if more || i > 0 { "," } else { "" });
+            match arg {
+                Arg::Positional(value) => self.expr(value)?,
+                Arg::Keyword(name, value) => {
+                    self.put(name);
+                    self.put("=");
+                    self.expr(value)?;
+                }
+                Arg::Spread(value) => {
+                    self.put("*__it(");
+                    self.expr(value)?;
+                    self.put(")");
+                }
+                Arg::SpreadKeywords(value) => {
+                    self.put("**__kw(");
+                    self.expr(value)?;
+                    self.put(")");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    // ---- statements ----
+
+    fn statement(&mut self, tag: &str, mut parser: Parser<'a>, at: At) -> Result<()> {
+        match tag {
+            "if" => self.if_(parser, at),
+            "for" => self.for_(parser, at),
+            "set" => self.set(parser, at),
+            "do" => {
+                let expr = parser.tuple()?;
+                parser.end()?;
+                self.open(at);
+                self.put("do __e(");
+                self.expr(&expr)?;
+                self.put(")");
+                self.close();
+                Ok(())
+            }
+            "print" => {
+                let expr = parser.tuple()?;
+                parser.end()?;
+                self.print(&expr, at)
+            }
+            "macro" => self.macro_(parser, at),
+            "call" => self.call_block(parser, at),
+            "filter" => self.filter_block(parser, at),
+            "include" => self.include(parser, at),
+            "import" | "import_yaml" | "import_json" | "import_text" => self.import(tag, parser, at),
+            "from" => self.from_import(parser, at),
+            "load_yaml" | "load_json" | "load_text" => {
+                parser.expect_name("as")?;
+                let target = parser.target()?;
+                parser.end()?;
+                self.capture(at, |l| l.block(tag, "endload", at))?;
+                self.open(at);
+                self.put("set ");
+                self.target(&target)?;
+                self.put(" = __load(");
+                self.text(tag.trim_start_matches("load_"));
+                self.put(",__b)");
+                self.close();
+                self.bind(&target);
+                Ok(())
+            }
+            "profile" => {
+                parser.expect_name("as")?;
+                parser.expression()?;
+                parser.end()?;
+                self.block(tag, "endprofile", at)
+            }
+            "with" => self.with(parser, at),
+            "autoescape" => {
+                parser.expression()?;
+                parser.end()?;
+                self.block(tag, "endautoescape", at)
+            }
+            "continue" | "break" => {
+                parser.end()?;
+                if self.loops == 0 {
+                    return self.fail(at, format!("`{{% {tag} %}}` stands outside of a loop"));
+                }
+                self.open(at);
+                self.put(tag);
+                self.close();
+                Ok(())
+            }
+            "block" => {
+                let name = parser.name()?;
+                let mut required = false;
+                while !parser.done() {
+                    if parser.take_name("required") {
+                        required = true;
+                    } else {
+                        parser.expect_name("scoped")?;
+                    }
+                }
+                self.open(at);
+                self.put(&format!("block {name}{}", if required { " required" } else { "" }));
+                self.close();
+                let loops = std::mem::take(&mut self.loops);
+                self.block(tag, "endblock", at)?;
+                self.loops = loops;
+                self.put("{% endblock %}");
+                Ok(())
+            }
+            "extends" => {
+                let name = parser.expression()?;
+                parser.end()?;
+                self.open(at);
+                self.put("extends __tpl(");
+                self.expr(&name)?;
+                self.put(")");
+                self.close();
+                Ok(())
+            }
+            _ => {
+                let mut found = problem(self.file, at, format!("unknown tag `{{% {tag} %}}`"));
+                let known = [
+                    "if", "elif", "else", "endif", "for", "endfor", "set", "endset", "do", "macro", "endmacro", "call", "endcall",
+                    "filter", "endfilter", "include", "import", "from", "import_yaml", "import_json", "import_text", "load_yaml",
+                    "load_json", "load_text", "endload", "with", "endwith", "raw", "endraw", "continue", "break", "block",
+                    "endblock", "extends",
+                ];
+                if known.contains(&tag) {
+                    found.message = format!("`{{% {tag} %}}` closes or continues nothing that is open");
+                } else {
+                    found.hints.extend(super::nearest(tag, known.into_iter()).map(|near| format!("did you mean `{near}`?")));
+                }
+                Err(found)
+            }
+        }
+    }
+
+    fn if_(&mut self, mut parser: Parser<'a>, at: At) -> Result<()> {
+        let mut test = parser.tuple()?;
+        parser.end()?;
+        let mut word = "if ";
+        let mut place = at;
+        loop {
+            self.open(place);
+            self.put(word);
+            self.condition(&test)?;
+            self.close();
+            let end = self.in_scope([], |l| l.body(&["elif", "else", "endif"], Some(("if", at))))?;
+            let (mut parser, tag_at) = self.closing()?;
+            match end.as_str() {
+                "elif" => {
+                    test = parser.tuple()?;
+                    parser.end()?;
+                    (word, place) = ("elif ", tag_at);
+                }
+                "else" => {
+                    parser.end()?;
+                    self.put("{% else %}");
+                    self.in_scope([], |l| l.body(&["endif"], Some(("if", at))))?;
+                    self.closing()?.0.end()?;
+                    break;
+                }
+                _ => {
+                    parser.end()?;
+                    break;
+                }
+            }
+        }
+        self.put("{% endif %}");
+        Ok(())
+    }
+
+    fn for_(&mut self, mut parser: Parser<'a>, at: At) -> Result<()> {
+        let target = parser.target()?;
+        parser.expect_name("in")?;
+        let items = parser.tuple_until(&["if", "recursive"], false)?;
+        let test = if parser.take_name("if") { Some(parser.expression()?) } else { None };
+        let recursive = parser.take_name("recursive");
+        parser.end()?;
+        let mut names = vec!["loop".to_owned()];
+        target_names(&target, &mut names);
+        self.open(at);
+        self.put("for ");
+        self.target(&target)?;
+        self.put(" in __it(");
+        self.expr(&items)?;
+        self.put(")");
+        if let Some(test) = &test {
+            self.put(" if ");
+            self.in_scope(names.clone(), |l| l.condition(test))?;
+        }
+        self.put(if recursive { " recursive" } else { "" });
+        self.close();
+        self.loops += 1;
+        let end = self.in_scope(names, |l| l.body(&["else", "endfor"], Some(("for", at))));
+        self.loops -= 1;
+        let end = end?;
+        self.closing()?.0.end()?;
+        if end == "else" {
+            self.put("{% else %}");
+            self.in_scope([], |l| l.body(&["endfor"], Some(("for", at))))?;
+            self.closing()?.0.end()?;
+        }
+        self.put("{% endfor %}");
+        Ok(())
+    }
+
+    fn target(&mut self, target: &Expr) -> Result<()> {
+        match &target.kind {
+            Kind::Name(name) => self.put(name),
+            Kind::Attr(of, name) => {
+                self.target(of)?;
+                self.put(".");
+                self.put(name);
+            }
+            Kind::Tuple(items) => {
+                self.put("(");
+                for item in items {
+                    self.target(item)?;
+                    self.put(",");
+                }
+                self.put(")");
+            }
+            _ => return self.fail(target.at, "this cannot be assigned to"),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, mut parser: Parser<'a>, at: At) -> Result<()> {
+        let target = parser.target()?;
+        if parser.take_sign("=") {
+            let value = parser.tuple()?;
+            parser.end()?;
+            self.open(at);
+            self.put("set ");
+            self.target(&target)?;
+            self.put(" = ");
+            if let Kind::Tuple(parts) = &target.kind {
+                self.put(&format!("__up({},", parts.len()));
+                self.expr(&value)?;
+                self.put(")");
+            } else {
+                self.expr(&value)?;
+            }
+            self.close();
+        } else {
+            let filter = if parser.is_sign("|") { Some(parser.filter_chain(true)?) } else { None };
+            parser.end()?;
+            self.capture(at, |l| l.block("set", "endset", at))?;
+            self.open(at);
+            self.put("set ");
+            self.target(&target)?;
+            self.put(" = ");
+            match &filter {
+                Some(filter) => self.expr(filter)?,
+                None => self.put("__z(__b)"),
+            }
+            self.close();
+        }
+        self.bind(&target);
+        Ok(())
+    }
+
+    /// The output of a body, with its markers, in `__b`.
+    fn capture(&mut self, at: At, body: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        self.open(at);
+        self.put("set __b");
+        self.close();
+        let loops = std::mem::take(&mut self.loops);
+        self.in_scope([], body)?;
+        self.loops = loops;
+        self.put("{% endset %}");
+        Ok(())
+    }
+
+    fn filter_block(&mut self, mut parser: Parser<'a>, at: At) -> Result<()> {
+        let chain = parser.filter_chain(false)?;
+        parser.end()?;
+        self.put("{% with %}");
+        self.capture(at, |l| l.block("filter", "endfilter", at))?;
+        write_marker(&mut self.out, Spot { template: self.template, line: at.line, column: at.column, value: true });
+        self.put("{{ ");
+        self.reach(chain.at);
+        match &chain.kind {
+            // Indenting leaves every line where it is, so the lines keep their places.
+            Kind::Filter(None, name, args) if name == "indent" => {
+                self.put("__indent(__b");
+                self.args(args, true)?;
+                self.put(")");
+            }
+            _ => self.expr(&chain)?,
+        }
+        self.put(" }}{% endwith %}");
+        Ok(())
+    }
+
+    fn macro_(&mut self, mut parser: Parser<'a>, at: At) -> Result<()> {
+        let name = parser.name()?;
+        let parameters = self.parameters(&mut parser)?;
+        parser.end()?;
+        if self.scopes.len() == 1 {
+            if let Some(scope) = self.scopes.last_mut() {
+                scope.insert(name.clone());
+            }
+        }
+        let outer = std::mem::take(&mut self.used);
+        let loops = std::mem::take(&mut self.loops);
+        self.open(at);
+        self.put(&format!("macro {name}("));
+        self.parameter_list(&parameters);
+        self.put(")");
+        self.close();
+        self.macro_body(&parameters, true, |l| l.block("macro", "endmacro", at))?;
+        self.put("{% endmacro %}");
+        let uses = ["caller", "varargs", "kwargs"].map(|word| self.used.contains(word));
+        self.loops = loops;
+        self.used.extend(outer);
+        self.open(at);
+        self.put(&format!("set {name} = __macro({name},"));
+        self.text(&name);
+        for used in uses {
+            self.put(if used { ",true" } else { ",false" });
+        }
+        for (parameter, default) in &parameters {
+            self.put(",");
+            self.text(parameter);
+            self.put(if default.is_some() { ",true" } else { ",false" });
+        }
+        self.put(")");
+        self.close();
+        Ok(())
+    }
+
+    fn parameters(&mut self, parser: &mut Parser<'a>) -> Result<Vec<(String, Option<Expr>)>> {
+        let mut parameters = Vec::new();
+        parser.expect_sign("(")?;
+        while !parser.take_sign(")") {
+            if !parameters.is_empty() {
+                parser.expect_sign(",")?;
+                if parser.take_sign(")") {
+                    break;
+                }
+            }
+            let name = parser.name()?;
+            let default = if parser.take_sign("=") { Some(parser.expression()?) } else { None };
+            if default.is_none() && parameters.iter().any(|(_, d): &(String, Option<Expr>)| d.is_some()) {
+                return parser.fail("a parameter without a default stands behind one with a default");
+            }
+            parameters.push((name, default));
+        }
+        Ok(parameters)
+    }
+
+    fn parameter_list(&mut self, parameters: &[(String, Option<Expr>)]) {
+        let own = parameters.iter().map(|(name, _)| name.as_str());
+        let more = ["caller", "varargs", "kwargs"].into_iter().filter(|w| !parameters.iter().any(|(n, _)| n == w));
+        let names: Vec<&str> = own.chain(more).collect();
+        self.put(&names.join(","));
+    }
+
+    fn macro_body(
+        &mut self,
+        parameters: &[(String, Option<Expr>)],
+        bound: bool,
+        body: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let mut names: Vec<String> = parameters.iter().filter(|(_, d)| bound || d.is_some()).map(|(n, _)| n.clone()).collect();
+        if bound {
+            names.extend(["caller", "varargs", "kwargs"].map(str::to_owned));
+        }
+        self.in_scope(names, |l| {
+            for (name, default) in parameters {
+                if let Some(default) = default {
+                    l.open(default.at);
+                    l.put(&format!("set {name} = ("));
+                    l.expr(default)?;
+                    l.put(&format!(" if __absent({name}) else {name})"));
+                    l.close();
+                }
+            }
+            body(l)
+        })
+    }
+
+    fn call_block(&mut self, mut parser: Parser<'a>, at: At) -> Result<()> {
+        let parameters = if parser.is_sign("(") { self.parameters(&mut parser)? } else { Vec::new() };
+        let expr = parser.expression()?;
+        parser.end()?;
+        let Kind::Call(function, args) = &expr.kind else {
+            return self.fail(expr.at, "`{% call %}` needs a call of a macro");
+        };
+        write_marker(&mut self.out, Spot { template: self.template, line: at.line, column: at.column, value: true });
+        self.open(at);
+        self.put("call(");
+        let names: Vec<&str> = parameters.iter().map(|(n, _)| n.as_str()).collect();
+        self.put(&names.join(","));
+        self.put(") ");
+        self.call(function, args, expr.at)?;
+        self.close();
+        let loops = std::mem::take(&mut self.loops);
+        self.macro_body(&parameters, false, |l| l.block("call", "endcall", at))?;
+        self.loops = loops;
+        self.put("{% endcall %}");
+        Ok(())
+    }
+
+    fn with(&mut self, mut parser: Parser<'a>, at: At) -> Result<()> {
+        let mut names = Vec::new();
+        let mut values = Vec::new();
+        while !parser.done() {
+            if !values.is_empty() {
+                parser.expect_sign(",")?;
+            }
+            let target = parser.target_part()?;
+            parser.expect_sign("=")?;
+            target_names(&target, &mut names);
+            values.push((target, parser.expression()?));
+        }
+        self.open(at);
+        self.put("with ");
+        for (i, (target, value)) in values.iter().enumerate() {
+            self.put(if i > 0 { ", " } else { "" });
+            self.target(target)?;
+            self.put(" = ");
+            self.expr(value)?;
+        }
+        self.close();
+        self.in_scope(names, |l| l.block("with", "endwith", at))?;
+        self.put("{% endwith %}");
+        Ok(())
+    }
+
+    /// `with context` or `without context`, or the default.
+    fn context(&mut self, parser: &mut Parser<'a>, default: bool) -> Result<bool> {
+        for (word, with) in [("with", true), ("without", false)] {
+            if parser.is_name(word) {
+                parser.name()?;
+                parser.expect_name("context")?;
+                return Ok(with);
+            }
+        }
+        Ok(default)
+    }
+
+    fn include(&mut self, mut parser: Parser<'a>, at: At) -> Result<()> {
+        let name = parser.expression()?;
+        let ignore = parser.take_name("ignore");
+        if ignore {
+            parser.expect_name("missing")?;
+        }
+        let with = self.context(&mut parser, true)?;
+        parser.end()?;
+        let missing = if ignore { " ignore missing" } else { "" };
+        self.open(at);
+        self.put("with __t = __tpl(");
+        self.expr(&name)?;
+        self.put(if ignore { ",true)" } else { ")" });
+        self.close();
+        if with {
+            self.put(&format!("{{% include __t{missing} %}}"));
+        } else {
+            self.put("{% macro __h() %}{% set (tplfile,tpldir,tpldot) = __tpldata() %}{% include __t");
+            self.put(missing);
+            self.put(" %}{% endmacro %}{{ __h() }}");
+        }
+        self.put("{% endwith %}");
+        Ok(())
+    }
+
+    /// Leaves the module (or, of data files, the text) of a template in `__i0`.
+    fn module(&mut self, name: &Expr, with: bool, text: bool, at: At) -> Result<()> {
+        self.open(at);
+        self.put("set __t = __tpl(");
+        self.expr(name)?;
+        self.put(")");
+        self.close();
+        let load = if text {
+            "{% set __b %}{% with %}{% include __t %}{% endwith %}{% endset %}"
+        } else {
+            "{% import __t as __b %}"
+        };
+        if with {
+            self.put(load);
+            self.put("{% set __i0 = __b %}");
+        } else {
+            self.put("{% macro __h() %}{% set (tplfile,tpldir,tpldot) = __tpldata() %}");
+            self.put(load);
+            self.put("{% do __put(__b) %}{% endmacro %}{% do __h() %}{% set __i0 = __take() %}");
+        }
+        self.map.push((self.out.len(), at));
+        Ok(())
+    }
+
+    fn import(&mut self, tag: &str, mut parser: Parser<'a>, at: At) -> Result<()> {
+        let name = parser.expression()?;
+        parser.expect_name("as")?;
+        let target = parser.name()?;
+        let with = self.context(&mut parser, false)?;
+        parser.end()?;
+        self.module(&name, with, tag != "import", at)?;
+        self.open(at);
+        self.put(&format!("set {target} = "));
+        match tag.strip_prefix("import_") {
+            Some(format) => self.put(&format!("__load(\"{format}\",__i0,__t)")),
+            None => self.put("__i0"),
+        }
+        self.close();
+        self.bind(&Expr { kind: Kind::Name(target), at });
+        Ok(())
+    }
+
+    fn from_import(&mut self, mut parser: Parser<'a>, at: At) -> Result<()> {
+        let name = parser.expression()?;
+        parser.expect_name("import")?;
+        let mut names: Vec<(String, String)> = Vec::new();
+        let mut with = false;
+        loop {
+            if parser.done() {
+                break;
+            }
+            if (parser.is_name("with") || parser.is_name("without")) && !names.is_empty() {
+                with = self.context(&mut parser, false)?;
+                break;
+            }
+            let imported = parser.name()?;
+            if imported.starts_with('_') {
+                return parser.fail(format!("`{imported}` cannot be imported: names with a leading underscore are private"));
+            }
+            let alias = if parser.take_name("as") { parser.name()? } else { imported.clone() };
+            names.push((imported, alias));
+            if !parser.take_sign(",") && !parser.done() {
+                if parser.is_name("with") || parser.is_name("without") {
+                    with = self.context(&mut parser, false)?;
+                }
+                break;
+            }
+        }
+        if names.is_empty() {
+            return parser.fail("`{% from … import %}` names nothing to import");
+        }
+        parser.end()?;
+        self.module(&name, with, false, at)?;
+        for (imported, alias) in names {
+            self.open(at);
+            self.put(&format!("set {alias} = __from(__i0,"));
+            self.text(&imported);
+            self.put(",__t)");
+            self.close();
+            self.bind(&Expr { kind: Kind::Name(alias), at });
+        }
+        Ok(())
+    }
+}
+
+fn target_names(target: &Expr, names: &mut Vec<String>) {
+    match &target.kind {
+        Kind::Name(name) => names.push(name.clone()),
+        Kind::Tuple(items) => items.iter().for_each(|item| target_names(item, names)),
+        _ => {}
+    }
+}

@@ -1,0 +1,443 @@
+//! Jinja2 templates as Salt renders them.
+//!
+//! minijinja runs the templates; Python's part is ours. A template goes through three steps:
+//!
+//! 1. `lexer`, `expr` and `lower` read it as Jinja2 does and rewrite it for minijinja: statements stay, every
+//!    expression becomes calls of the functions in `ops`, and tags that minijinja lacks (`import_yaml`, `load_yaml`,
+//!    imports without context, `filter` blocks) become several that it has.
+//! 2. minijinja compiles and runs that, once compiled for all targets: what differs from target to target hangs on the
+//!    root of the variables (`Root`), never on the engine.
+//! 3. `lines` takes the markers out of the text and keeps what they say about places.
+//!
+//! Why a rewriting and not only functions added to minijinja: lists and dicts must change in place and be shared
+//! (`{% do x.append(1) %}`), also those written in the template; `{{ x }}` must print as Python does; an undefined name
+//! must be refused in every operation but a few, with the name and names nearby; `+`, `%`, `==`, `in` must know Python's
+//! types. All of that is decided where the expression stands, so the rewriting is local and keeps the lines.
+//!
+//! Why markers in the text: the output of a macro or of a block `set` is text that is printed later, elsewhere, perhaps
+//! more than once. Only what travels with the text tells its place then. The rewriting knows statically where text is
+//! used as a value and not printed (a call inside of an expression, a block `set`, a `filter` block) and takes the
+//! markers out there, so no filter, test, comparison or length ever sees one. The exception is `indent`, which leaves
+//! lines as they are and knows markers.
+//!
+//! What a template asks the host (`salt['cmd.run'](…)`) is answered from the answers given; otherwise the call is
+//! noted, its value is unknown, and the template goes on until something depends on the value.
+
+mod args;
+mod calls;
+mod dates;
+mod digests;
+mod dump;
+mod expr;
+mod fault;
+mod filters;
+mod format;
+mod json;
+mod lexer;
+mod lines;
+mod load;
+mod lower;
+mod methods;
+mod network;
+mod ops;
+mod root;
+mod tests;
+mod value;
+
+#[cfg(test)]
+mod cases;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kstate_core::{Call, Map, Position, Problem, Value as Plain};
+use minijinja::UndefinedBehavior;
+use minijinja::value::Value;
+
+pub use calls::{Rule, RuleError, answer, rules};
+pub use lines::LineMap;
+use lower::Lowered;
+use root::Root;
+use root::root;
+
+use crate::tree::Folders;
+
+/// About so many instructions a template may take; more means that it does not end.
+const FUEL: u64 = 20_000_000;
+
+/// Calls, includes and loops inside each other, as minijinja counts them.
+const RECURSION: usize = 300;
+
+/// The templates of one search path, compiled once for all targets.
+pub struct Engine {
+    folders: Arc<Folders>,
+    registry: Arc<Registry>,
+    minijinja: minijinja::Environment<'static>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Engine").field(&self.folders).finish()
+    }
+}
+
+/// All templates that have been read.
+#[derive(Debug, Default)]
+struct Registry {
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    templates: Vec<Arc<Template>>,
+    by_key: HashMap<String, u32>,
+}
+
+/// A template that could be read.
+#[derive(Debug)]
+struct Template {
+    /// `T:path` for a file of the tree; `M:path` and a number for a text that was given.
+    key: String,
+    /// As people know it.
+    file: Arc<str>,
+    source: String,
+    lowered: Lowered,
+}
+
+impl Registry {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, key: &str) -> Option<Arc<Template>> {
+        let known = self.known();
+        known.by_key.get(key).and_then(|n| known.templates.get(*n as usize)).cloned()
+    }
+
+    fn number(&self, n: u32) -> Option<Arc<Template>> {
+        self.known().templates.get(n as usize).cloned()
+    }
+
+    /// The template under a key; another text under the same key is another template.
+    fn take(&self, key: &str, file: &Arc<str>, source: &str) -> Result<Arc<Template>, Box<Problem>> {
+        let mut version = 0;
+        let mut versioned = key.to_owned();
+        loop {
+            match self.get(&versioned) {
+                None => break,
+                Some(known) if known.source == source => return Ok(known),
+                Some(_) => {
+                    version += 1;
+                    versioned = format!("{key}\u{0}{version}");
+                }
+            }
+        }
+        // The number is taken first, because the markers carry it.
+        let mut known = self.known();
+        let number = u32::try_from(known.templates.len()).unwrap_or(u32::MAX);
+        let lowered = lower::lower(source, file, number)?;
+        let template =
+            Arc::new(Template { key: versioned.clone(), file: file.clone(), source: source.to_owned(), lowered });
+        known.templates.push(template.clone());
+        known.by_key.insert(versioned, number);
+        Ok(template)
+    }
+}
+
+impl Engine {
+    pub fn new(folders: Arc<Folders>) -> Engine {
+        let registry = Arc::new(Registry::default());
+        let mut minijinja = minijinja::Environment::empty();
+        minijinja.set_debug(false);
+        minijinja.set_undefined_behavior(UndefinedBehavior::Strict);
+        minijinja.set_fuel(Some(FUEL));
+        minijinja.set_recursion_limit(RECURSION);
+        minijinja.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        minijinja.add_function("namespace", minijinja::functions::namespace);
+        minijinja.set_formatter(|out, _, value| {
+            ops::printable(value)?;
+            match value.as_str() {
+                Some(text) => out.write_str(text)?,
+                None if value::is_undefined(value) => {}
+                None => out.write_str(&value::printed(value))?,
+            }
+            Ok(())
+        });
+        ops::register(&mut minijinja);
+        let templates = registry.clone();
+        minijinja.set_loader(move |key| Ok(templates.get(key).map(|template| template.lowered.source.clone())));
+        Engine { folders, registry, minijinja }
+    }
+}
+
+/// What a template sees beside grains, pillar and the functions: where it stands, and variables of its own.
+#[derive(Clone, Debug, Default)]
+pub struct TemplateContext {
+    /// The SLS; empty for top files and managed files.
+    pub sls: String,
+    pub slspath: String,
+    pub tplfile: String,
+    /// The folder of the template, `.` for the root.
+    pub tpldir: String,
+    /// Variables that are given to this template (`context:` of a managed file, `defaults` of a pillar include).
+    pub extra: Map,
+}
+
+impl TemplateContext {
+    /// Salt's `generate_sls_context`: `path` is the file of the SLS below its root.
+    pub fn of_sls(sls: &str, path: &str) -> TemplateContext {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        TemplateContext {
+            sls: sls.to_owned(),
+            slspath: folder.to_owned(),
+            tplfile: path.to_owned(),
+            tpldir: if folder.is_empty() { ".".to_owned() } else { folder.to_owned() },
+            extra: Map::new(),
+        }
+    }
+}
+
+/// A rendered template.
+#[derive(Debug)]
+pub struct Rendered {
+    /// If the template waits for the host, what there was until then.
+    pub text: String,
+    pub lines: LineMap,
+    /// Whether the text depends on answers of the host that are not known yet.
+    pub waiting: bool,
+}
+
+/// What the templates of one target see.
+#[derive(Debug)]
+pub struct Environment {
+    engine: Arc<Engine>,
+    data: Arc<Data>,
+}
+
+/// The data of a target.
+#[derive(Debug)]
+struct Data {
+    id: String,
+    grains: Map,
+    pillar: Map,
+    opts: Map,
+    answers: HashMap<String, Plain>,
+    wanted: Mutex<Vec<Call>>,
+}
+
+impl Environment {
+    /// `answers` are what the host is known to answer, by [`Call`] as it prints.
+    pub fn new(
+        engine: &Arc<Engine>,
+        id: &str,
+        grains: &Map,
+        pillar: &Map,
+        opts: &Map,
+        answers: &HashMap<String, Plain>,
+    ) -> Environment {
+        let data = Data {
+            id: id.to_owned(),
+            grains: grains.clone(),
+            pillar: pillar.clone(),
+            opts: opts.clone(),
+            answers: answers.clone(),
+            wanted: Mutex::default(),
+        };
+        Environment { engine: engine.clone(), data: Arc::new(data) }
+    }
+
+    /// What templates have asked the host so far without getting an answer; each question once.
+    pub fn wanted(&self) -> Vec<Call> {
+        self.data.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Renders `source`, the text of the template `name` (a path below the roots); `file` is how people know it.
+    pub fn render(&self, name: &str, file: &Arc<str>, source: &str, context: &TemplateContext) -> Result<Rendered, Box<Problem>> {
+        let mut rendered = self.run(name, file, source, context)?;
+        if source.ends_with('\n') {
+            rendered.text.push('\n');
+        }
+        Ok(rendered)
+    }
+
+    fn run(&self, name: &str, file: &Arc<str>, source: &str, context: &TemplateContext) -> Result<Rendered, Box<Problem>> {
+        if source.contains([lines::OPEN, lines::CLOSE]) {
+            let at = source.find([lines::OPEN, lines::CLOSE]).unwrap_or_default();
+            let line = u32::try_from(source[..at].matches('\n').count()).unwrap_or_default() + 1;
+            let message = "the template contains U+FDD0 or U+FDD1, which Unicode keeps out of text";
+            return Err(Box::new(Problem::error(message).at(&Position::new(file.clone(), line, 1))));
+        }
+        let template = self.engine.registry.take(&format!("M:{name}"), file, source)?;
+        let root = Root::new(self.engine.clone(), self.data.clone(), context);
+        let compiled = self.engine.minijinja.get_template(&template.key).map_err(|error| self.problem(&error, &template))?;
+        let files = |n| self.engine.registry.number(n).map_or_else(|| file.clone(), |template| template.file.clone());
+        match compiled.render(Value::from_dyn_object(root.clone())) {
+            Ok(text) => {
+                let marked = lines::Marked::read(&text);
+                let lines = LineMap::new(&marked, &files, file.clone());
+                Ok(Rendered { text: marked.text, lines, waiting: root.asked() })
+            }
+            Err(error) if waits(&error) => {
+                Ok(Rendered { text: String::new(), lines: LineMap::identity(file.clone()), waiting: true })
+            }
+            Err(error) => Err(self.problem(&error, &template)),
+        }
+    }
+
+    /// An error of the engine, put where a person looks.
+    fn problem(&self, error: &minijinja::Error, main: &Template) -> Box<Problem> {
+        let chain = chain(error);
+        let fault = chain.iter().find_map(|link| match link {
+            Link::Fault(fault) => Some(*fault),
+            Link::Error(_) => None,
+        });
+        if let Some(inner) = fault.and_then(|fault| fault.problem.as_ref()) {
+            let mut problem = (**inner).clone();
+            self.trace(&mut problem, &chain, main);
+            return Box::new(problem);
+        }
+        let errors: Vec<&minijinja::Error> = chain.iter().filter_map(|link| match link {
+            Link::Error(error) => Some(*error),
+            Link::Fault(_) => None,
+        }).collect();
+        let innermost = errors.last().copied().unwrap_or(error);
+        let message = fault.map_or_else(|| plain_message(innermost), |fault| fault.message.clone());
+        let mut problem = Problem::error(message);
+        problem.hints = fault.map(|fault| fault.hints.clone()).unwrap_or_default();
+        if let Some((template, at)) = errors.iter().rev().find_map(|error| self.place(error)) {
+            problem.at = Some(Position::new(template.file.clone(), at.line, at.column));
+            if innermost.kind() == minijinja::ErrorKind::UndefinedError {
+                name_the_path(&mut problem.message, &template.source, at);
+            }
+        }
+        self.trace(&mut problem, &chain, main);
+        Box::new(problem)
+    }
+
+    /// Adds the ways by which a place was reached: includes, imports, macros.
+    fn trace(&self, problem: &mut Problem, chain: &[Link<'_>], main: &Template) {
+        if problem.at.is_none() {
+            problem.at = Some(Position::new(main.file.clone(), 1, 1));
+        }
+        for link in chain.iter().rev() {
+            let Link::Error(error) = link else { continue };
+            let Some((template, at)) = self.place(error) else { continue };
+            let place = Position::new(template.file.clone(), at.line, at.column);
+            if problem.at.as_ref() == Some(&place) || problem.related.iter().any(|(_, known)| *known == place) {
+                continue;
+            }
+            let what = match error.kind() {
+                minijinja::ErrorKind::EvalBlock => error.detail().unwrap_or("called from here").to_owned(),
+                _ => "included from here".to_owned(),
+            };
+            if problem.related.len() < 10 {
+                problem.related.push((what, place));
+            }
+        }
+    }
+
+    fn place(&self, error: &minijinja::Error) -> Option<(Arc<Template>, lexer::At)> {
+        let template = self.engine.registry.get(error.name()?)?;
+        let at = match error.range() {
+            Some(range) => template.lowered.at_offset(range.start),
+            None => template.lowered.at_line(u32::try_from(error.line()?).unwrap_or(1)),
+        };
+        Some((template, at))
+    }
+}
+
+enum Link<'a> {
+    Error(&'a minijinja::Error),
+    Fault(&'a fault::Fault),
+}
+
+/// The errors inside of each other, from the outermost on.
+fn chain(error: &minijinja::Error) -> Vec<Link<'_>> {
+    let mut links = vec![Link::Error(error)];
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if let Some(error) = inner.downcast_ref::<minijinja::Error>() {
+            links.push(Link::Error(error));
+        } else if let Some(fault) = inner.downcast_ref::<fault::Fault>() {
+            links.push(Link::Fault(fault));
+        }
+        source = inner.source();
+    }
+    links
+}
+
+fn waits(error: &minijinja::Error) -> bool {
+    chain(error).iter().any(|link| matches!(link, Link::Fault(fault) if fault.waiting))
+}
+
+/// The message of an error that the engine itself made.
+fn plain_message(error: &minijinja::Error) -> String {
+    let detail = error.detail().unwrap_or_default();
+    match error.kind() {
+        minijinja::ErrorKind::UnknownFunction => match detail.split_once(" is unknown") {
+            Some((name, _)) => format!("`{name}` is undefined"),
+            None => detail.to_owned(),
+        },
+        minijinja::ErrorKind::OutOfFuel => "the template does not end, or does too much".to_owned(),
+        _ if detail.contains("recursion limit") => "templates, macros or loops are nested too deeply: does one call itself?".to_owned(),
+        kind if detail.is_empty() => kind.to_string(),
+        _ => detail.to_owned(),
+    }
+}
+
+/// Says which expression a missing key belongs to, if the source shows it.
+fn name_the_path(message: &mut String, source: &str, at: lexer::At) {
+    let Some(key) = message.strip_prefix("the mapping has no key `").and_then(|rest| rest.strip_suffix('`')) else {
+        return;
+    };
+    let line = source.lines().nth(at.line.saturating_sub(1) as usize).unwrap_or_default();
+    let rest: String = line.chars().skip(at.column.saturating_sub(1) as usize).collect();
+    let end = rest.find(|c: char| !(c.is_alphanumeric() || "_.['\"]-:".contains(c))).unwrap_or(rest.len());
+    let path = &rest[..end];
+    if let Some(found) = path.find(key) {
+        let mut end = found + key.len();
+        end += path[end..].len() - path[end..].trim_start_matches(['\'', '"', ']']).len();
+        if found > 0 {
+            *message = format!("`{}` is undefined: the mapping has no key `{key}`", &path[..end]);
+        }
+    }
+}
+
+/// The nearest of some names, if one is near enough to be what was meant.
+pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = match name.chars().count() {
+        0..=2 => 1,
+        3..=6 => 2,
+        _ => 3,
+    };
+    names
+        .filter(|known| *known != name && known.len().abs_diff(name.len()) <= allowed)
+        .map(|known| (distance(name, known), known))
+        .filter(|(d, _)| *d <= allowed)
+        .min_by_key(|(d, _)| *d)
+        .map(|(_, known)| known)
+}
+
+/// The edits between two words; two swapped letters are one.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    for (j, cell) in rows[0].iter_mut().enumerate() {
+        *cell = j;
+    }
+    for i in 1..=a.len() {
+        for j in 1..=b.len() {
+            let cost = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + cost);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[a.len()][b.len()]
+}

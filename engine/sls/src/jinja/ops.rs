@@ -1,0 +1,788 @@
+//! What a lowered template calls: Python's operators, attribute access, calls, and the small services of the rewriting
+//! (captured text, imports, macros with Python's argument rules).
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+
+use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, State};
+
+use super::args::Args;
+use super::fault::{fault, type_error};
+use super::value::{
+    self, Bound, Key, Kind, Number, SeqKind, Undef, equal, iterate, kind, list, number, order, solid, to_str, truth, tuple,
+    type_name,
+};
+use super::{format, methods, root};
+
+/// Text and lists longer than this are refused: no template needs them, and memory is finite.
+pub(super) const MAX_SIZE: usize = 1 << 24;
+
+type Function = fn(&mut State<'_, '_>, &[Value]) -> Result<Value, Error>;
+
+/// A function of the lowered template, called with its arguments as they are.
+struct Native {
+    name: &'static str,
+    function: Function,
+}
+
+impl fmt::Debug for Native {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<function {}>", self.name)
+    }
+}
+
+impl Object for Native {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+        (self.function)(state, args)
+    }
+}
+
+const FUNCTIONS: &[(&str, Function)] = &[
+    ("__absent", |_, a| Ok(Value::from(a[0].is_undefined()))),
+    ("__c", |state, a| call_value(state, &a[0], &a[1..])),
+    ("__d", |_, a| {
+        let mut entries = value::Entries::with_capacity(a.len() / 2);
+        for pair in a.chunks_exact(2) {
+            entries.insert(Key::new(&pair[0])?, pair[1].clone());
+        }
+        Ok(value::dict(entries, false))
+    }),
+    ("__e", |_, a| {
+        if let [value] = a {
+            printable(value)?;
+        }
+        Ok(Value::from(()))
+    }),
+    ("__f", |state, a| {
+        let args = Args::of(&a[1..]);
+        super::filters::apply(state, a[0].as_str().unwrap_or_default(), &args)
+    }),
+    ("__from", |_, a| {
+        let name = a[1].as_str().unwrap_or_default();
+        let found = a[0].get_attr(name)?;
+        if !found.is_undefined() {
+            return Ok(found);
+        }
+        let names = a[0].try_iter().map(|names| names.map(|n| to_str(&n)).collect::<Vec<_>>()).unwrap_or_default();
+        let file = a[2].as_str().map_or("the imported template", template_name);
+        let hints = super::nearest(name, names.iter().map(String::as_str)).map(|near| format!("it has `{near}`"));
+        Ok(Undef::value(format!("`{file}` does not define `{name}`"), hints.into_iter().collect()))
+    }),
+    ("__i", |_, a| item(&a[0], &a[1])),
+    ("__indent", |state, a| {
+        let args = Args::of(&a[1..]);
+        match a[0].as_str() {
+            Some(text) => super::filters::indent_marked(text, &args),
+            None => super::filters::apply(state, "indent", &Args::of(a)),
+        }
+    }),
+    ("__infinity", |_, _| Ok(Value::from(f64::INFINITY))),
+    ("__it", |_, a| Ok(list(iterate(&a[0])?))),
+    ("__k", |_, a| Ok(Value::from(truth(&a[0])?)).and_then(|_| Ok(a[0].clone()))),
+    ("__kw", |_, a| {
+        solid(&a[0])?;
+        match kind(&a[0]) {
+            Kind::Dict(_) => Ok(a[0].clone()),
+            _ if value::pairs(&a[0]).is_some() => Ok(a[0].clone()),
+            _ => Err(type_error(format!("argument after ** must be a mapping, not {}", type_name(&a[0])))),
+        }
+    }),
+    ("__l", |_, a| Ok(list(a.to_vec()))),
+    ("__load", |state, a| super::load::block(state, a)),
+    ("__m", |state, a| method(state, &a[0], a[1].as_str().unwrap_or_default(), &a[2..])),
+    ("__macro", |_, a| {
+        let flag = |i: usize| a.get(i).is_some_and(Value::is_true);
+        let parameters = a[5..].chunks_exact(2).map(|pair| (to_str(&pair[0]), pair[1].is_true())).collect();
+        Ok(Value::from_object(Macro {
+            inner: a[0].clone(),
+            name: to_str(&a[1]),
+            caller: flag(2),
+            varargs: flag(3),
+            kwargs: flag(4),
+            parameters,
+        }))
+    }),
+    ("__neg", |_, a| negate(&a[0])),
+    ("__nothing", |_, _| {
+        Ok(Value::from_object(Undef {
+            message: "the inline `if` has no `else`, and its condition is false".into(),
+            hints: Vec::new(),
+            silent: true,
+        }))
+    }),
+    ("__o", |_, a| {
+        let mut result = a[0].clone();
+        for pair in a[1..].chunks_exact(2) {
+            result = arithmetic(&result, pair[0].as_str().unwrap_or_default(), &pair[1])?;
+        }
+        Ok(result)
+    }),
+    ("__p", |_, a| {
+        let mut result = a[0].clone();
+        for name in &a[1..] {
+            result = attribute(&result, name)?;
+        }
+        Ok(result)
+    }),
+    ("__pos", |_, a| match number(&a[0]) {
+        Some(Number::Int(n)) => Ok(int(n)),
+        Some(Number::Float(n)) => Ok(Value::from(n)),
+        None => Err(type_error(format!("bad operand type for unary +: '{}'", type_name(&a[0])))),
+    }),
+    ("__put", |state, a| {
+        root(state)?.session().stash.push(a[0].clone());
+        Ok(Value::from(()))
+    }),
+    ("__q", |_, a| {
+        let mut left = &a[0];
+        for pair in a[1..].chunks_exact(2) {
+            match compare(left, pair[0].as_str().unwrap_or_default(), &pair[1])? {
+                Some(true) => left = &pair[1],
+                Some(false) => return Ok(Value::from(false)),
+                None => return Ok(if unknown(left) { left.clone() } else { pair[1].clone() }),
+            }
+        }
+        Ok(Value::from(true))
+    }),
+    ("__s", |_, a| {
+        let mut out = String::new();
+        for part in a {
+            if unknown(part) {
+                return Ok(part.clone());
+            }
+            printable(part)?;
+            match part.as_str() {
+                Some(text) => out.push_str(text),
+                None if value::is_undefined(part) => {}
+                None => out.push_str(&to_str(part)),
+            }
+        }
+        text(out)
+    }),
+    ("__t", |state, a| {
+        let args = Args::of(&a[1..]);
+        super::tests::apply(state, a[0].as_str().unwrap_or_default(), &args).map(Value::from)
+    }),
+    ("__take", |state, _| Ok(root(state)?.session().stash.pop().unwrap_or_default())),
+    ("__tpl", |state, a| root(state)?.template(state, &a[0], a.get(1).is_some_and(Value::is_true))),
+    ("__tpldata", |state, _| {
+        let root = root(state)?;
+        let session = root.session();
+        let dot = session.tpldir.replace('/', ".");
+        let dir = if session.tpldir.is_empty() { "." } else { &session.tpldir };
+        Ok(tuple(vec![Value::from(session.tplfile.as_str()), Value::from(dir), Value::from(dot)]))
+    }),
+    ("__u", |_, a| Ok(tuple(a.to_vec()))),
+    ("__up", |_, a| {
+        let wanted = a[0].as_usize().unwrap_or_default();
+        let items = iterate(&a[1]).map_err(|error| match kind(&a[1]) {
+            Kind::Undef(_) | Kind::Unknown(_) => error,
+            _ => type_error(format!("cannot unpack a value of type {}", type_name(&a[1]))),
+        })?;
+        match items.len().cmp(&wanted) {
+            Ordering::Less => Err(type_error(format!("not enough values to unpack (expected {wanted}, got {})", items.len()))),
+            Ordering::Greater => Err(type_error(format!("too many values to unpack (expected {wanted})"))),
+            Ordering::Equal => Ok(list(items)),
+        }
+    }),
+    ("__v", |state, a| {
+        if !a[1].is_undefined() {
+            return Ok(a[1].clone());
+        }
+        let name = a[0].as_str().unwrap_or_default();
+        Ok(Undef::value(format!("`{name}` is undefined"), root(state)?.hints_for_name(state, name)))
+    }),
+    ("__x", |_, a| slice(&a[0], &a[1], &a[2], &a[3])),
+    ("__z", |_, a| {
+        Ok(match a[0].as_str() {
+            Some(text) if text.contains(super::lines::OPEN) => Value::from(super::lines::without_markers(text).as_ref()),
+            _ => a[0].clone(),
+        })
+    }),
+    ("cycler", |_, a| {
+        if a.is_empty() {
+            return Err(type_error("cycler() needs at least one item"));
+        }
+        Ok(Value::from_object(Cycler { items: a.to_vec(), at: std::sync::Mutex::new(0) }))
+    }),
+    ("dict", |_, a| {
+        let args = Args::of(a);
+        let mut entries = match args.positional.first() {
+            None => value::Entries::new(),
+            Some(from) => methods::entries_of(from)?,
+        };
+        for (key, item) in &args.keywords {
+            entries.insert(Key(Value::from(key.as_str())), item.clone());
+        }
+        Ok(value::dict(entries, false))
+    }),
+    ("odict", |_, a| {
+        let args = Args::of(a);
+        let mut entries = match args.positional.first() {
+            None => value::Entries::new(),
+            Some(from) => methods::entries_of(from)?,
+        };
+        for (key, item) in &args.keywords {
+            entries.insert(Key(Value::from(key.as_str())), item.clone());
+        }
+        Ok(value::dict(entries, true))
+    }),
+    ("ifelse", |state, a| super::calls::local(state, "match.ifelse", &Args::of(a))),
+    ("joiner", |_, a| {
+        let separator = a.first().map_or_else(|| ", ".to_owned(), to_str);
+        Ok(Value::from_object(Joiner { separator, used: std::sync::atomic::AtomicBool::new(false) }))
+    }),
+    ("lipsum", |_, _| Err(type_error("`lipsum` makes random text and is not supported"))),
+    ("raise", |_, a| {
+        let message = a.first().map(to_str).unwrap_or_default();
+        Err(fault(ErrorKind::InvalidOperation, format!("the template raises: {message}"), Vec::new()))
+    }),
+    ("range", |_, a| {
+        let args = Args::of(a);
+        if args.all().any(unknown) {
+            return Err(args.all().find_map(|v| solid(v).err()).unwrap_or_else(|| type_error("unknown")));
+        }
+        let (start, stop) = match args.len() {
+            1 => (0, args.int(0, "stop")?),
+            _ => (args.int(0, "start")?, args.int(1, "stop")?),
+        };
+        let step = args.int_or(2, "step", 1)?;
+        if step == 0 {
+            return Err(type_error("range() arg 3 must not be zero"));
+        }
+        let count = if step > 0 { (stop - start).max(0).div_euclid(step) + i128::from((stop - start).max(0) % step != 0) } else { (start - stop).max(0) / -step + i128::from((start - stop).max(0) % -step != 0) };
+        if count > 100_000 {
+            return Err(type_error("a range may have at most 100000 items"));
+        }
+        Ok(list((0..count).map(|i| int(start + i * step)).collect()))
+    }),
+];
+
+pub(super) fn register(env: &mut Environment<'static>) {
+    for (name, function) in FUNCTIONS {
+        env.add_global(*name, Value::from_object(Native { name, function: *function }));
+    }
+}
+
+/// The path of a template without the letter of its roots and its version.
+pub(super) fn template_name(key: &str) -> &str {
+    let path = key.split_once(':').map_or(key, |(_, path)| path);
+    path.split_once('\u{0}').map_or(path, |(path, _)| path)
+}
+
+pub(super) fn unknown(value: &Value) -> bool {
+    matches!(kind(value), Kind::Unknown(_))
+}
+
+/// A whole number, or a float where it does not fit.
+pub(super) fn int(n: i128) -> Value {
+    i64::try_from(n).map_or_else(|_| Value::from(n), Value::from)
+}
+
+pub(super) fn text(text: String) -> Result<Value, Error> {
+    if text.len() > MAX_SIZE {
+        return Err(type_error("the text becomes too long"));
+    }
+    Ok(Value::from(text))
+}
+
+/// Fails on what cannot be printed; the missing `else` of an inline `if` prints nothing.
+pub(super) fn printable(value: &Value) -> Result<(), Error> {
+    match kind(value) {
+        Kind::Undef(undef) if !undef.silent => Err(undef.error()),
+        _ => Ok(()),
+    }
+}
+
+// ---- attributes and items ----
+
+/// `of.name`: an attribute as Jinja2 finds it, that is Python's methods first, then the item.
+fn attribute(of: &Value, name: &Value) -> Result<Value, Error> {
+    let text = name.as_str().unwrap_or_default();
+    match kind(of) {
+        Kind::Undef(undef) => Err(undef.error()),
+        Kind::Unknown(_) => Ok(of.clone()),
+        Kind::Dict(dict) => {
+            if methods::has(of, text) {
+                return Ok(Value::from_object(Bound { of: of.clone(), name: text.to_owned() }));
+            }
+            Ok(dict.get(text).unwrap_or_else(|| missing_key(dict, text)))
+        }
+        Kind::Other => {
+            let found = of.get_attr(text)?;
+            if !found.is_undefined() {
+                return Ok(found);
+            }
+            Ok(Undef::value(format!("{} has no attribute `{text}`", describe(of)), hints_of(of, text)))
+        }
+        Kind::Seq(seq) if seq.kind == SeqKind::Group && matches!(text, "grouper" | "list") => {
+            Ok(seq.read().get(usize::from(text == "list")).cloned().unwrap_or_default())
+        }
+        _ if methods::has(of, text) => Ok(Value::from_object(Bound { of: of.clone(), name: text.to_owned() })),
+        _ => Ok(Undef::value(format!("'{}' object has no attribute `{text}`", type_name(of)), Vec::new())),
+    }
+}
+
+fn describe(of: &Value) -> String {
+    match of.kind() {
+        ValueKind::Map => "the imported template or object".to_owned(),
+        _ => format!("`{of}`"),
+    }
+}
+
+fn hints_of(of: &Value, name: &str) -> Vec<String> {
+    if of.kind() != ValueKind::Map {
+        return Vec::new();
+    }
+    let names: Vec<String> = of.try_iter().map(|keys| keys.map(|k| to_str(&k)).collect()).unwrap_or_default();
+    super::nearest(name, names.iter().map(String::as_str)).map(|near| format!("it has `{near}`")).into_iter().collect()
+}
+
+pub(super) fn missing_key(dict: &value::Dict, name: &str) -> Value {
+    let keys: Vec<String> = dict.read().keys().take(500).map(|k| to_str(&k.0)).collect();
+    let hints = match super::nearest(name, keys.iter().map(String::as_str)) {
+        Some(near) => vec![format!("there is `{near}`")],
+        None if keys.is_empty() => vec!["the mapping is empty".to_owned()],
+        None => {
+            let shown: Vec<String> = keys.iter().take(12).map(|k| format!("`{k}`")).collect();
+            let more = if keys.len() > 12 { ", …" } else { "" };
+            vec![format!("its keys are {}{more}", shown.join(", "))]
+        }
+    };
+    Undef::value(format!("the mapping has no key `{name}`"), hints)
+}
+
+/// `of[key]`: the item, then the attribute.
+pub(super) fn item(of: &Value, key: &Value) -> Result<Value, Error> {
+    match (kind(of), kind(key)) {
+        (Kind::Undef(undef), _) | (_, Kind::Undef(undef)) => Err(undef.error()),
+        (Kind::Unknown(_), _) => Ok(of.clone()),
+        (_, Kind::Unknown(_)) => Ok(key.clone()),
+        (Kind::Dict(dict), _) => {
+            let found = match key.as_str() {
+                Some(text) => dict.get(text),
+                None => dict.read().get(&Key::new(key)?).cloned(),
+            };
+            if let Some(found) = found {
+                return Ok(found);
+            }
+            match key.as_str() {
+                Some(text) if methods::has(of, text) => {
+                    Ok(Value::from_object(Bound { of: of.clone(), name: text.to_owned() }))
+                }
+                _ => Ok(missing_key(dict, &to_str(key))),
+            }
+        }
+        (Kind::Seq(_) | Kind::Str(_) | Kind::Bytes(_), _) if number(key).is_some() => {
+            let Some(Number::Int(index)) = number(key) else {
+                return Ok(Undef::value(format!("a {} has no index {}", type_name(of), to_str(key)), Vec::new()));
+            };
+            Ok(nth(of, index)?.unwrap_or_else(|| {
+                let length = value::len(of).unwrap_or_default();
+                let things = if length == 1 { "item" } else { "items" };
+                Undef::value(format!("the {} has {length} {things}, and none at index {index}", type_name(of)), Vec::new())
+            }))
+        }
+        (Kind::Other, _) => {
+            let found = match key.as_str() {
+                Some(text) => of.get_attr(text)?,
+                None => of.get_item(key)?,
+            };
+            if found.is_undefined() {
+                let name = to_str(key);
+                return Ok(Undef::value(format!("{} has no attribute `{name}`", describe(of)), hints_of(of, &name)));
+            }
+            Ok(found)
+        }
+        (_, Kind::Str(_)) => attribute(of, key),
+        _ => Ok(Undef::value(format!("'{}' object has no item {}", type_name(of), value::repr(key)), Vec::new())),
+    }
+}
+
+fn nth(of: &Value, index: i128) -> Result<Option<Value>, Error> {
+    let length = value::len(of)? as i128;
+    let index = if index < 0 { index + length } else { index };
+    let Some(index) = usize::try_from(index).ok().filter(|i| (*i as i128) < length) else { return Ok(None) };
+    Ok(match kind(of) {
+        Kind::Seq(seq) => seq.read().get(index).cloned(),
+        Kind::Str(text) => text.chars().nth(index).map(|c| Value::from(c.to_string())),
+        Kind::Bytes(bytes) => bytes.get(index).map(|b| Value::from(*b)),
+        _ => None,
+    })
+}
+
+fn slice(of: &Value, start: &Value, stop: &Value, step: &Value) -> Result<Value, Error> {
+    if let Some(unknown) = [of, start, stop, step].into_iter().find(|v| unknown(v)) {
+        return Ok(unknown.clone());
+    }
+    solid(of)?;
+    let part = |value: &Value| -> Result<Option<i128>, Error> {
+        solid(value)?;
+        match number(value) {
+            _ if value.is_none() => Ok(None),
+            Some(Number::Int(n)) => Ok(Some(n)),
+            _ => Err(type_error("slice indices must be integers or None")),
+        }
+    };
+    let (start, stop, step) = (part(start)?, part(stop)?, part(step)?.unwrap_or(1));
+    if step == 0 {
+        return Err(type_error("slice step cannot be zero"));
+    }
+    let length = value::len(of)? as i128;
+    let clamp = |n: Option<i128>, default: i128| {
+        n.map_or(default, |n| {
+            let n = if n < 0 { n + length } else { n };
+            if step > 0 { n.clamp(0, length) } else { n.clamp(-1, length - 1) }
+        })
+    };
+    let (mut at, end) = if step > 0 { (clamp(start, 0), clamp(stop, length)) } else { (clamp(start, length - 1), clamp(stop, -1)) };
+    let mut indexes = Vec::new();
+    while (step > 0 && at < end) || (step < 0 && at > end) {
+        indexes.extend(usize::try_from(at));
+        at += step;
+    }
+    Ok(match kind(of) {
+        Kind::Str(text) => {
+            let chars: Vec<char> = text.chars().collect();
+            Value::from(indexes.into_iter().filter_map(|i| chars.get(i)).collect::<String>())
+        }
+        Kind::Bytes(bytes) => Value::from_bytes(indexes.into_iter().filter_map(|i| bytes.get(i).copied()).collect()),
+        Kind::Seq(seq) if seq.kind != SeqKind::Set => {
+            let items = seq.snapshot();
+            value::seq(seq.kind, indexes.into_iter().filter_map(|i| items.get(i).cloned()).collect())
+        }
+        _ => return Err(type_error(format!("'{}' object is not subscriptable", type_name(of)))),
+    })
+}
+
+// ---- calls ----
+
+/// `of.name(args)`.
+fn method(state: &mut State<'_, '_>, of: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
+    match kind(of) {
+        Kind::Undef(undef) => Err(undef.error()),
+        Kind::Unknown(_) => Ok(of.clone()),
+        Kind::Other => {
+            let found = of.get_attr(name)?;
+            if found.is_undefined() {
+                return of.call_method(state, name, args).map_err(|error| match error.kind() {
+                    ErrorKind::UnknownMethod => fault(
+                        ErrorKind::UndefinedError,
+                        format!("{} has no attribute `{name}`", describe(of)),
+                        hints_of(of, name),
+                    ),
+                    _ => error,
+                });
+            }
+            call_value(state, &found, args)
+        }
+        Kind::Dict(dict) if !methods::has(of, name) => {
+            let found = dict.get(name).unwrap_or_else(|| missing_key(dict, name));
+            call_value(state, &found, args)
+        }
+        _ => methods::call(state, of, name, &Args::of(args)),
+    }
+}
+
+pub(super) fn call_value(state: &mut State<'_, '_>, function: &Value, args: &[Value]) -> Result<Value, Error> {
+    match kind(function) {
+        Kind::Undef(undef) => Err(undef.error()),
+        Kind::Unknown(_) => Ok(function.clone()),
+        Kind::Other => function.call(state, args),
+        _ => Err(type_error(format!("'{}' object is not callable", type_name(function)))),
+    }
+}
+
+/// A macro with Python's rules for its arguments.
+struct Macro {
+    inner: Value,
+    name: String,
+    caller: bool,
+    varargs: bool,
+    kwargs: bool,
+    /// Names, and whether they have a default.
+    parameters: Vec<(String, bool)>,
+}
+
+impl fmt::Debug for Macro {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<Macro '{}'>", self.name)
+    }
+}
+
+impl Object for Macro {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        Some(match key.as_str()? {
+            "name" => Value::from(self.name.as_str()),
+            "arguments" => tuple(self.parameters.iter().map(|(n, _)| Value::from(n.as_str())).collect()),
+            "catch_kwargs" => Value::from(self.kwargs),
+            "catch_varargs" => Value::from(self.varargs),
+            "caller" => Value::from(self.caller),
+            _ => return None,
+        })
+    }
+
+    fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
+        let mut args = Args::of(args);
+        let extra = args.positional.split_off(self.parameters.len().min(args.len()));
+        let mut values = args.positional;
+        for (name, default) in &self.parameters[values.len()..] {
+            let given = args.keywords.iter().position(|(k, _)| k == name).map(|i| args.keywords.remove(i).1);
+            values.push(match given {
+                Some(value) => value,
+                // Undefined is how the macro's own text sees that a default is wanted.
+                None if *default => Value::UNDEFINED,
+                None => Undef::value(format!("the macro `{}` was called without its argument `{name}`", self.name), Vec::new()),
+            });
+        }
+        if let Some((name, _)) = args.keywords.iter().find(|(k, _)| self.parameters.iter().any(|(n, _)| n == k)) {
+            return Err(type_error(format!("macro '{}' got multiple values for argument '{name}'", self.name)));
+        }
+        let own = |word: &str| self.parameters.iter().any(|(n, _)| n == word);
+        let caller = args.keywords.iter().position(|(k, _)| k == "caller").map(|i| args.keywords.remove(i).1);
+        if !own("caller") {
+            if caller.is_some() && !self.caller {
+                return Err(type_error(format!("macro '{}' was invoked with a call block, but does not use `caller`", self.name)));
+            }
+            values.push(caller.unwrap_or_else(|| Undef::value("No caller defined", Vec::new())));
+        }
+        if !own("varargs") {
+            if !extra.is_empty() && !self.varargs {
+                return Err(type_error(format!(
+                    "macro '{}' takes not more than {} argument(s)",
+                    self.name,
+                    self.parameters.len()
+                )));
+            }
+            values.push(tuple(extra));
+        }
+        if !own("kwargs") {
+            if let Some((name, _)) = args.keywords.first().filter(|_| !self.kwargs) {
+                let hints = super::nearest(name, self.parameters.iter().map(|(n, _)| n.as_str())).map(|n| format!("did you mean `{n}`?"));
+                return Err(fault(
+                    ErrorKind::TooManyArguments,
+                    format!("macro '{}' takes no keyword argument '{name}'", self.name),
+                    hints.into_iter().collect(),
+                ));
+            }
+            values.push(value::dict(args.keywords.into_iter().map(|(k, v)| (Key(Value::from(k)), v)).collect(), false));
+        }
+        self.inner.call(state, &values).map_err(|error| {
+            if error.line().is_none() {
+                return error;
+            }
+            Error::new(ErrorKind::EvalBlock, format!("in the macro `{}`", self.name)).with_source(error)
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Cycler {
+    items: Vec<Value>,
+    at: std::sync::Mutex<usize>,
+}
+
+impl Object for Cycler {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let at = *self.at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        (key.as_str()? == "current").then(|| self.items[at].clone())
+    }
+
+    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, _: &[Value]) -> Result<Value, Error> {
+        let mut at = self.at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match method {
+            "next" => {
+                let current = self.items[*at].clone();
+                *at = (*at + 1) % self.items.len();
+                Ok(current)
+            }
+            "reset" => {
+                *at = 0;
+                Ok(Value::from(()))
+            }
+            _ => Err(Error::from(ErrorKind::UnknownMethod)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Joiner {
+    separator: String,
+    used: std::sync::atomic::AtomicBool,
+}
+
+impl Object for Joiner {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn call(self: &Arc<Self>, _: &mut State<'_, '_>, _: &[Value]) -> Result<Value, Error> {
+        let used = self.used.swap(true, std::sync::atomic::Ordering::Relaxed);
+        Ok(Value::from(if used { self.separator.as_str() } else { "" }))
+    }
+}
+
+// ---- operators ----
+
+fn negate(value: &Value) -> Result<Value, Error> {
+    if unknown(value) {
+        return Ok(value.clone());
+    }
+    solid(value)?;
+    match number(value) {
+        Some(Number::Int(n)) => Ok(int(-n)),
+        Some(Number::Float(n)) => Ok(Value::from(-n)),
+        None => Err(type_error(format!("bad operand type for unary -: '{}'", type_name(value)))),
+    }
+}
+
+/// `None` where one side waits for the host.
+fn compare(a: &Value, sign: &str, b: &Value) -> Result<Option<bool>, Error> {
+    if unknown(a) || unknown(b) {
+        return Ok(None);
+    }
+    solid(a)?;
+    solid(b)?;
+    Ok(Some(match sign {
+        "==" => equal(a, b),
+        "!=" => !equal(a, b),
+        "<" => order(a, b, sign)? == Ordering::Less,
+        "<=" => order(a, b, sign)? != Ordering::Greater,
+        ">" => order(a, b, sign)? == Ordering::Greater,
+        ">=" => order(a, b, sign)? != Ordering::Less,
+        "in" => contains(b, a)?,
+        _ => !contains(b, a)?,
+    }))
+}
+
+pub(super) fn contains(container: &Value, value: &Value) -> Result<bool, Error> {
+    Ok(match (kind(container), kind(value)) {
+        (Kind::Str(text), Kind::Str(part)) => text.contains(part),
+        (Kind::Str(_), _) => {
+            return Err(type_error(format!("'in <string>' requires string as left operand, not {}", type_name(value))));
+        }
+        (Kind::Dict(dict), _) => match value.as_str() {
+            Some(text) => dict.get(text).is_some(),
+            None => dict.read().contains_key(&Key::new(value)?),
+        },
+        (Kind::Other, Kind::Str(name)) if container.kind() == ValueKind::Plain => {
+            !container.get_attr(name)?.is_undefined()
+        }
+        (Kind::None | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_), _) => {
+            return Err(type_error(format!("argument of type '{}' is not iterable", type_name(container))));
+        }
+        _ => iterate(container)?.iter().any(|item| equal(item, value)),
+    })
+}
+
+/// `a + b`, for filters.
+pub(super) fn plus(a: &Value, b: &Value) -> Result<Value, Error> {
+    arithmetic(a, "+", b)
+}
+
+fn arithmetic(a: &Value, sign: &str, b: &Value) -> Result<Value, Error> {
+    for value in [a, b] {
+        if unknown(value) {
+            return Ok(value.clone());
+        }
+    }
+    solid(a)?;
+    solid(b)?;
+    if let (Some(x), Some(y)) = (number(a), number(b)) {
+        return numeric(x, sign, y);
+    }
+    let fail = || {
+        type_error(format!("unsupported operand type(s) for {sign}: '{}' and '{}'", type_name(a), type_name(b)))
+    };
+    match (sign, kind(a), kind(b)) {
+        ("%", Kind::Str(template), _) => text(format::percent(template, b)?),
+        ("+", Kind::Str(x), Kind::Str(y)) => text(format!("{x}{y}")),
+        ("+", Kind::Str(_), _) => {
+            Err(type_error(format!("can only concatenate str (not \"{}\") to str", type_name(b))))
+        }
+        ("+", Kind::Bytes(x), Kind::Bytes(y)) => Ok(Value::from_bytes([x, y].concat())),
+        ("+", Kind::Seq(x), Kind::Seq(y)) if x.kind == y.kind && x.kind != SeqKind::Set => {
+            let mut items = x.snapshot();
+            items.extend(y.snapshot());
+            if items.len() > MAX_SIZE / 16 {
+                return Err(type_error("the list becomes too long"));
+            }
+            Ok(value::seq(x.kind, items))
+        }
+        ("-", Kind::Seq(x), Kind::Seq(y)) if x.kind == SeqKind::Set && y.kind == SeqKind::Set => {
+            let others = y.snapshot();
+            value::set(x.snapshot().into_iter().filter(|v| !others.iter().any(|o| equal(o, v))))
+        }
+        ("*", _, _) => {
+            let (of, times) = match (number(a), number(b)) {
+                (None, Some(Number::Int(n))) => (a, n),
+                (Some(Number::Int(n)), None) => (b, n),
+                _ => return Err(fail()),
+            };
+            let times = usize::try_from(times.max(0)).unwrap_or(usize::MAX);
+            let size = value::len(of).map_err(|_| fail())?.saturating_mul(times);
+            if size > MAX_SIZE / 16 {
+                return Err(type_error("the repetition becomes too long"));
+            }
+            match kind(of) {
+                Kind::Str(part) => text(part.repeat(times)),
+                Kind::Seq(seq) if seq.kind != SeqKind::Set => {
+                    let items = seq.snapshot();
+                    Ok(value::seq(seq.kind, std::iter::repeat_n(items, times).flatten().collect()))
+                }
+                _ => Err(fail()),
+            }
+        }
+        _ => Err(fail()),
+    }
+}
+
+fn numeric(x: Number, sign: &str, y: Number) -> Result<Value, Error> {
+    let zero = || type_error(if sign == "%" { "integer modulo by zero" } else { "division by zero" });
+    let large = || type_error("the number becomes too large");
+    if let (Number::Int(a), Number::Int(b)) = (x, y) {
+        return Ok(match sign {
+            "+" => int(a.checked_add(b).ok_or_else(large)?),
+            "-" => int(a.checked_sub(b).ok_or_else(large)?),
+            "*" => int(a.checked_mul(b).ok_or_else(large)?),
+            "//" | "%" if b == 0 => return Err(zero()),
+            "//" => int(floor_division(a, b)),
+            "%" => int(a - floor_division(a, b) * b),
+            "**" if b >= 0 => int(a.checked_pow(u32::try_from(b).map_err(|_| large())?).ok_or_else(large)?),
+            "**" if a == 0 => return Err(type_error("0.0 cannot be raised to a negative power")),
+            "**" => Value::from((a as f64).powf(b as f64)),
+            _ if b == 0 => return Err(zero()),
+            _ => Value::from(a as f64 / b as f64),
+        });
+    }
+    let (a, b) = (x.float(), y.float());
+    Ok(Value::from(match sign {
+        "+" => a + b,
+        "-" => a - b,
+        "*" => a * b,
+        "/" | "//" | "%" if b == 0.0 => return Err(zero()),
+        "/" => a / b,
+        "//" => (a / b).floor(),
+        "%" => a - (a / b).floor() * b,
+        _ => a.powf(b),
+    }))
+}
+
+fn floor_division(a: i128, b: i128) -> i128 {
+    let quotient = a.wrapping_div(b);
+    if a.wrapping_rem(b) != 0 && (a < 0) != (b < 0) { quotient - 1 } else { quotient }
+}

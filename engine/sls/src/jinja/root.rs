@@ -1,0 +1,253 @@
+//! The root of a template's variables: what it sees of its target, and what a single render has to remember.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use kstate_core::{Call, Position, Problem, Value as Plain};
+use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
+use minijinja::{Error, ErrorKind, State};
+
+use super::calls::Salt;
+use super::fault::{fault, unreadable};
+use super::value::{from_plain, iterate, solid};
+use super::{Data, Engine, TemplateContext};
+
+#[derive(Debug)]
+pub(super) struct Root {
+    pub(super) engine: Arc<Engine>,
+    pub(super) data: Arc<Data>,
+    variables: HashMap<String, Value>,
+    /// Made when they are first looked at. A template that changes them changes them for itself.
+    grains: OnceLock<Value>,
+    pillar: OnceLock<Value>,
+    opts: OnceLock<Value>,
+    session: Mutex<Session>,
+    asked: AtomicBool,
+}
+
+/// What changes while a template runs.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    /// Values on their way out of a macro that the rewriting put around an import.
+    pub(super) stash: Vec<Value>,
+    /// As Salt keeps them: those of the template that was loaded last.
+    pub(super) tplfile: String,
+    pub(super) tpldir: String,
+    loaded: HashSet<String>,
+}
+
+/// The root of the running template.
+pub(super) fn root(state: &State<'_, '_>) -> Result<Arc<Root>, Error> {
+    state
+        .lookup("__root")
+        .and_then(|value| value.downcast_object::<Root>())
+        .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "the template has no root"))
+}
+
+impl Root {
+    pub(super) fn new(engine: Arc<Engine>, data: Arc<Data>, context: &TemplateContext) -> Arc<Root> {
+        let mut variables = HashMap::new();
+        let mut put = |name: &str, value: &str| {
+            variables.insert(name.to_owned(), Value::from(value));
+        };
+        put("sls", &context.sls);
+        put("slspath", &context.slspath);
+        put("slsdotpath", &context.slspath.replace('/', "."));
+        put("slscolonpath", &context.slspath.replace('/', ":"));
+        put("sls_path", &context.slspath.replace('/', "_"));
+        put("tplfile", &context.tplfile);
+        put("tplpath", &context.tplfile);
+        put("tpldir", &context.tpldir);
+        put("tpldot", if context.tpldir == "." { "" } else { &context.tpldir }.replace('/', ".").as_str());
+        put("saltenv", "base");
+        put("env", "base");
+        if context.sls.is_empty() {
+            variables.remove("sls");
+        }
+        for (name, value) in context.extra.iter() {
+            if let Some(name) = name.as_str() {
+                variables.insert(name.to_owned(), from_plain(value));
+            }
+        }
+        let session = Session { tplfile: context.tplfile.clone(), tpldir: context.tpldir.clone(), ..Session::default() };
+        Arc::new(Root {
+            engine,
+            data,
+            variables,
+            grains: OnceLock::new(),
+            pillar: OnceLock::new(),
+            opts: OnceLock::new(),
+            session: Mutex::new(session),
+            asked: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn session(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn grains(&self) -> &Value {
+        self.grains.get_or_init(|| from_plain(&Plain::Map(self.data.grains.clone())))
+    }
+
+    pub(super) fn pillar(&self) -> &Value {
+        self.pillar.get_or_init(|| from_plain(&Plain::Map(self.data.pillar.clone())))
+    }
+
+    pub(super) fn opts(&self) -> &Value {
+        self.opts.get_or_init(|| {
+            let mut opts = self.data.opts.clone();
+            for (name, value) in [
+                ("id", Plain::from(self.data.id.as_str())),
+                ("saltenv", Plain::Null),
+                ("test", Plain::Bool(false)),
+                ("file_client", Plain::from("local")),
+                ("renderer", Plain::from("jinja|yaml")),
+                ("state_top", Plain::from("salt://top.sls")),
+            ] {
+                if opts.get(name).is_none() {
+                    opts.insert(name, value);
+                }
+            }
+            from_plain(&Plain::Map(opts))
+        })
+    }
+
+    pub(super) fn asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Notes a question that has no answer yet.
+    pub(super) fn want(&self, call: Call) {
+        self.asked.store(true, Ordering::Relaxed);
+        let mut wanted = self.data.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if !wanted.contains(&call) {
+            wanted.push(call);
+        }
+    }
+
+    pub(super) fn template_file(&self, number: u32) -> Arc<str> {
+        self.engine.registry.number(number).map_or_else(|| "".into(), |template| template.file.clone())
+    }
+
+    /// Loads the template that an `include` or `import` names, and gives its key. Of several names the first that
+    /// exists counts.
+    pub(super) fn template(&self, state: &State<'_, '_>, name: &Value, ignore_missing: bool) -> Result<Value, Error> {
+        solid(name)?;
+        let names = match name.as_str() {
+            Some(name) => vec![name.to_owned()],
+            None => {
+                iterate(name)?.iter().map(super::value::to_str).collect()
+            }
+        };
+        for name in &names {
+            for path in self.paths(state, name) {
+                let file = self.engine.folders.file(&path).map_err(|error| {
+                    fault(ErrorKind::BadInclude, format!("the template `{path}` cannot be read: {error}"), Vec::new())
+                })?;
+                let Some(file) = file else { continue };
+                let template = self.engine.registry.take(&format!("T:{path}"), &file.shown, &file.text).map_err(unreadable)?;
+                let mut session = self.session();
+                if session.loaded.insert(path.clone()) {
+                    let relative = name.starts_with("./") || name.starts_with("../");
+                    session.tplfile = if relative { name.clone() } else { path.clone() };
+                    if !relative {
+                        session.tpldir = path.rsplit_once('/').map_or(".", |(dir, _)| dir).to_owned();
+                    }
+                }
+                return Ok(Value::from(template.key.as_str()));
+            }
+        }
+        if ignore_missing {
+            return Ok(Value::from("T:"));
+        }
+        let shown: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+        let message = match names.len() {
+            1 => format!("the template {} does not exist", shown.concat()),
+            _ => format!("none of the templates {} exists", shown.join(", ")),
+        };
+        let hint = format!("names are paths below the roots: {}", self.engine.folders.shown().join(", "));
+        Err(fault(ErrorKind::TemplateNotFound, message, vec![hint]))
+    }
+
+    /// The paths that a template's name can mean, the likeliest first.
+    fn paths(&self, state: &State<'_, '_>, name: &str) -> Vec<String> {
+        let name = name.strip_prefix("salt://").unwrap_or(name);
+        if !(name.starts_with("./") || name.starts_with("../")) {
+            return normal(name).into_iter().collect();
+        }
+        // Salt takes the folder of the template that was loaded last; the folder of this one is what people mean.
+        let salt = self.session().tpldir.clone();
+        let own = super::ops::template_name(state.name()).rsplit_once('/').map_or(".", |(dir, _)| dir).to_owned();
+        [salt, own].iter().filter_map(|dir| normal(&format!("{dir}/{name}"))).collect()
+    }
+
+    /// What may have been meant by a name that is not there.
+    pub(super) fn hints_for_name(&self, state: &State<'_, '_>, name: &str) -> Vec<String> {
+        let known = state.known_variables();
+        let mut hints: Vec<String> = super::nearest(name, known.iter().map(AsRef::as_ref).filter(|n| !n.starts_with('_')))
+            .map(|near| format!("did you mean `{near}`?"))
+            .into_iter()
+            .collect();
+        for (what, map) in [("pillar", &self.data.pillar), ("grains", &self.data.grains)] {
+            if map.get(name).is_some() {
+                hints.push(format!("{what} has this key: write `{what}.{name}`"));
+            } else if hints.is_empty() {
+                let keys = map.iter().filter_map(|(k, _)| k.as_str());
+                hints.extend(super::nearest(name, keys).map(|near| format!("{what} has `{near}`: did you mean `{what}.{near}`?")));
+            }
+        }
+        hints
+    }
+
+    /// A problem of the whole template, for functions that have no better place.
+    pub(super) fn problem(&self, message: &str) -> Problem {
+        Problem::error(message).at(&Position::new(self.session().tplfile.as_str(), 1, 1))
+    }
+}
+
+/// `a/./b/../c` without its dots; nothing above the root.
+fn normal(path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+impl Object for Root {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, name: &str) -> Option<Value> {
+        if let Some(value) = self.variables.get(name) {
+            return Some(value.clone());
+        }
+        Some(match name {
+            "__root" => Value::from_dyn_object(self.clone()),
+            "grains" => self.grains().clone(),
+            "pillar" => self.pillar().clone(),
+            "opts" => self.opts().clone(),
+            "salt" => Value::from_object(Salt),
+            _ => return None,
+        })
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        let mut names: Vec<Value> = self.variables.keys().map(|k| Value::from(k.as_str())).collect();
+        names.extend(["grains", "pillar", "opts", "salt"].map(Value::from));
+        Enumerator::Values(names)
+    }
+}
