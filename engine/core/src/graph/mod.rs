@@ -20,6 +20,9 @@ mod lookup;
 mod nearest;
 mod order;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use crate::{Chunk, Data, Node, Position, Problem, Value};
 
 pub use glob::fnmatch;
@@ -103,15 +106,20 @@ pub struct Graph {
 impl Graph {
     /// Looks up all requisites, and puts the chunks into Salt's order.
     ///
+    /// Of chunks with the same module, function, id and name the last one stands, in the place of the first and with
+    /// the requisites of all of them (as in Salt, where that is one node of the graph).
+    ///
     /// A chunk's own order number is its argument `order` where it has one, as Salt reads it, else [`Chunk::order`].
     /// The errors are requisites that name nothing, and cycles.
     pub fn link(chunks: Vec<Chunk>) -> Result<Graph, Vec<Problem>> {
+        let (chunks, earlier) = collapse(chunks);
         let lookup = Lookup::new(&chunks);
         let mut problems = Vec::new();
         let mut warnings = Vec::new();
-        let mut requisites: Vec<Vec<Requisite>> = Vec::with_capacity(chunks.len());
-        for chunk in &chunks {
-            let mut found = Vec::new();
+        let mut requisites: Vec<Vec<Requisite>> = vec![Vec::new(); chunks.len()];
+        let replaced = earlier.iter().map(|(place, chunk)| (*place, chunk));
+        for (place, chunk) in replaced.chain(chunks.iter().enumerate()) {
+            let found = &mut requisites[place];
             for kind in RequisiteKind::ALL {
                 for entry in entries(chunk.argument(kind.name())) {
                     match lookup.resolve(&chunks, chunk, kind, entry) {
@@ -125,7 +133,6 @@ impl Graph {
                     }
                 }
             }
-            requisites.push(found);
         }
         for (index, chunk) in chunks.iter().enumerate() {
             for entry in entries(chunk.argument("listen_in")) {
@@ -203,6 +210,26 @@ impl Graph {
         }
         graph
     }
+}
+
+/// One chunk for each module, function, id and name, and the replaced ones with the places of those that stand for them.
+fn collapse(all: Vec<Chunk>) -> (Vec<Chunk>, Vec<(usize, Chunk)>) {
+    let mut places: HashMap<[String; 4], usize> = HashMap::new();
+    let (mut chunks, mut earlier) = (Vec::with_capacity(all.len()), Vec::new());
+    for chunk in all {
+        let tag = [&chunk.state, &chunk.fun, &chunk.id, &chunk.name].map(Clone::clone);
+        match places.entry(tag) {
+            Entry::Occupied(place) => {
+                let place = *place.get();
+                earlier.push((place, std::mem::replace(&mut chunks[place], chunk)));
+            }
+            Entry::Vacant(place) => {
+                place.insert(chunks.len());
+                chunks.push(chunk);
+            }
+        }
+    }
+    (chunks, earlier)
 }
 
 /// The entries of a requisite argument. Salt takes a mapping in place of a list for the `_in` forms.

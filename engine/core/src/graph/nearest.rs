@@ -2,7 +2,11 @@
 
 /// The names that are close to `wanted`, the closest first, at most `limit`.
 pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>, limit: usize) -> Vec<&'a str> {
-    let allowed = (wanted.chars().count() / 3).max(1);
+    // Any two short words are close to each other.
+    let allowed = match wanted.chars().count() {
+        0..=2 => 0,
+        length => length / 3,
+    };
     let mut found: Vec<(usize, &str)> = names
         .into_iter()
         .filter_map(|name| {
@@ -49,5 +53,6 @@ mod tests {
         assert_eq!(nearest("apahce2", names, 3), ["apache2"]);
         assert_eq!(nearest("Postgres-ql", names, 3), ["postgresql"]);
         assert!(nearest("redis", names, 3).is_empty());
+        assert!(nearest("a", ["b", "c"], 3).is_empty());
     }
 }
