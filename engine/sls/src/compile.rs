@@ -202,6 +202,8 @@ impl Tree {
         // What a file that could not be read declares would be missed everywhere.
         if !compiled.has_errors() {
             link(&mut high, compiled);
+        } else {
+            verify_alone(&mut high, compiled);
         }
         compiled.high = high;
     }
@@ -267,6 +269,14 @@ fn link(high: &mut HighState, compiled: &mut Compiled) {
         }
         Err(more) => problems.extend(more),
     }
+}
+
+/// Looks only at the form of what could be read.
+fn verify_alone(high: &mut HighState, compiled: &mut Compiled) {
+    // What an extension completes may be missing from the state itself.
+    let extensions = std::mem::take(&mut high.extensions);
+    reconcile(high, extensions, Finding::Lax, &mut Vec::new());
+    verify::verify(high, &mut compiled.problems);
 }
 
 /// The files of a run, while they are rendered.

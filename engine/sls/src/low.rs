@@ -1,8 +1,5 @@
 //! From the high state to chunks, in the order of declaration (Salt: `compile_high_data`).
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
 use kstate_core::{Chunk, Data, Node, Problem, Value};
 
 use crate::high::{HighState, Item, Module, State};
@@ -31,19 +28,9 @@ const LAST: f64 = 1_000_000.0;
 /// Takes the declarations apart: a chunk for each id, module and name.
 pub(crate) fn chunks(high: &HighState, problems: &mut Vec<Problem>) -> Vec<Chunk> {
     let mut all: Vec<Draft> = Vec::new();
-    let mut places = HashMap::new();
     for state in &high.states {
         for module in &state.modules {
-            for draft in drafts(state, module, problems) {
-                // Salt keeps one chunk for an id, name and function.
-                match places.entry(draft.tag()) {
-                    Entry::Occupied(place) => all[*place.get()] = draft,
-                    Entry::Vacant(place) => {
-                        place.insert(all.len());
-                        all.push(draft);
-                    }
-                }
-            }
+            all.extend(drafts(state, module, problems));
         }
     }
     number(&mut all);
@@ -54,13 +41,6 @@ struct Draft {
     chunk: Chunk,
     /// The place of its name in `names`, from 1; 0 without `names`.
     name_order: u32,
-}
-
-impl Draft {
-    fn tag(&self) -> [String; 4] {
-        let chunk = &self.chunk;
-        [&chunk.state, &chunk.id, &chunk.name, &chunk.fun].map(Clone::clone)
-    }
 }
 
 fn drafts(state: &State, module: &Module, problems: &mut Vec<Problem>) -> Vec<Draft> {
