@@ -5,13 +5,16 @@
 mod cmd;
 mod file;
 pub mod grains;
+mod group;
 mod kinds;
 mod pkg;
 mod service;
 mod state;
+mod test;
 #[cfg(test)]
 mod testing;
 mod text;
+mod user;
 
 pub use state::{Context, Declared, Function, State};
 
@@ -32,6 +35,8 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<file::Replace>(),
     Function::of::<file::Symlink>(),
     Function::of::<file::Uncomment>(),
+    Function::of::<group::Absent>(),
+    Function::of::<group::Present>(),
     Function::of::<pkg::Installed>(),
     Function::of::<pkg::Latest>(),
     Function::of::<pkg::Purged>(),
@@ -42,6 +47,16 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<service::Masked>(),
     Function::of::<service::Running>(),
     Function::of::<service::Unmasked>(),
+    Function::of::<test::CheckPillar>(),
+    Function::of::<test::Configurable>(),
+    Function::of::<test::FailWithChanges>(),
+    Function::of::<test::FailWithoutChanges>(),
+    Function::of::<test::Nop>(),
+    Function::of::<test::ShowNotification>(),
+    Function::of::<test::SucceedWithChanges>(),
+    Function::of::<test::SucceedWithoutChanges>(),
+    Function::of::<user::Absent>(),
+    Function::of::<user::Present>(),
 ];
 
 /// Makes a resource of a chunk, or says what is wrong with it.

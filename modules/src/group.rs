@@ -1,0 +1,37 @@
+//! Groups of users.
+
+mod absent;
+mod present;
+
+pub(crate) use absent::Absent;
+pub(crate) use present::Present;
+
+use kstate_core::question::{Account, Answer, Group};
+use kstate_core::{Facts, Question, Run};
+
+/// The number of a user or group that is only going to be made: nobody knows it before.
+pub(crate) const NOT_YET: u32 = u32::MAX;
+
+pub(crate) const LOCAL: &str = "users and groups are always those of the host itself";
+
+/// Tells that `user` is, or is not, a member of `group`, as far as that is known.
+pub(crate) fn foretell_membership(mut run: Run, facts: &Facts, user: &str, group: &str, member: bool) -> Run {
+    let set = |names: &mut Vec<String>, name: &str| {
+        names.retain(|known| known != name);
+        if member {
+            names.push(name.to_owned());
+        }
+        names.sort();
+    };
+    if let Ok(Some(account)) = facts.account(user) {
+        let mut account: Account = account.clone();
+        set(&mut account.groups, group);
+        run = run.foretells(Question::Account(user.to_owned()), Answer::Account(Some(account)));
+    }
+    if let Ok(Some(known)) = facts.group(group) {
+        let mut known: Group = known.clone();
+        set(&mut known.members, user);
+        run = run.foretells(Question::Group(group.to_owned()), Answer::Group(Some(known)));
+    }
+    run
+}
