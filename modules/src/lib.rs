@@ -4,6 +4,7 @@
 
 mod cmd;
 mod file;
+mod git;
 pub mod grains;
 mod group;
 mod kinds;
@@ -35,6 +36,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<file::Replace>(),
     Function::of::<file::Symlink>(),
     Function::of::<file::Uncomment>(),
+    Function::of::<git::Latest>(),
     Function::of::<group::Absent>(),
     Function::of::<group::Present>(),
     Function::of::<pkg::Installed>(),
@@ -49,14 +51,14 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<service::Unmasked>(),
     Function::of::<test::CheckPillar>(),
     Function::of::<test::Configurable>(),
+    Function::of::<test::ShowNotification>(),
+    Function::of::<user::Absent>(),
+    Function::of::<user::Present>(),
     Function::of::<test::FailWithChanges>(),
     Function::of::<test::FailWithoutChanges>(),
     Function::of::<test::Nop>(),
-    Function::of::<test::ShowNotification>(),
     Function::of::<test::SucceedWithChanges>(),
     Function::of::<test::SucceedWithoutChanges>(),
-    Function::of::<user::Absent>(),
-    Function::of::<user::Present>(),
 ];
 
 /// Makes a resource of a chunk, or says what is wrong with it.

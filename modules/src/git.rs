@@ -1,0 +1,6 @@
+//! Git repositories.
+
+mod latest;
+mod seen;
+
+pub(crate) use latest::Latest;

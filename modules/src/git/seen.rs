@@ -1,0 +1,239 @@
+//! What is asked about a checkout, by one script, and what it says.
+
+use kstate_core::question::Ended;
+use kstate_core::words::quote;
+
+/// Git never waits for somebody to type, and gives up on a remote that has gone silent. A repository may belong to
+/// another user than the one who looks at it.
+pub(super) const ENVIRONMENT: &str = r#"export GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_HTTP_LOW_SPEED_LIMIT=1 GIT_HTTP_LOW_SPEED_TIME=60
+export GIT_CONFIG_COUNT=4 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' GIT_CONFIG_KEY_1=core.quotePath GIT_CONFIG_VALUE_1=false
+export GIT_CONFIG_KEY_2=gc.auto GIT_CONFIG_VALUE_2=0 GIT_CONFIG_KEY_3=maintenance.auto GIT_CONFIG_VALUE_3=false
+unset GIT_DIR GIT_WORK_TREE GIT_ASKPASS SSH_ASKPASS
+export GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-$(git config --global core.sshCommand || echo ssh)} -oBatchMode=yes -oConnectTimeout=30$i"
+g() { git -C "$t" "$@"; }
+"#;
+
+const SCRIPT: &str = r#"command -v git >/dev/null || { echo nogit; exit 0; }
+is_repository=
+if [ -e "$t/.git" ] || { [ -f "$t/HEAD" ] && [ -d "$t/objects" ] && [ -d "$t/refs" ]; }; then is_repository=1; echo target repository
+elif [ -d "$t" ]; then
+  all=$(ls -A "$t") || exit 1
+  if [ -z "$all" ]; then echo target empty; else echo target foreign; fi
+elif [ -e "$t" ] || [ -L "$t" ]; then echo target file
+else echo target absent
+fi
+all=$(timeout -k 5 60 git ls-remote -- "$u" HEAD "refs/heads/$rev" "refs/tags/$rev" "refs/tags/$rev^{}")
+status=$?
+[ $status = 0 ] || { echo unreachable $status; exit 0; }
+of() { printf '%s\n' "$all" | n=$1 awk -F '\t' '$2 == ENVIRON["n"] { print $1; exit }'; }
+if [ "$rev" = HEAD ]; then kind=head; new=$(of HEAD)
+else
+  kind=branch; new=$(of "refs/heads/$rev")
+  [ -n "$new" ] || { kind=tag; new=$(of "refs/tags/$rev^{}"); }
+  [ -n "$new" ] || new=$(of "refs/tags/$rev")
+  if [ -z "$new" ]; then
+    kind=none
+    case $rev in *[!0-9a-fA-F]*) ;; ????*) kind=commit; new=$(printf %s "$rev" | tr A-F a-f) ;; esac
+  fi
+fi
+echo kind $kind
+echo new $new
+[ -n "$is_repository" ] || exit 0
+old=$(g rev-parse -q --verify 'HEAD^{commit}') || g rev-parse --git-dir >/dev/null || exit 1
+current=$(g symbolic-ref -q --short HEAD)
+base=$old
+[ -z "$b" ] || [ "$b" = "$current" ] || base=$(g rev-parse -q --verify "refs/heads/$b^{commit}")
+echo old $old
+echo current $current
+echo base $base
+echo url "$(g config --get "remote.$r.url")"
+echo upstream "$(g for-each-ref --format='%(upstream:short)' "refs/heads/${b:-$current}")"
+seen=$(g rev-parse -q --verify "refs/remotes/$r/$rev")
+echo seen $seen
+g status --porcelain=v1 --untracked-files=no --ignore-submodules=all | sed -n '1,200s/^/dirty /p'
+[ -z "$sub" ] || g submodule status --recursive | sed -n 's/^[-+U][0-9a-f]* /submodule /p'
+[ -n "$new" ] || exit 0
+if ! g rev-parse -q --verify "$new^{commit}" >/dev/null; then
+  case $kind in head) what=HEAD ;; branch) what=refs/heads/$rev ;; tag) what=refs/tags/$rev ;; *) what=$new ;; esac
+  timeout -k 5 300 git -C "$t" fetch -q --no-write-fetch-head --no-tags --no-recurse-submodules --refmap= -- "$u" "$what" >/dev/null 2>&1
+fi
+full=$(g rev-parse -q --verify "$new^{commit}") || exit 0
+echo full $full
+[ -z "$seen" ] || [ "$kind" != branch ] || g merge-base --is-ancestor "$seen" "$full" || echo rewritten
+[ -n "$base" ] && [ "$base" != "$full" ] || exit 0
+g merge-base --is-ancestor "$base" "$full" && echo forward
+echo count "$(g rev-list --count "$base..$full")" "$(g rev-list --count "$full..$base")"
+g log --format='comes %h %s' -n 100 "$base..$full"
+g log --format='goes %h %s' -n 100 "$full..$base"
+g diff --name-only --no-renames "$old" "$full" | sed -n '1,5001s/^/file /p'
+"#;
+
+/// The variables of both scripts.
+pub(super) struct Where<'a> {
+    pub(super) url: &'a str,
+    pub(super) target: &'a str,
+    pub(super) rev: &'a str,
+    pub(super) branch: Option<&'a str>,
+    pub(super) remote: &'a str,
+    pub(super) identity: &'a [String],
+    pub(super) submodules: bool,
+}
+
+impl Where<'_> {
+    pub(super) fn variables(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in [
+            ("u", self.url),
+            ("t", self.target),
+            ("rev", self.rev),
+            ("b", self.branch.unwrap_or_default()),
+            ("r", self.remote),
+            ("sub", if self.submodules { "1" } else { "" }),
+        ] {
+            text.push_str(&format!("{name}={}\n", quote(value)));
+        }
+        let identity: String = self.identity.iter().map(|path| format!(" -i {}", quote(path))).collect();
+        let only = if self.identity.is_empty() { "" } else { " -oIdentitiesOnly=yes" };
+        text.push_str(&format!("i={}\n", quote(&format!("{only}{identity}"))));
+        text
+    }
+
+    pub(super) fn script(&self) -> String {
+        format!("{}{ENVIRONMENT}{SCRIPT}", self.variables())
+    }
+}
+
+/// What stands at the target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Target {
+    #[default]
+    Absent,
+    Empty,
+    /// A directory with something else in it.
+    Foreign,
+    File,
+    Repository,
+}
+
+/// What `rev` is at the remote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    #[default]
+    None,
+    Head,
+    Branch,
+    Tag,
+    Commit,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Foretold: as declared.
+    pub(super) settled: bool,
+    /// There is no git, or no such user yet.
+    pub(super) unable: bool,
+    pub(super) unreachable: Option<String>,
+    pub(super) target: Target,
+    pub(super) kind: Kind,
+    /// The commit that `rev` means at the remote; of a commit perhaps only its beginning.
+    pub(super) new: String,
+    /// The same in full, if its objects are there.
+    pub(super) full: Option<String>,
+    pub(super) old: String,
+    /// The branch that is checked out. Empty: none.
+    pub(super) current: String,
+    /// Where the wanted branch stands. Empty: it is not there.
+    pub(super) base: String,
+    pub(super) url: String,
+    pub(super) upstream: String,
+    /// Where the remote's branch was at the last fetch.
+    pub(super) seen: String,
+    pub(super) rewritten: bool,
+    pub(super) forward: bool,
+    pub(super) count: (u32, u32),
+    pub(super) comes: Vec<String>,
+    pub(super) goes: Vec<String>,
+    /// Local changes, as `git status --short` tells them.
+    pub(super) dirty: Vec<String>,
+    pub(super) submodules: Vec<String>,
+    /// Files that differ between what is checked out and what shall be.
+    pub(super) files: Vec<String>,
+}
+
+impl Seen {
+    /// `Err`: git could not tell.
+    pub(super) fn read(ended: &Ended) -> Result<Self, String> {
+        let mut seen = Seen::default();
+        if !ended.ok() {
+            let nobody = ["does not exist", "No passwd entry", "unknown user"];
+            if ended.stdout.trim().is_empty() && nobody.iter().any(|words| ended.stderr.contains(words)) {
+                return Ok(Seen { unable: true, ..seen });
+            }
+            return Err(ended.tail(3));
+        }
+        for line in ended.stdout.lines() {
+            let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+            let text = value.to_owned();
+            match key {
+                "settled" => seen.settled = true,
+                "nogit" => seen.unable = true,
+                "unreachable" if value == "124" => seen.unreachable = Some("no answer within 60 s".into()),
+                "unreachable" => seen.unreachable = Some(ended.tail(3)),
+                "target" => {
+                    seen.target = match value {
+                        "repository" => Target::Repository,
+                        "empty" => Target::Empty,
+                        "foreign" => Target::Foreign,
+                        "file" => Target::File,
+                        _ => Target::Absent,
+                    }
+                }
+                "kind" => {
+                    seen.kind = match value {
+                        "head" => Kind::Head,
+                        "branch" => Kind::Branch,
+                        "tag" => Kind::Tag,
+                        "commit" => Kind::Commit,
+                        _ => Kind::None,
+                    }
+                }
+                "new" => seen.new = text,
+                "full" => seen.full = Some(text),
+                "old" => seen.old = text,
+                "current" => seen.current = text,
+                "base" => seen.base = text,
+                "url" => seen.url = text,
+                "upstream" => seen.upstream = text,
+                "seen" => seen.seen = text,
+                "rewritten" => seen.rewritten = true,
+                "forward" => seen.forward = true,
+                "count" => {
+                    let mut counts = value.split(' ').map(|n| n.parse().unwrap_or_default());
+                    seen.count = (counts.next().unwrap_or_default(), counts.next().unwrap_or_default());
+                }
+                "comes" => seen.comes.push(text),
+                "goes" => seen.goes.push(text),
+                "dirty" => seen.dirty.push(text),
+                "submodule" => seen.submodules.push(text),
+                "file" => seen.files.push(text),
+                _ => {}
+            }
+        }
+        Ok(seen)
+    }
+
+    /// The commit that is wanted, as far as it is known.
+    pub(super) fn wanted(&self) -> &str {
+        self.full.as_deref().unwrap_or(&self.new)
+    }
+
+    /// Whether `commit` is the wanted one.
+    pub(super) fn is_wanted(&self, commit: &str) -> bool {
+        !commit.is_empty() && !self.new.is_empty() && commit.starts_with(self.wanted())
+    }
+}
+
+/// As `git log --oneline` shortens it.
+pub(super) fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
+}
