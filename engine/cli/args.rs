@@ -1,0 +1,135 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Looks at servers over SSH and shows or makes what differs from a Salt-style state tree.
+///
+/// Nothing has to be installed on the servers: a POSIX shell and what the distribution ships.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kstate",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  kstate diff                            what differs, on every server
+  kstate apply ocdskingfisherprocess     make it so, where the top file names this SLS
+  kstate check                           is the tree sound? no server is contacted
+
+Exit codes: 0 done, or nothing differs · 1 a state failed, or the tree does not compile
+  2 something differs (diff) · 4 a host could not be reached · 64 wrong command line · 130 interrupted"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The folder of the tree: it holds `kstate.yaml` or a `Saltfile` [default: the nearest upwards]
+    #[arg(long, global = true, value_name = "DIR", env = "KSTATE_ROOT")]
+    pub(crate) root: Option<PathBuf>,
+    /// Stands for `~/.ssh/config`, as `ssh -F` does
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) ssh_config: Option<PathBuf>,
+    /// How many hosts at a time
+    #[arg(long, global = true, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: u16,
+    /// The hosts: a glob on roster names, or a compound expression (`G@os:Debian and not web*`)
+    #[arg(short, long, global = true, value_name = "EXPR")]
+    pub(crate) target: Option<String>,
+    /// The target expression is a comma-separated list of roster names
+    #[arg(short = 'L', long, global = true, requires = "target")]
+    pub(crate) list: bool,
+    /// The target is this machine, without SSH
+    #[arg(long, global = true)]
+    pub(crate) local: bool,
+    /// Grains to use in place of the host's (JSON or YAML): `show` and `check` then contact no host
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) grains: Option<PathBuf>,
+    /// Answers to what templates ask of a host: a JSON list of `{"fun", "contains"?, "return"}`, the first that fits wins
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) exec_fixture: Option<PathBuf>,
+    /// Merged over the pillar
+    #[arg(long, global = true, value_name = "JSON")]
+    pub(crate) pillar: Option<String>,
+    /// How to print
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Shows every state, also those that are as declared
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    /// One document on standard output
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows what differs, asks, and makes it
+    #[command(after_help = "\
+Examples:
+  kstate apply ocdskingfisherprocess      the servers whose top file names it
+  kstate apply -t 'cove*' --yes           their whole top file, without asking
+  kstate apply --local apache             this machine, without SSH")]
+    Apply {
+        /// The SLS to apply [default: what the top file names]
+        #[arg(value_name = "SLS")]
+        sls: Vec<String>,
+        /// Does not ask. Needed where there is no terminal
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Shows what differs, and changes nothing
+    #[command(after_help = "\
+Examples:
+  kstate diff                             every server, its whole top file
+  kstate diff apache -t 'process*'        one SLS on some servers
+  kstate diff --format json | jq '.targets[].summary'")]
+    Diff {
+        /// The SLS to compare [default: what the top file names]
+        #[arg(value_name = "SLS")]
+        sls: Vec<String>,
+    },
+    /// Shows what was compiled
+    #[command(after_help = "\
+Examples:
+  kstate show lowstate -t process1        the states in the order of their run
+  kstate show pillar -t process1          secrets are masked
+  kstate show top --grains grains.json    which SLS each server gets, without contacting one")]
+    Show {
+        #[arg(value_enum)]
+        what: What,
+        /// The SLS to compile [default: what the top file names]
+        #[arg(value_name = "SLS")]
+        sls: Vec<String>,
+    },
+    /// Compiles everything for every server and tells every problem; no server is contacted
+    #[command(after_help = "\
+Examples:
+  kstate check
+  kstate check -t 'cove*' --grains grains.json")]
+    Check,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum What {
+    /// States in the order of their run, with their requisites
+    Lowstate,
+    /// States as declared, by id
+    Highstate,
+    /// The merged pillar
+    Pillar,
+    /// What is known of the host
+    Grains,
+    /// Which SLS the host gets
+    Top,
+}

@@ -1,0 +1,160 @@
+//! `show`: what was compiled.
+
+use kstate_core::{Chunk, HostReport, Problem, Secrets, Value};
+use serde_json::{Map as JsonMap, Value as Json, json};
+
+use crate::args::{Format, Global, What};
+use crate::diagnostics::Diagnostics;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::report::json;
+use crate::session::{Contact, Prepared, Ready, Session};
+use crate::ui::{BOLD, paint};
+
+/// A target and what there is to show of it.
+enum Shown {
+    Is(String, Json),
+    Problems(String, Vec<Problem>),
+    Lost(Box<HostReport>),
+}
+
+pub(super) fn show(
+    session: &Session<'_>,
+    options: &Global,
+    what: What,
+    sls: &[String],
+) -> Result<Exit, CommandError> {
+    let shown = session.with_each(sls, Contact::IfNeeded, |prepared| match prepared {
+        Prepared::Ready(ready) => Some(part(what, &ready)),
+        Prepared::Lost(report) => Some(Shown::Lost(report)),
+        Prepared::NotMeant => None,
+    })?;
+    let shown: Vec<Shown> = shown.into_iter().flatten().collect();
+    let mut exit = Exit::Done;
+    let mut document = JsonMap::new();
+    let mut diagnostics = Diagnostics::new(&session.tree.root().dir);
+    for part in shown {
+        match part {
+            Shown::Is(target, value) => {
+                document.insert(target, value);
+            }
+            Shown::Problems(target, problems) => {
+                exit = exit.worst(Exit::Failed);
+                for problem in &problems {
+                    session.ui.talk(&diagnostics.show(problem));
+                }
+                document.insert(target, json!({ "errors": json::problems(&problems) }));
+            }
+            Shown::Lost(report) => {
+                exit = exit.worst(Exit::Unreachable);
+                let error = report.error.clone().unwrap_or_default();
+                session.ui.error(&format!("{}: {error}", report.target), &report.hints);
+                document.insert(report.target.clone(), json!({ "errors": [{ "message": error }] }));
+            }
+        }
+    }
+    match options.format {
+        Format::Json => session.ui.data(&format!("{:#}\n", Json::Object(document))),
+        Format::Text => session.ui.data(&as_text(&document)),
+    }
+    Ok(exit)
+}
+
+fn part(what: What, ready: &Ready) -> Shown {
+    let secrets = Secrets::new(ready.compiled.secrets.iter().cloned());
+    let masked = |value: &Value| json::value(&secrets.mask_value(value));
+    let errors = |problems: &[Problem]| problems.iter().filter(|p| p.is_error()).cloned().collect::<Vec<_>>();
+    let compiled = &ready.compiled;
+    let value = match what {
+        What::Grains => masked(&Value::Map(ready.grains.clone())),
+        // Only what stops the very thing that is wanted stops it.
+        _ if compiled.has_errors() => {
+            return Shown::Problems(ready.target.clone(), errors(&compiled.problems));
+        }
+        What::Pillar => masked(&Value::Map(compiled.pillar.clone())),
+        What::Top => compiled.top.iter().map(|sls| Json::from(sls.as_str())).collect(),
+        What::Highstate => masked(&Value::Map(compiled.high.value())),
+        What::Lowstate => compiled.chunks().iter().map(|chunk| self::chunk(chunk, &masked)).collect(),
+    };
+    Shown::Is(ready.target.clone(), value)
+}
+
+/// A chunk with Salt's field names.
+fn chunk(chunk: &Chunk, masked: &dyn Fn(&Value) -> Json) -> Json {
+    let mut fields = JsonMap::new();
+    for (name, text) in [
+        ("state", &chunk.state),
+        ("fun", &chunk.fun),
+        ("__id__", &chunk.id),
+        ("__sls__", &chunk.sls),
+        ("name", &chunk.name),
+    ] {
+        fields.insert(name.into(), masked(&Value::Text(text.clone())));
+    }
+    let order =
+        if chunk.order.fract() == 0.0 { Json::from(chunk.order as i64) } else { Json::from(chunk.order) };
+    fields.insert("order".into(), order);
+    for (name, node) in &chunk.arguments {
+        if !fields.contains_key(name) {
+            fields.insert(name.clone(), masked(&node.value()));
+        }
+    }
+    Json::Object(fields)
+}
+
+/// For people: a heading for each target, and YAML-like lines.
+fn as_text(document: &JsonMap<String, Json>) -> String {
+    let mut out = String::new();
+    for (target, value) in document {
+        if value.get("errors").is_some() {
+            continue;
+        }
+        out.push_str(&format!("{}:\n", paint(BOLD, target)));
+        lines(value, 2, &mut out);
+    }
+    out
+}
+
+fn lines(value: &Json, indent: usize, out: &mut String) {
+    let pad = " ".repeat(indent);
+    match value {
+        Json::Object(map) => {
+            for (key, value) in map {
+                entry(&format!("{pad}{key}:"), value, indent, out);
+            }
+        }
+        Json::Array(items) => {
+            for item in items {
+                entry(&format!("{pad}-"), item, indent, out);
+            }
+        }
+        scalar => out.push_str(&format!("{pad}{}\n", self::scalar(scalar))),
+    }
+}
+
+fn entry(head: &str, value: &Json, indent: usize, out: &mut String) {
+    match value {
+        Json::Object(map) if !map.is_empty() => {
+            out.push_str(&format!("{head}\n"));
+            lines(value, indent + 2, out);
+        }
+        Json::Array(items) if !items.is_empty() => {
+            out.push_str(&format!("{head}\n"));
+            lines(value, indent + 2, out);
+        }
+        Json::String(text) if text.contains('\n') => {
+            out.push_str(&format!("{head} |\n"));
+            for line in text.lines() {
+                out.push_str(&format!("{:width$}{line}\n", "", width = indent + 2));
+            }
+        }
+        scalar => out.push_str(&format!("{head} {}\n", self::scalar(scalar))),
+    }
+}
+
+fn scalar(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

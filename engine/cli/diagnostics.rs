@@ -1,0 +1,90 @@
+//! Problems of a tree, each with the lines that it is about.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use kstate_core::{Position, Problem, Severity};
+
+/// Shows problems with excerpts of the files, which lie below `root`.
+#[derive(Debug)]
+pub(crate) struct Diagnostics {
+    root: PathBuf,
+    texts: HashMap<String, Option<String>>,
+}
+
+impl Diagnostics {
+    pub(crate) fn new(root: &Path) -> Self {
+        Diagnostics { root: root.to_owned(), texts: HashMap::new() }
+    }
+
+    pub(crate) fn show(&mut self, problem: &Problem) -> String {
+        for position in problem.at.iter().chain(problem.related.iter().map(|(_, at)| at)) {
+            self.load(position);
+        }
+        let level = match problem.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let id = problem.id.as_deref().map(|id| format!(" (state `{id}`)"));
+        let id = id.filter(|_| problem.at.is_none()).unwrap_or_default();
+        let title = format!("{}{id}", problem.message);
+        let mut group = Group::with_title(level.primary_title(title.as_str()));
+        let mut notes = Vec::new();
+        if let Some(at) = &problem.at {
+            match self.snippet(at, AnnotationKind::Primary, "") {
+                Some(snippet) => group = group.element(snippet),
+                None => notes.push(format!("at {at}")),
+            }
+        }
+        for (what, at) in &problem.related {
+            match self.snippet(at, AnnotationKind::Context, what) {
+                Some(snippet) => group = group.element(snippet),
+                None => notes.push(format!("{what}: {at}")),
+            }
+        }
+        if let Some(rendered) = &problem.rendered {
+            notes.push(format!("rendered: {rendered}"));
+        }
+        for note in &notes {
+            group = group.element(Level::NOTE.message(note.as_str()));
+        }
+        let hint = Level::HELP.with_name("hint");
+        for text in &problem.hints {
+            group = group.element(hint.clone().message(text.as_str()));
+        }
+        let mut text = Renderer::styled().render(&[group]);
+        text.push('\n');
+        text
+    }
+
+    fn load(&mut self, position: &Position) {
+        let file = position.file.to_string();
+        if !self.texts.contains_key(&file) {
+            let text = std::fs::read_to_string(self.root.join(&file)).ok();
+            self.texts.insert(file, text);
+        }
+    }
+
+    fn snippet<'a>(
+        &'a self,
+        at: &'a Position,
+        kind: AnnotationKind,
+        label: &'a str,
+    ) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+        let text = self.texts.get(&*at.file)?.as_deref()?;
+        let line = text.lines().nth((at.line as usize).checked_sub(1)?)?;
+        let column = (at.column as usize).saturating_sub(1);
+        let start = line.char_indices().nth(column).map_or(line.len(), |(i, _)| i);
+        let rest = &line[start..];
+        let word = rest
+            .find([' ', ':', ',', '}', ']'])
+            .filter(|end| *end > 0)
+            .unwrap_or(rest.trim_end().len())
+            .max(1);
+        let end = (start + word).min(line.len().max(start));
+        let annotation = kind.span(start..end);
+        let annotation = if label.is_empty() { annotation } else { annotation.label(label) };
+        Some(Snippet::source(line).line_start(at.line as usize).path(&*at.file).annotation(annotation))
+    }
+}

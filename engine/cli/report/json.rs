@@ -1,0 +1,112 @@
+//! The JSON document of `diff` and `apply`, and values as JSON.
+
+use kstate_core::{Change, HostReport, Problem, StateReport, Value};
+use serde_json::{Map, Value as Json, json};
+
+use super::Kind;
+
+pub(crate) fn document(kind: Kind, run: &str, reports: &[HostReport]) -> Json {
+    let targets: Map<String, Json> =
+        reports.iter().map(|report| (report.target.clone(), host(kind, report))).collect();
+    json!({ "command": kind.name(), "version": env!("CARGO_PKG_VERSION"), "run": run, "targets": targets })
+}
+
+fn host(kind: Kind, report: &HostReport) -> Json {
+    let summary: Map<String, Json> = kind
+        .outcomes()
+        .iter()
+        .map(|outcome| (outcome.name().to_owned(), report.count(*outcome).into()))
+        .collect();
+    let mut host = json!({
+        "reachable": report.reachable,
+        "error": report.error,
+        "logins": report.traffic.logins,
+        "round_trips": report.traffic.round_trips,
+        "bytes_sent": report.traffic.bytes_sent,
+        "bytes_received": report.traffic.bytes_received,
+        "duration_ms": millis(report.duration),
+        "summary": summary,
+        "states": report.states.iter().map(state).collect::<Vec<_>>(),
+    });
+    if !report.problems.is_empty() {
+        host["errors"] = problems(&report.problems);
+    }
+    host
+}
+
+fn state(state: &StateReport) -> Json {
+    json!({
+        "id": state.id, "sls": state.sls, "function": state.function, "name": state.name,
+        "file": state.file, "line": state.line, "outcome": state.outcome.name(),
+        "changes": state.changes.iter().map(change).collect::<Vec<_>>(),
+        "reason": state.reason, "duration_ms": millis(state.duration),
+    })
+}
+
+fn change(change: &Change) -> Json {
+    let mut json =
+        json!({ "subject": change.subject, "before": value(&change.before), "after": value(&change.after) });
+    if let Some(diff) = &change.diff {
+        json["diff"] = diff.as_str().into();
+    }
+    json
+}
+
+/// The errors among problems, as `show lowstate` prints them.
+pub(crate) fn problems(problems: &[Problem]) -> Json {
+    let errors = problems.iter().filter(|problem| problem.is_error());
+    errors
+        .map(|problem| {
+            json!({
+                "message": problem.message,
+                "file": problem.at.as_ref().map(|at| at.file.to_string()),
+                "line": problem.at.as_ref().map(|at| at.line),
+                "column": problem.at.as_ref().map(|at| at.column),
+                "id": problem.id,
+            })
+        })
+        .collect()
+}
+
+/// A value of pillar, grains or arguments. What JSON lacks is told as Salt's own output tells it.
+pub(crate) fn value(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(b) => (*b).into(),
+        Value::Int(n) => (*n).into(),
+        Value::Float(n) if n.is_finite() => (*n).into(),
+        Value::Float(n) => json!({ "__float__": n.to_string() }),
+        Value::Text(text) => text.as_str().into(),
+        Value::Bytes(bytes) => {
+            json!({ "__bytes__": bytes.iter().map(|b| char::from(*b)).collect::<String>() })
+        }
+        Value::List(items) => items.iter().map(self::value).collect(),
+        Value::Map(map) => Json::Object(map.iter().map(|(k, v)| (key(k), self::value(v))).collect()),
+    }
+}
+
+/// A key that is not text is its JSON text.
+fn key(key: &Value) -> String {
+    match key {
+        Value::Text(text) => text.clone(),
+        other => value(other).to_string(),
+    }
+}
+
+/// JSON as a value.
+pub(crate) fn to_value(json: Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(b) => b.into(),
+        Json::Number(n) => {
+            n.as_i64().map_or_else(|| Value::Float(n.as_f64().unwrap_or(f64::NAN)), Value::Int)
+        }
+        Json::String(text) => text.into(),
+        Json::Array(items) => Value::List(items.into_iter().map(to_value).collect()),
+        Json::Object(map) => Value::Map(map.into_iter().map(|(k, v)| (k, to_value(v))).collect()),
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,173 @@
+//! What a person sees: hosts, changed things first, unchanged ones only counted.
+
+use anstyle::Style;
+use kstate_core::{Change, HostReport, Outcome, StateReport};
+
+use super::Kind;
+use crate::ui::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, count, elapsed, paint};
+
+/// The report of one host.
+pub(crate) fn host(kind: Kind, report: &HostReport, verbose: bool) -> String {
+    let mut out = format!("{}\n", paint(BOLD, &report.target));
+    if !report.reachable {
+        out.push_str(&format!(
+            "  {} {}\n",
+            paint(RED, "not reached:"),
+            report.error.as_deref().unwrap_or("")
+        ));
+        out.push_str(&hints(report));
+        return out;
+    }
+    let mut states: Vec<&StateReport> =
+        report.states.iter().filter(|s| verbose || is_worth_showing(s)).collect();
+    states.sort_by_key(|state| rank(state.outcome));
+    for state in states {
+        out.push_str(&self::state(state));
+    }
+    if let Some(error) = &report.error {
+        out.push_str(&format!("  {} {error}\n", paint(RED, "ended early:")));
+        out.push_str(&hints(report));
+    }
+    out.push_str(&format!("  {}\n", counts(kind, report)));
+    out
+}
+
+fn hints(report: &HostReport) -> String {
+    report.hints.iter().map(|hint| format!("  {}: {hint}\n", paint(CYAN, "hint"))).collect()
+}
+
+/// All hosts in a line.
+pub(crate) fn summary(kind: Kind, reports: &[HostReport], took: std::time::Duration) -> String {
+    let sum = |outcome| reports.iter().map(|report| report.count(outcome)).sum::<usize>();
+    let unreached = reports.iter().filter(|report| !report.reachable).count();
+    let mut parts: Vec<String> = kind
+        .outcomes()
+        .iter()
+        .map(|outcome| (sum(*outcome), *outcome))
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, outcome)| words(n, outcome))
+        .collect();
+    if unreached > 0 {
+        parts.push(paint(RED, format!("{} not reached", count(unreached, "host"))));
+    }
+    let hosts = count(reports.len(), "host");
+    format!("{hosts} in {}: {}\n", elapsed(took), parts.join(", "))
+}
+
+fn is_worth_showing(state: &StateReport) -> bool {
+    !matches!(state.outcome, Outcome::InSync | Outcome::Unchanged)
+        && !(state.outcome == Outcome::Skipped
+            && state.reason.as_deref().is_some_and(|r| r.starts_with("nothing that it names")))
+}
+
+fn rank(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Failed => 0,
+        Outcome::Drift | Outcome::Changed => 1,
+        Outcome::Always => 2,
+        Outcome::Unknown | Outcome::Skipped => 3,
+        Outcome::InSync | Outcome::Unchanged => 4,
+    }
+}
+
+fn mark(outcome: Outcome) -> (&'static str, Style) {
+    match outcome {
+        Outcome::Failed => ("!", RED),
+        Outcome::Drift | Outcome::Changed => ("~", YELLOW),
+        Outcome::Always => ("*", CYAN),
+        Outcome::Unknown => ("?", CYAN),
+        Outcome::Skipped => ("-", DIM),
+        Outcome::InSync | Outcome::Unchanged => ("=", GREEN),
+    }
+}
+
+fn state(state: &StateReport) -> String {
+    let (sign, style) = mark(state.outcome);
+    let name =
+        if state.id == state.name { String::new() } else { format!("  {}", paint(DIM, short(&state.name))) };
+    let place = paint(DIM, format!("{}:{}", state.file, state.line));
+    let mut out = format!(
+        "  {} {} {}{name}  {place}\n",
+        paint(style, sign),
+        state.function,
+        paint(style, short(&state.id))
+    );
+    if let Some(reason) = &state.reason {
+        let what = match state.outcome {
+            Outcome::Failed => "failed: ",
+            Outcome::Unknown => "cannot be told: ",
+            _ => "",
+        };
+        out.push_str(&indent(&format!("{what}{reason}"), 6));
+    }
+    for change in &state.changes {
+        out.push_str(&self::change(change));
+    }
+    out
+}
+
+fn change(change: &Change) -> String {
+    let Some(diff) = &change.diff else { return indent(&change.to_string(), 6) };
+    let mut out = indent(&change.subject, 6);
+    for line in diff.lines() {
+        let style = match line.as_bytes().first() {
+            Some(b'+') => GREEN,
+            Some(b'-') => RED,
+            Some(b'@') => CYAN,
+            _ => Style::new(),
+        };
+        out.push_str(&format!("        {}\n", paint(style, line)));
+    }
+    out
+}
+
+fn indent(text: &str, by: usize) -> String {
+    text.lines().map(|line| format!("{:by$}{line}\n", "")).collect()
+}
+
+/// A long command line on one line.
+fn short(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= 100 {
+        line
+    } else {
+        format!("{}…", line.chars().take(99).collect::<String>())
+    }
+}
+
+fn counts(kind: Kind, report: &HostReport) -> String {
+    let parts: Vec<String> = kind
+        .outcomes()
+        .iter()
+        .map(|outcome| (report.count(*outcome), *outcome))
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, outcome)| words(n, outcome))
+        .collect();
+    let parts = if parts.is_empty() { "no states".to_owned() } else { parts.join(", ") };
+    let traffic = report.traffic;
+    let cost = format!(
+        "({}, {}, {})",
+        count(traffic.logins as usize, "login"),
+        count(traffic.round_trips as usize, "round trip"),
+        elapsed(report.duration)
+    );
+    format!("{parts}  {}", paint(DIM, cost))
+}
+
+fn words(n: usize, outcome: Outcome) -> String {
+    let text = match outcome {
+        Outcome::InSync => format!("{n} as declared"),
+        Outcome::Drift => format!("{n} {}", if n == 1 { "differs" } else { "differ" }),
+        Outcome::Always => format!("{n} would run as always"),
+        Outcome::Unknown => format!("{n} cannot be told yet"),
+        Outcome::Unchanged => format!("{n} unchanged"),
+        Outcome::Changed => format!("{n} changed"),
+        Outcome::Failed => format!("{n} failed"),
+        Outcome::Skipped => format!("{n} skipped"),
+    };
+    match outcome {
+        Outcome::Failed => paint(RED, text),
+        Outcome::Drift | Outcome::Changed => paint(YELLOW, text),
+        _ => text,
+    }
+}

@@ -1,0 +1,418 @@
+//! From what was typed to hosts that are ready to run: tree, roster, targets, connections, compiled plans.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use kstate_core::{
+    Connect, ConnectError, Event, HostReport, Interrupt, Map, Plan, Planned, Problem, Secrets, Sink,
+    Transport, Value, side_by_side,
+};
+use kstate_sls::{Answers, Compiled, Expression, Minion, Request, Root, Target, Tree, find_root, names};
+use kstate_ssh::{Local, Login, Ssh, SshSettings};
+
+use crate::answers::Answering;
+use crate::args::Global;
+use crate::error::CommandError;
+use crate::remembered;
+use crate::ui::{Ui, count};
+
+/// Everything that all targets share.
+pub(crate) struct Session<'a> {
+    pub(crate) ui: &'a Ui,
+    pub(crate) tree: Tree,
+    pub(crate) interrupt: Interrupt,
+    targets: Vec<Target>,
+    options: &'a Global,
+    expression: Option<Expression>,
+    /// Grains that stand for the hosts'.
+    grains: Option<Map>,
+    pillar: Map,
+    answering: Answering,
+}
+
+impl std::fmt::Debug for Session<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("tree", &self.tree).finish_non_exhaustive()
+    }
+}
+
+/// A target whose states are ready to run.
+pub(crate) struct Ready {
+    pub(crate) target: String,
+    pub(crate) transport: Option<Box<dyn Transport>>,
+    pub(crate) grains: Map,
+    pub(crate) compiled: Compiled,
+    /// `None`: it does not compile, see the problems.
+    pub(crate) plan: Option<Plan>,
+    pub(crate) problems: Vec<Problem>,
+    /// Where the grains come from, if not from the host or a file.
+    pub(crate) stand_in: Option<String>,
+}
+
+/// What came of getting a target ready.
+pub(crate) enum Prepared {
+    Ready(Box<Ready>),
+    /// The expression or the top file does not mean this host.
+    NotMeant,
+    /// It could not be reached, or could not tell what was asked.
+    Lost(Box<HostReport>),
+}
+
+/// Where grains come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contact {
+    /// From the host.
+    Host,
+    /// From the host, unless `--grains` stands for it.
+    IfNeeded,
+    /// Never from the host: a file, what is remembered, or a stand-in.
+    Never,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn open(options: &'a Global, ui: &'a Ui, interrupt: Interrupt) -> Result<Self, CommandError> {
+        let root = Root::open(root_folder(options)?).map_err(CommandError::problems)?;
+        let tree = Tree::new(root);
+        let targets = if options.local { vec![this_machine()] } else { roster(&tree, ui)? };
+        let expression = match &options.target {
+            Some(text) if options.list => Some(Expression::list(text)),
+            Some(text) => Some(Expression::compound(text)),
+            None => None,
+        };
+        let pillar = match &options.pillar {
+            Some(text) => pillar(text)?,
+            None => Map::new(),
+        };
+        let grains = options.grains.as_deref().map(grains_file).transpose()?;
+        let answering = Answering::new(options.exec_fixture.as_deref())?;
+        Ok(Session { ui, tree, interrupt, targets, options, expression, grains, pillar, answering })
+    }
+
+    /// The targets that may be meant, as far as that can be told without asking them.
+    pub(crate) fn targets(&self, sls: &[String]) -> Result<Vec<Target>, CommandError> {
+        if self.options.local {
+            return Ok(self.targets.clone());
+        }
+        let mut meant = Vec::new();
+        for target in &self.targets {
+            let is_meant = match &self.expression {
+                Some(expression) if expression.asks_for_data() => true,
+                Some(expression) => {
+                    let map = Map::new();
+                    let minion = Minion { id: &target.name, grains: &map, pillar: &map };
+                    expression.matches(&minion).map_err(|error| CommandError::usage(error.to_string()))?
+                }
+                None => sls.is_empty() || self.tree.may_name(&target.name, sls),
+            };
+            if is_meant {
+                meant.push(target.clone());
+            }
+        }
+        if meant.is_empty() { Err(self.nothing_meant(sls)) } else { Ok(meant) }
+    }
+
+    fn nothing_meant(&self, sls: &[String]) -> CommandError {
+        let roster: Vec<&str> = self.targets.iter().map(|target| target.name.as_str()).collect();
+        let known = format!("the roster has: {}", roster.join(", "));
+        match &self.options.target {
+            Some(text) => CommandError::failed(format!("no host of the roster is `{text}`")).hint(known),
+            None if roster.is_empty() => CommandError::failed("the roster is empty"),
+            None => CommandError::failed(format!(
+                "the top file names `{}` for no host of the roster",
+                sls.join(" ")
+            ))
+            .hint("name hosts by `-t`, or the SLS in the top file")
+            .hint(known),
+        }
+    }
+
+    /// Gets all targets ready, side by side, and does `work` with each while it is connected.
+    pub(crate) fn with_each<R: Send>(
+        &self,
+        sls: &[String],
+        contact: Contact,
+        work: impl Fn(Prepared) -> R + Sync,
+    ) -> Result<Vec<R>, CommandError> {
+        let targets = self.targets(sls)?;
+        let connect = self.connector(&targets)?;
+        let results = side_by_side(usize::from(self.options.jobs), targets, |target| {
+            let prepared = self.prepare(&target, sls, contact, connect.as_ref());
+            let result = work(prepared);
+            self.ui.ended(&target.name);
+            result
+        });
+        Ok(results)
+    }
+
+    fn connector(&self, targets: &[Target]) -> Result<Box<dyn Connect>, CommandError> {
+        if self.options.local {
+            return Ok(Box::new(Local::new(self.interrupt.clone())));
+        }
+        let ssh = &self.tree.root().ssh;
+        let logins: BTreeMap<String, Login> =
+            targets.iter().map(|target| (target.name.clone(), login(target, ssh))).collect();
+        let defaults = SshSettings::default();
+        let settings = SshSettings {
+            ssh_config: self.options.ssh_config.clone().or_else(|| ssh.config.clone()),
+            connect_timeout: ssh.timeout.unwrap_or(defaults.connect_timeout),
+            silence: ssh.keepalive.map_or(defaults.silence, |keepalive| keepalive * 3),
+            passphrase: Ui::is_interactive().then(|| {
+                let ask: kstate_ssh::AskPassphrase = std::sync::Arc::new(crate::ui::passphrase);
+                ask
+            }),
+        };
+        match Ssh::new(logins, settings, self.interrupt.clone()) {
+            Ok(ssh) => Ok(Box::new(ssh)),
+            Err(error) => {
+                Err(CommandError::failed(format!("cannot start the threads of the connections: {error}")))
+            }
+        }
+    }
+
+    fn prepare(&self, target: &Target, sls: &[String], contact: Contact, connect: &dyn Connect) -> Prepared {
+        let name = target.name.as_str();
+        let asks_host = match contact {
+            Contact::Host => true,
+            Contact::IfNeeded => self.grains.is_none(),
+            Contact::Never => false,
+        };
+        let mut transport = None;
+        if asks_host {
+            self.ui.event(name, Event::Connecting);
+            match connect.connect(name) {
+                Ok(connection) => transport = Some(connection),
+                Err(error) => return Prepared::Lost(Box::new(unreachable(name, error))),
+            }
+            self.ui.event(name, Event::Connected);
+        }
+        let (grains, stand_in) = match self.grains_of(target, transport.as_deref_mut()) {
+            Ok(grains) => grains,
+            Err(reason) => return Prepared::Lost(Box::new(lost(name, reason, transport.as_deref()))),
+        };
+        let pillar = merged(&target.pillar, &self.pillar);
+        let mut answers = Answers::new();
+        // Each round may bring templates further, and so to new questions.
+        const ROUNDS: usize = 20;
+        for round in 0.. {
+            let request = Request { target: name, grains: &grains, pillar: &pillar, sls, answers: &answers };
+            if let Some(meant) = self.is_meant(&request, sls)
+                && !meant
+            {
+                return Prepared::NotMeant;
+            }
+            let compiled = self.tree.compile(&request);
+            let (ready, calls) = self.declare(&request, compiled);
+            if calls.is_empty() || round == ROUNDS {
+                let ready =
+                    Ready { transport, grains: grains.clone(), stand_in, target: name.to_owned(), ..ready };
+                return Prepared::Ready(Box::new(ready));
+            }
+            if let Err(reason) = self.answering.answer(&calls, transport.as_deref_mut(), &mut answers) {
+                return Prepared::Lost(Box::new(lost(name, reason, transport.as_deref())));
+            }
+        }
+        Prepared::NotMeant
+    }
+
+    /// Whether grains and pillar say that the host is meant, where the name alone could not.
+    fn is_meant(&self, request: &Request<'_>, sls: &[String]) -> Option<bool> {
+        if self.options.local {
+            return None;
+        }
+        match &self.expression {
+            Some(expression) if expression.asks_for_data() => {
+                let pillar = self.tree.pillar(request).pillar;
+                expression
+                    .matches(&Minion { id: request.target, grains: request.grains, pillar: &pillar })
+                    .ok()
+            }
+            Some(_) => None,
+            None if sls.is_empty() => None,
+            None => {
+                let pillar = self.tree.pillar(request).pillar;
+                let (top, problems) = self.tree.top(request, &pillar);
+                // A broken top file is told by the compiler.
+                Some(!problems.is_empty() || top.iter().any(|entry| names(&entry.name, sls)))
+            }
+        }
+    }
+
+    /// Makes resources of the chunks.
+    fn declare(&self, request: &Request<'_>, compiled: Compiled) -> (Ready, Vec<kstate_core::Call>) {
+        let mut problems = compiled.problems.clone();
+        let mut calls = compiled.calls.clone();
+        let sources = self.tree.sources(request, &compiled.pillar);
+        let mut states = Vec::new();
+        for chunk in compiled.chunks() {
+            match kstate_modules::declare(chunk, &sources) {
+                Ok(declared) => {
+                    problems.extend(declared.warnings);
+                    states.push(Planned { resource: declared.resource, conditions: declared.conditions });
+                }
+                Err(more) => problems.extend(more),
+            }
+        }
+        calls.extend(sources.calls());
+        problems.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        problems.dedup();
+        let secrets = Secrets::new(compiled.secrets.iter().cloned());
+        let plan = compiled
+            .graph
+            .clone()
+            .filter(|graph| graph.chunks().len() == states.len())
+            .map(|graph| Plan { graph, states, secrets });
+        let ready = Ready {
+            target: request.target.to_owned(),
+            transport: None,
+            grains: Map::new(),
+            compiled,
+            plan,
+            problems,
+            stand_in: None,
+        };
+        (ready, calls)
+    }
+
+    /// The grains of a target, and what they stand in for if they are not its own.
+    fn grains_of(
+        &self,
+        target: &Target,
+        transport: Option<&mut (dyn Transport + '_)>,
+    ) -> Result<(Map, Option<String>), String> {
+        let (own, stand_in) = match (transport, &self.grains) {
+            (_, Some(given)) => (given.clone(), None),
+            (Some(transport), None) => {
+                let replies = transport
+                    .exchange(&[kstate_modules::grains::job()], &mut |_| {})
+                    .map_err(|e| e.to_string())?;
+                let reply = replies.first().cloned().unwrap_or_default();
+                match kstate_modules::grains::read(&reply).map_err(|error| error.to_string())? {
+                    Value::Map(grains) => {
+                        remembered::store(&self.tree.root().dir, &target.name, &grains);
+                        (grains, None)
+                    }
+                    other => return Err(format!("the grains are {}", other.kind())),
+                }
+            }
+            (None, None) => remembered::load(&self.tree.root().dir, &target.name),
+        };
+        let mut grains = merged(&own, &target.grains);
+        grains.insert("id", target.name.as_str());
+        Ok((grains, stand_in))
+    }
+}
+
+fn root_folder(options: &Global) -> Result<PathBuf, CommandError> {
+    if let Some(root) = &options.root {
+        if root.is_dir() {
+            return Ok(root.clone());
+        }
+        return Err(CommandError::usage(format!("`{}` is not a folder", root.display())));
+    }
+    let here = std::env::current_dir()
+        .map_err(|error| CommandError::failed(format!("the current folder: {error}")))?;
+    find_root(&here).ok_or_else(|| {
+        CommandError::usage(format!(
+            "there is no `kstate.yaml` or `Saltfile` in `{}` or above it",
+            here.display()
+        ))
+        .hint("name the folder of the tree by `--root DIR` or in `$KSTATE_ROOT`")
+    })
+}
+
+fn roster(tree: &Tree, ui: &Ui) -> Result<Vec<Target>, CommandError> {
+    let (targets, warnings) = tree.roster().map_err(CommandError::problems)?;
+    for warning in warnings {
+        ui.talk(&format!("{}: {warning}", crate::ui::paint(crate::ui::YELLOW, "warning")));
+    }
+    Ok(targets)
+}
+
+/// The only target of `--local`, called as this machine is.
+fn this_machine() -> Target {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "localhost".into());
+    Target {
+        name: name.trim().to_owned(),
+        host: "localhost".into(),
+        user: None,
+        port: None,
+        key: None,
+        sudo: false,
+        timeout: None,
+        grains: Map::new(),
+        pillar: Map::new(),
+        at: kstate_core::Position::new("--local", 1, 1),
+    }
+}
+
+fn login(target: &Target, ssh: &kstate_sls::SshSettings) -> Login {
+    Login {
+        host: target.host.clone(),
+        port: target.port.or(ssh.port),
+        user: target.user.clone().or_else(|| ssh.user.clone()),
+        keys: target.key.iter().chain(&ssh.key).cloned().collect(),
+        sudo: target.sudo,
+        timeout: target.timeout,
+        options: Vec::new(),
+    }
+}
+
+fn pillar(text: &str) -> Result<Map, CommandError> {
+    match serde_json::from_str(text).map(crate::report::json::to_value) {
+        Ok(Value::Map(map)) => Ok(map),
+        Ok(other) => {
+            Err(CommandError::usage(format!("`--pillar` takes a JSON object, not {}", other.kind())))
+        }
+        Err(error) => Err(CommandError::usage(format!("`--pillar` is not JSON: {error}"))),
+    }
+}
+
+fn grains_file(path: &Path) -> Result<Map, CommandError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CommandError::usage(format!("`--grains {}`: {error}", path.display())))?;
+    let file: std::sync::Arc<str> = path.display().to_string().into();
+    let node = kstate_sls::yaml::load(&text, &|line| kstate_core::Position::new(file.clone(), line, 1))
+        .map_err(|problem| CommandError::problems(vec![problem]))?;
+    match node.value() {
+        Value::Map(map) => Ok(map),
+        other => Err(CommandError::usage(format!("`{}` holds {}, not grains", path.display(), other.kind()))),
+    }
+}
+
+/// `over` merged over `under`, mappings into mappings.
+fn merged(under: &Map, over: &Map) -> Map {
+    let mut all = under.clone();
+    for (key, value) in over.iter() {
+        let value = match (all.get_key(key), value) {
+            (Some(Value::Map(below)), Value::Map(above)) => Value::Map(merged(below, above)),
+            _ => value.clone(),
+        };
+        all.insert(key.clone(), value);
+    }
+    all
+}
+
+fn unreachable(target: &str, error: ConnectError) -> HostReport {
+    HostReport {
+        target: target.to_owned(),
+        reachable: false,
+        error: Some(error.message),
+        hints: error.hints,
+        ..HostReport::default()
+    }
+}
+
+fn lost(target: &str, reason: String, transport: Option<&(dyn Transport + '_)>) -> HostReport {
+    HostReport {
+        target: target.to_owned(),
+        reachable: false,
+        error: Some(reason),
+        traffic: transport.map(Transport::traffic).unwrap_or_default(),
+        ..HostReport::default()
+    }
+}
+
+/// `3 hosts`, for messages.
+pub(crate) fn hosts(n: usize) -> String {
+    count(n, "host")
+}
