@@ -9,6 +9,7 @@ use crate::high::declare::{Include, declare};
 use crate::high::extend::{Finding, reconcile};
 use crate::high::{Body, HighState, Item, requisite_in, verify};
 use crate::low;
+use crate::jinja::Engine;
 use crate::matching::Minion;
 use crate::pillar::{self, Pillar};
 use crate::render;
@@ -22,8 +23,10 @@ use crate::tree::{Folders, SourceFile};
 #[derive(Debug)]
 pub struct Tree {
     root: Root,
-    pub(crate) states: Folders,
-    pub(crate) pillar: Folders,
+    pub(crate) states: Arc<Folders>,
+    pillar: Arc<Folders>,
+    state_engine: Arc<Engine>,
+    pillar_engine: Arc<Engine>,
 }
 
 /// What to compile.
@@ -70,9 +73,11 @@ impl Compiled {
 
 impl Tree {
     pub fn new(root: Root) -> Self {
-        let states = Folders::new(root.file_roots.clone(), root.dir.clone());
-        let pillar = Folders::new(root.pillar_roots.clone(), root.dir.clone());
-        Tree { root, states, pillar }
+        let states = Arc::new(Folders::new(root.file_roots.clone(), root.dir.clone()));
+        let pillar = Arc::new(Folders::new(root.pillar_roots.clone(), root.dir.clone()));
+        let state_engine = Arc::new(Engine::new(states.clone()));
+        let pillar_engine = Arc::new(Engine::new(pillar.clone()));
+        Tree { root, states, pillar, state_engine, pillar_engine }
     }
 
     pub fn root(&self) -> &Root {
@@ -88,7 +93,7 @@ impl Tree {
     pub fn roster(&self) -> Result<(Vec<Target>, Vec<Problem>), Vec<Problem>> {
         let folder = self.root.roster.parent().unwrap_or(&self.root.dir).to_path_buf();
         let name = self.root.roster.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let folders = Folders::new(vec![folder], self.root.dir.clone());
+        let folders = Arc::new(Folders::new(vec![folder], self.root.dir.clone()));
         let file = match folders.file(name) {
             Ok(Some(file)) => file,
             Ok(None) => {
@@ -101,7 +106,8 @@ impl Tree {
             }
         };
         let (map, answers) = (Map::new(), Answers::new());
-        let templates = Templates::new("", &map, &map, &answers, &folders);
+        let engine = Arc::new(Engine::new(folders.clone()));
+        let templates = Templates::new(&engine, "", &map, &map, &answers);
         let template = |file: &SourceFile| templates.sls(file, "", &Map::new());
         let node = render::render(&file, &template).map_err(|problem| vec![problem])?;
         let mut problems = Vec::new();
@@ -112,7 +118,7 @@ impl Tree {
 
     /// What the top file gives to a target. `pillar` is its compiled pillar.
     pub fn top(&self, request: &Request<'_>, pillar: &Map) -> (Vec<TopEntry>, Vec<Problem>) {
-        let templates = Templates::new(request.target, request.grains, pillar, request.answers, &self.states);
+        let templates = self.templates(request, pillar);
         let mut problems = Vec::new();
         let entries = self.top_entries(&templates, request, pillar, &mut problems);
         tidy(&mut problems);
@@ -123,7 +129,7 @@ impl Tree {
     /// pillar: false only if it does not for certain.
     pub fn may_name(&self, target: &str, wanted: &[String]) -> bool {
         let (map, answers) = (Map::new(), Answers::new());
-        let templates = Templates::new(target, &map, &map, &answers, &self.states);
+        let templates = Templates::new(&self.state_engine, target, &map, &map, &answers);
         let Ok(Some(file)) = self.states.file("top.sls") else { return false };
         let template = |file: &SourceFile| templates.sls(file, "", &Map::new());
         let Ok(node) = render::render(&file, &template) else { return true };
@@ -155,8 +161,8 @@ impl Tree {
     }
 
     fn compile_pillar(&self, request: &Request<'_>, compiled: &mut Compiled) {
-        let templates =
-            Templates::new(request.target, request.grains, request.pillar, request.answers, &self.pillar);
+        let (engine, over) = (&self.pillar_engine, request.pillar);
+        let templates = Templates::new(engine, request.target, request.grains, over, request.answers);
         let template = |file: &SourceFile, sls: &str, extra: &Map| templates.sls(file, sls, extra);
         let compiler = pillar::Compiler::new(&self.pillar, &template, &self.root.secrets);
         let (Pillar { data, secrets }, problems) =
@@ -170,7 +176,7 @@ impl Tree {
     fn compile_states(&self, request: &Request<'_>, compiled: &mut Compiled) {
         let pillar = compiled.pillar.clone();
         let templates =
-            Templates::new(request.target, request.grains, &pillar, request.answers, &self.states);
+            self.templates(request, &pillar);
         let mut wanted: Vec<(String, Option<Position>)> =
             request.sls.iter().map(|name| (name.clone(), None)).collect();
         if wanted.is_empty() {
@@ -200,7 +206,7 @@ impl Tree {
         }
         compiled.calls.extend(templates.calls());
         // What a file that could not be read declares would be missed everywhere.
-        if !compiled.has_errors() {
+        if !compiled.has_errors() && compiled.calls.is_empty() {
             link(&mut high, compiled);
         } else {
             verify_alone(&mut high, compiled);
@@ -208,9 +214,13 @@ impl Tree {
         compiled.high = high;
     }
 
+    pub(crate) fn templates(&self, request: &Request<'_>, pillar: &Map) -> Templates {
+        Templates::new(&self.state_engine, request.target, request.grains, pillar, request.answers)
+    }
+
     fn top_entries(
         &self,
-        templates: &Templates<'_>,
+        templates: &Templates,
         request: &Request<'_>,
         pillar: &Map,
         problems: &mut Vec<Problem>,
@@ -282,7 +292,7 @@ fn verify_alone(high: &mut HighState, compiled: &mut Compiled) {
 /// The files of a run, while they are rendered.
 struct Files<'a> {
     folders: &'a Folders,
-    templates: &'a Templates<'a>,
+    templates: &'a Templates,
     rendered: HashSet<String>,
     /// The next number for a state without `order`.
     next_order: i64,

@@ -9,18 +9,23 @@ use crate::{json, yaml};
 pub(crate) struct Text {
     pub(crate) text: String,
     pub(crate) origin: Box<dyn Fn(u32, u32) -> Position>,
+    /// Whether the text is incomplete, for it hangs on what the host answers.
+    pub(crate) waiting: bool,
 }
 
 /// What renders the template of a file.
 pub(crate) type Template<'a> = &'a dyn Fn(&SourceFile) -> Result<Text, Problem>;
 
-/// The data of a file. An empty one gives null.
+/// The data of a file. An empty one gives null, and so does one that waits for the host.
 pub(crate) fn render(file: &SourceFile, template: Template<'_>) -> Result<Node, Problem> {
     if file.text.trim().is_empty() {
         return Ok(Node { data: Data::Scalar(Value::Null), at: file.at(1) });
     }
     let pipe = Pipe::of(file)?;
     let rendered = if pipe.jinja { template(file)? } else { as_it_is(file) };
+    if rendered.waiting {
+        return Ok(Node { data: Data::Scalar(Value::Null), at: file.at(1) });
+    }
     let read = match pipe.format {
         Format::Yaml => yaml::load_at(&rendered.text, &rendered.origin),
         Format::Json => {
@@ -40,11 +45,12 @@ pub(crate) fn render(file: &SourceFile, template: Template<'_>) -> Result<Node, 
 }
 
 /// A file that is no template.
-pub(crate) fn as_it_is(file: &SourceFile) -> Text {
+fn as_it_is(file: &SourceFile) -> Text {
     let shown = file.shown.clone();
     Text {
         text: file.text.clone(),
         origin: Box::new(move |line, column| Position::new(shown.clone(), line, column)),
+        waiting: false,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::tree::{Folders, SourceFile};
 #[derive(Debug)]
 pub struct TargetSources<'a> {
     folders: &'a Folders,
-    templates: Templates<'a>,
+    templates: Templates,
     pillar: Value,
     grains: Value,
 }
@@ -27,7 +27,7 @@ impl Tree {
     pub fn sources<'a>(&'a self, request: &Request<'a>, pillar: &'a Map) -> TargetSources<'a> {
         TargetSources {
             folders: &self.states,
-            templates: Templates::new(request.target, request.grains, pillar, request.answers, &self.states),
+            templates: self.templates(request, pillar),
             pillar: pillar.clone().into(),
             grains: request.grains.clone().into(),
         }
@@ -90,7 +90,7 @@ impl Sources for TargetSources<'_> {
             text: text.to_owned(),
         };
         self.templates
-            .managed(&file, &chunk.sls, name, context)
+            .managed(&file, chunk, name, context)
             .map_err(|problem| Problem { id: problem.id.or_else(|| Some(chunk.id.clone())), ..problem })
     }
 

@@ -1,50 +1,64 @@
 //! The template engine, as the stages of the compiler use it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use kstate_core::{Call, Map, Problem, Value};
+use kstate_core::{Call, Chunk, Map, Node, Problem, Value};
 
-use crate::render::{self, Text};
-use crate::tree::{Folders, SourceFile};
+use crate::jinja::{Engine, Environment, LineMap, Rendered, TemplateContext};
+use crate::render::Text;
+use crate::tree::SourceFile;
 
 /// Answers to what templates ask the host, by [`Call`] as it prints.
 pub type Answers = HashMap<String, Value>;
 
 /// Renders the templates of one target.
 #[derive(Debug)]
-pub(crate) struct Templates<'a> {
-    _folders: &'a Folders,
+pub(crate) struct Templates {
+    environment: Environment,
 }
 
-impl<'a> Templates<'a> {
-    pub(crate) fn new(
-        _id: &str,
-        _grains: &'a Map,
-        _pillar: &'a Map,
-        _answers: &'a Answers,
-        folders: &'a Folders,
-    ) -> Self {
-        Templates { _folders: folders }
+impl Templates {
+    pub(crate) fn new(engine: &Arc<Engine>, id: &str, grains: &Map, pillar: &Map, answers: &Answers) -> Self {
+        Templates { environment: Environment::new(engine, id, grains, pillar, &Map::new(), answers) }
     }
 
-    /// Renders the file of an SLS, or a top file if `sls` is empty.
-    pub(crate) fn sls(&self, file: &SourceFile, _sls: &str, _extra: &Map) -> Result<Text, Problem> {
-        Ok(render::as_it_is(file))
+    /// Renders the file of an SLS, or a top file if `sls` is empty. `extra` are variables of its own.
+    pub(crate) fn sls(&self, file: &SourceFile, sls: &str, extra: &Map) -> Result<Text, Problem> {
+        let mut context = TemplateContext::of_sls(sls, &file.name);
+        context.extra = extra.clone();
+        let Rendered { text, lines, waiting } = self.render(file, &context)?;
+        let origin = Box::new(move |line, column| LineMap::origin_at(&lines, line, column));
+        Ok(Text { text, origin, waiting })
     }
 
-    /// Renders the template of a managed file.
+    /// Renders the template of a file that a state manages.
     pub(crate) fn managed(
         &self,
         file: &SourceFile,
-        _sls: &str,
-        _source: &str,
-        _context: &Map,
+        chunk: &Chunk,
+        source: &str,
+        extra: &Map,
     ) -> Result<String, Problem> {
-        Ok(file.text.clone())
+        let mut context = TemplateContext::of_sls("", &file.name);
+        let arguments = ["user", "group", "mode"];
+        let argument = |name| (name, chunk.argument(name).map_or(Value::Null, Node::value));
+        context.extra = arguments.into_iter().map(argument).collect();
+        context.extra.insert("name", chunk.name.as_str());
+        context.extra.insert("source", source);
+        context.extra.insert("sls", chunk.sls.as_str());
+        for (name, value) in extra.iter() {
+            context.extra.insert(name.clone(), value.clone());
+        }
+        Ok(self.render(file, &context)?.text)
     }
 
     /// What templates asked the host and had no answer for.
     pub(crate) fn calls(&self) -> Vec<Call> {
-        Vec::new()
+        self.environment.wanted()
+    }
+
+    fn render(&self, file: &SourceFile, context: &TemplateContext) -> Result<Rendered, Problem> {
+        self.environment.render(&file.name, &file.shown, &file.text, context).map_err(|problem| *problem)
     }
 }
