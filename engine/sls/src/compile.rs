@@ -8,8 +8,8 @@ use kstate_core::{Call, Chunk, Graph, Map, Node, Position, Problem};
 use crate::high::declare::{Include, declare};
 use crate::high::extend::{Finding, reconcile};
 use crate::high::{Body, HighState, Item, requisite_in, verify};
-use crate::low;
 use crate::jinja::Engine;
+use crate::low;
 use crate::matching::Minion;
 use crate::pillar::{self, Pillar};
 use crate::render;
@@ -175,8 +175,7 @@ impl Tree {
 
     fn compile_states(&self, request: &Request<'_>, compiled: &mut Compiled) {
         let pillar = compiled.pillar.clone();
-        let templates =
-            self.templates(request, &pillar);
+        let templates = self.templates(request, &pillar);
         let mut wanted: Vec<(String, Option<Position>)> =
             request.sls.iter().map(|name| (name.clone(), None)).collect();
         if wanted.is_empty() {
@@ -316,17 +315,17 @@ impl Files<'_> {
             }
         };
         let template = |file: &SourceFile| self.templates.sls(file, sls, &Map::new());
-        let rendered = render::render(&file, &template);
+        let rendered = render::read(&file, &template);
         self.rendered.insert(sls.to_owned());
-        let node = match rendered {
-            Ok(node) => node,
+        let document = match rendered {
+            Ok(document) => document,
             Err(problem) => {
                 self.problems.push(problem);
                 return HighState::default();
             }
         };
         let name: Arc<str> = sls.into();
-        let declared = declare(node, &name, self.problems);
+        let declared = declare(document, &name, self.problems);
         let mut high = declared.high;
         for include in declared.includes {
             for included in self.included(sls, &file, &include) {
@@ -367,15 +366,30 @@ impl Files<'_> {
         or_itself(self.folders.sls_matching(&name), &name)
     }
 
-    /// Gives a number to each state without one, in the order of declaration.
+    /// Gives a number to each state without one, in the order of declaration. An alias of another state's body has its
+    /// numbers, too.
     fn number(&mut self, high: &mut HighState) {
-        for module in high.states.iter_mut().flat_map(|state| &mut state.modules) {
-            let at = module.at.clone();
-            if let Body::List(items) = &mut module.body
-                && !items.iter().any(|item| item.is_named("order"))
-            {
-                items.push(Item::argument("order", Node::scalar(self.next_order, at)));
-                self.next_order += 1;
+        for index in 0..high.states.len() {
+            let twin = high.states[index]
+                .twin
+                .clone()
+                .and_then(|twin| high.get(&twin))
+                .map(|twin| twin.modules.clone());
+            for module in &mut high.states[index].modules {
+                let at = module.at.clone();
+                let Body::List(items) = &mut module.body else { continue };
+                if items.iter().any(|item| item.is_named("order")) {
+                    continue;
+                }
+                let order = twin
+                    .iter()
+                    .flatten()
+                    .find(|twin| twin.name == module.name)
+                    .and_then(|twin| twin.items().iter().find(|item| item.is_named("order")).cloned());
+                items.push(order.unwrap_or_else(|| {
+                    self.next_order += 1;
+                    Item::argument("order", Node::scalar(self.next_order - 1, at))
+                }));
             }
         }
     }

@@ -4,8 +4,8 @@
 mod compile;
 mod data;
 mod high;
-pub mod json;
 pub mod jinja;
+pub mod json;
 mod low;
 mod matching;
 mod pillar;

@@ -1,5 +1,7 @@
 //! From a file to its data: the renderers that its first line names, `jinja|yaml` if it names none.
 
+use std::collections::HashMap;
+
 use kstate_core::{Data, Node, Position, Problem, Value};
 
 use crate::tree::SourceFile;
@@ -18,30 +20,89 @@ pub(crate) type Template<'a> = &'a dyn Fn(&SourceFile) -> Result<Text, Problem>;
 
 /// The data of a file. An empty one gives null, and so does one that waits for the host.
 pub(crate) fn render(file: &SourceFile, template: Template<'_>) -> Result<Node, Problem> {
+    read(file, template).map(|document| document.node)
+}
+
+/// The data of a file, and which of its entries are one and the same.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) node: Node,
+    /// For each entry of the mapping whose value is an alias of an earlier entry's value: that entry.
+    pub(crate) twins: HashMap<usize, usize>,
+}
+
+/// As [`render`]; for who must know what Salt does to an anchor and sees at its aliases.
+pub(crate) fn read(file: &SourceFile, template: Template<'_>) -> Result<Document, Problem> {
+    let nothing =
+        || Document { node: Node { data: Data::Scalar(Value::Null), at: file.at(1) }, twins: HashMap::new() };
     if file.text.trim().is_empty() {
-        return Ok(Node { data: Data::Scalar(Value::Null), at: file.at(1) });
+        return Ok(nothing());
     }
     let pipe = Pipe::of(file)?;
     let rendered = if pipe.jinja { template(file)? } else { as_it_is(file) };
     if rendered.waiting {
-        return Ok(Node { data: Data::Scalar(Value::Null), at: file.at(1) });
+        return Ok(nothing());
     }
+    // First by the places in the rendered text: only there an alias can be told from a repetition.
+    let raw = |line, column| Position::new("", line, column);
     let read = match pipe.format {
-        Format::Yaml => yaml::load_at(&rendered.text, &rendered.origin),
+        Format::Yaml => yaml::load_at(&rendered.text, &raw),
         Format::Json => {
-            let text = rendered.text;
+            let text = rendered.text.as_str();
             // The first line is not JSON; it stays as an empty one, so that the lines keep their numbers.
             let text = match text.strip_prefix("#!") {
                 Some(rest) => rest.find('\n').map_or("", |end| &rest[end..]),
-                None => &text,
+                None => text,
             };
             if text.trim().is_empty() {
-                return Ok(Node { data: Data::Scalar(Value::Null), at: file.at(1) });
+                return Ok(nothing());
             }
-            json::load_at(text, &rendered.origin)
+            json::load_at(text, &raw)
         }
     };
-    read.map_err(|problem| without_needless_rendered(problem, file))
+    let origin = |at: &Position| (rendered.origin)(at.line, at.column);
+    match read {
+        Ok(mut node) => {
+            let twins = twins(&node);
+            relocate(&mut node, &origin);
+            Ok(Document { node, twins })
+        }
+        Err(mut problem) => {
+            problem.at = problem.at.as_ref().map(origin);
+            for (_, at) in &mut problem.related {
+                *at = origin(at);
+            }
+            Err(without_needless_rendered(problem, file))
+        }
+    }
+}
+
+fn twins(node: &Node) -> HashMap<usize, usize> {
+    let mut first = HashMap::new();
+    let mut twins = HashMap::new();
+    for (index, (_, value)) in node.map().unwrap_or_default().iter().enumerate() {
+        if matches!(value.data, Data::Map(_)) {
+            let known = *first.entry((value.at.line, value.at.column)).or_insert(index);
+            if known != index {
+                twins.insert(index, known);
+            }
+        }
+    }
+    twins
+}
+
+fn relocate(node: &mut Node, origin: &dyn Fn(&Position) -> Position) {
+    node.at = origin(&node.at);
+    match &mut node.data {
+        Data::Scalar(_) => {}
+        Data::List(items) => items.iter_mut().for_each(|item| relocate(item, origin)),
+        Data::Map(entries) => {
+            for (key, value) in entries {
+                relocate(key, origin);
+                relocate(value, origin);
+            }
+        }
+    }
 }
 
 /// A file that is no template.

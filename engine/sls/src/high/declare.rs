@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use kstate_core::{Data, Node, Position, Problem, Value};
 
+use crate::render::Document;
+
 use super::{Body, Exclusion, Extension, HighState, Item, Module, State};
 
 /// An entry of `include`, still as written.
@@ -21,7 +23,8 @@ pub(crate) struct Declared {
 }
 
 /// Takes the data of a SLS apart.
-pub(crate) fn declare(node: Node, sls: &Arc<str>, problems: &mut Vec<Problem>) -> Declared {
+pub(crate) fn declare(document: Document, sls: &Arc<str>, problems: &mut Vec<Problem>) -> Declared {
+    let Document { node, twins } = document;
     let mut declared = Declared::default();
     let at = node.at.clone();
     let entries = match node.data {
@@ -36,12 +39,14 @@ pub(crate) fn declare(node: Node, sls: &Arc<str>, problems: &mut Vec<Problem>) -
             return declared;
         }
     };
-    for (key, value) in entries {
+    let ids: Vec<Option<String>> = entries.iter().map(|(key, _)| key.text().map(str::to_owned)).collect();
+    for (index, (key, value)) in entries.into_iter().enumerate() {
+        let twin = twins.get(&index).and_then(|&twin| ids[twin].clone());
         match key.text() {
             Some("include") => declared.includes = includes(&value, problems),
             Some("extend") => declared.high.extensions = extensions(value, sls, problems),
             Some("exclude") => declared.high.exclusions = exclusions(&value, problems),
-            Some(_) => declared.high.states.extend(state(&key, value, sls, problems)),
+            Some(_) => declared.high.states.extend(state(&key, value, twin, sls, problems)),
             None => {
                 let (kind, shown) = (key.value().kind(), key.value());
                 let problem =
@@ -66,13 +71,20 @@ fn is_empty(data: &Data) -> bool {
     }
 }
 
-fn state(key: &Node, value: Node, sls: &Arc<str>, problems: &mut Vec<Problem>) -> Option<State> {
+fn state(
+    key: &Node,
+    value: Node,
+    twin: Option<String>,
+    sls: &Arc<str>,
+    problems: &mut Vec<Problem>,
+) -> Option<State> {
     let id = key.text()?.to_owned();
     let new = |modules| State {
         id: id.clone(),
         at: key.at.clone(),
         sls: sls.clone(),
         included_from: Vec::new(),
+        twin: twin.clone(),
         modules,
     };
     match value.data {

@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) sls: Arc<str>,
     /// The SLS that included its SLS, that one's includer, …
     pub(crate) included_from: Vec<Arc<str>>,
+    /// The id of which its body is an alias.
+    pub(crate) twin: Option<String>,
     pub(crate) modules: Vec<Module>,
 }
 
