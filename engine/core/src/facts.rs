@@ -95,7 +95,8 @@ impl Facts {
         // A command's answer may hang on anything; only what was foretold for it unsettles it.
         let is_command = matches!(question, Question::Run(command) if command.depends.is_none());
         if !is_command
-            && let Some((_, by)) = self.unsettled.iter().find(|(touch, _)| question.is_touched_by(touch))
+            && let Some((_, by)) =
+                self.unsettled.iter().find(|(touch, _)| self.is_unsettled_by(question, touch))
         {
             return Err(Stop::Unknown(format!("hangs on `{by}`")));
         }
@@ -104,6 +105,12 @@ impl Facts {
             Some(Err(reason)) => Err(reason.clone().into()),
             None => Err(Stop::Ask(vec![question.clone()])),
         }
+    }
+
+    /// A directory that is there stays as it is when one below it is made.
+    fn is_unsettled_by(&self, question: &Question, touch: &Touch) -> bool {
+        let is_absent = || matches!(self.answers.get(question), Some(Ok(Answer::Path(None))));
+        question.is_touched_by(touch) && (!matches!(touch, Touch::Above(_)) || is_absent())
     }
 
     /// Stops with all of `questions` that are not known yet, so that they are asked together.
@@ -174,4 +181,37 @@ impl Facts {
 
 fn mismatch(answer: &Answer) -> Stop {
     Stop::Failed(format!("an answer of another kind: {answer:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Attributes, Parents};
+
+    #[test]
+    fn a_directory_made_on_the_way_is_foretold_and_others_stay() {
+        let path = |path: &str| Question::Path(path.to_owned());
+        let srv = PathInfo {
+            kind: crate::question::PathKind::Directory,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            user: "root".into(),
+            group: "root".into(),
+            size: 0,
+        };
+        let mut facts = Facts::default();
+        facts.learn(path("/srv"), Ok(Answer::Path(Some(srv.clone()))));
+        facts.learn(path("/srv/a"), Ok(Answer::Path(None)));
+        let made = Operation::Directory {
+            path: "/srv/a/b/c".into(),
+            attributes: Attributes::default(),
+            parents: Parents::Make(Attributes { user: Some("ann".into()), ..Attributes::default() }),
+        };
+        facts.predict(&made, "c");
+        assert_eq!(facts.path("/srv"), Ok(Some(&srv)));
+        assert_eq!(facts.path("/srv/a").unwrap().unwrap().user, "ann");
+        // Nobody has asked about this one; if it turns out to be missing, it hangs on the change.
+        assert_eq!(facts.path("/srv/a/b"), Err(Stop::Ask(vec![path("/srv/a/b")])));
+    }
 }

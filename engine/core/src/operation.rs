@@ -171,11 +171,13 @@ impl Operation {
                 let old = facts.path(&write.path).ok().flatten().and_then(PathInfo::followed).cloned();
                 let mut info = write.attributes.over(old, PathKind::File, 0o644);
                 info.size = write.bytes.len() as u64;
-                vec![
+                let mut foretold = write.parents.foretells(&write.path, facts);
+                foretold.extend([
                     path_answer(&write.path, info),
                     (Question::Digest(write.path.clone()), Answer::Digest(Some(digest(&write.bytes)))),
                     (Question::Content(write.path.clone()), Answer::Content(Some(write.bytes.clone()))),
-                ]
+                ]);
+                foretold
             }
             Operation::Attributes { path, attributes } => match facts.path(path).ok().flatten() {
                 Some(old) => {
@@ -183,15 +185,19 @@ impl Operation {
                 }
                 None => Vec::new(),
             },
-            Operation::Directory { path, attributes, .. } => {
+            Operation::Directory { path, attributes, parents } => {
                 let old = facts.path(path).ok().flatten().filter(|old| old.is_directory()).cloned();
-                vec![path_answer(path, attributes.over(old, PathKind::Directory, 0o755))]
+                let mut foretold = parents.foretells(path, facts);
+                foretold.push(path_answer(path, attributes.over(old, PathKind::Directory, 0o755)));
+                foretold
             }
-            Operation::Link { path, target, user, group, .. } => {
+            Operation::Link { path, target, user, group, parents } => {
                 let owner = Attributes { mode: None, user: user.clone(), group: group.clone() };
                 let leads_to = facts.path(target).ok().flatten().cloned().map(Box::new);
                 let kind = PathKind::Symlink { target: target.clone(), leads_to };
-                vec![path_answer(path, owner.over(None, kind, 0o777))]
+                let mut foretold = parents.foretells(path, facts);
+                foretold.push(path_answer(path, owner.over(None, kind, 0o777)));
+                foretold
             }
             Operation::Remove { path } => vec![
                 (Question::Path(path.clone()), Answer::Path(None)),
@@ -258,6 +264,19 @@ impl Parents {
             Parents::MustExist => vec![Touch::Path(path.to_owned())],
             Parents::Make(_) => vec![Touch::Path(path.to_owned()), Touch::Above(path.to_owned())],
         }
+    }
+
+    /// The directories above `path` of which it is known that they are missing.
+    fn foretells(&self, path: &str, facts: &Facts) -> Vec<(Question, Answer)> {
+        let Parents::Make(attributes) = self else { return Vec::new() };
+        let above = path.match_indices('/').map(|(at, _)| &path[..at]).filter(|above| !above.is_empty());
+        above
+            .filter(|above| matches!(facts.path(above), Ok(None)))
+            .map(|above| {
+                let made = attributes.over(None, PathKind::Directory, 0o755);
+                (Question::Path(above.to_owned()), Answer::Path(Some(made)))
+            })
+            .collect()
     }
 
     /// Makes what is missing above `path` (quoted), each new directory with the attributes.
