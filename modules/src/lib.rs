@@ -10,6 +10,7 @@ mod group;
 mod kinds;
 mod pkg;
 mod service;
+mod ssh_auth;
 mod state;
 mod test;
 #[cfg(test)]
@@ -49,16 +50,19 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<service::Masked>(),
     Function::of::<service::Running>(),
     Function::of::<service::Unmasked>(),
+    Function::of::<ssh_auth::Absent>(),
+    Function::of::<ssh_auth::Manage>(),
+    Function::of::<ssh_auth::Present>(),
     Function::of::<test::CheckPillar>(),
     Function::of::<test::Configurable>(),
-    Function::of::<test::ShowNotification>(),
-    Function::of::<user::Absent>(),
-    Function::of::<user::Present>(),
     Function::of::<test::FailWithChanges>(),
     Function::of::<test::FailWithoutChanges>(),
     Function::of::<test::Nop>(),
+    Function::of::<test::ShowNotification>(),
     Function::of::<test::SucceedWithChanges>(),
     Function::of::<test::SucceedWithoutChanges>(),
+    Function::of::<user::Absent>(),
+    Function::of::<user::Present>(),
 ];
 
 /// Makes a resource of a chunk, or says what is wrong with it.
