@@ -2,13 +2,16 @@
 //! differs. A file holds one function, or a few that belong together; to add one, write its file and put a line into
 //! [`FUNCTIONS`].
 
+mod apache_module;
 mod cmd;
 mod file;
 mod git;
 pub mod grains;
 mod group;
 mod kinds;
+mod module;
 mod pkg;
+mod process;
 mod service;
 mod ssh_auth;
 mod state;
@@ -24,6 +27,12 @@ use kstate_core::{Chunk, Problem, Sources};
 
 /// Every function, sorted by name.
 pub static FUNCTIONS: &[Function] = &[
+    Function::of::<apache_module::ConfDisabled>(),
+    Function::of::<apache_module::ConfEnabled>(),
+    Function::of::<apache_module::ModuleDisabled>(),
+    Function::of::<apache_module::ModuleEnabled>(),
+    Function::of::<apache_module::SiteDisabled>(),
+    Function::of::<apache_module::SiteEnabled>(),
     Function::of::<cmd::Run>(),
     Function::of::<cmd::Wait>(),
     Function::of::<file::Absent>(),
@@ -40,10 +49,14 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<git::Latest>(),
     Function::of::<group::Absent>(),
     Function::of::<group::Present>(),
+    Function::of::<module::Runs>(),
+    Function::of::<module::Wait>(),
+    Function::of::<module::Watch>(),
     Function::of::<pkg::Installed>(),
     Function::of::<pkg::Latest>(),
     Function::of::<pkg::Purged>(),
     Function::of::<pkg::Removed>(),
+    Function::of::<process::Absent>(),
     Function::of::<service::Dead>(),
     Function::of::<service::Disabled>(),
     Function::of::<service::Enabled>(),
@@ -55,14 +68,14 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<ssh_auth::Present>(),
     Function::of::<test::CheckPillar>(),
     Function::of::<test::Configurable>(),
+    Function::of::<test::ShowNotification>(),
+    Function::of::<user::Absent>(),
+    Function::of::<user::Present>(),
     Function::of::<test::FailWithChanges>(),
     Function::of::<test::FailWithoutChanges>(),
     Function::of::<test::Nop>(),
-    Function::of::<test::ShowNotification>(),
     Function::of::<test::SucceedWithChanges>(),
     Function::of::<test::SucceedWithoutChanges>(),
-    Function::of::<user::Absent>(),
-    Function::of::<user::Present>(),
 ];
 
 /// Makes a resource of a chunk, or says what is wrong with it.

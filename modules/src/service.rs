@@ -95,9 +95,10 @@ impl Verb {
                 "if alive; then service \"$s\" reload || exit; else\n{}fi\n{watch}",
                 by_script("restart")
             ),
-            (Verb::Reload, false) => {
-                format!("systemctl {block}reload -- \"$s\" || tell\n{watch}")
-            }
+            (Verb::Reload, false) => format!(
+                "if systemctl is-active -q -- \"$s\"; then verb=reload; else verb=start; fi\n\
+                 systemctl {block}$verb -- \"$s\" || tell\n{watch}"
+            ),
             (Verb::Stop, true) => format!("{}alive || exit 0\n\"/etc/init.d/$s\" stop\n", by_script("stop")),
             (Verb::Enable, true) => {
                 "update-rc.d \"$s\" defaults && update-rc.d \"$s\" enable || exit\n[ ! -d /run/systemd/system ] || systemctl daemon-reload\n".into()
@@ -234,6 +235,6 @@ pub(crate) mod tests {
         let script = script(&step("uwsgi", &service, Verb::Reload, Manner::default()));
         assert!(script.contains("if alive; then service \"$s\" reload"), "{script}");
         let unit = step("cron", &unit(true, true), Verb::Reload, Manner::default());
-        assert!(!super::tests::script(&unit).contains("restart --"));
+        assert!(!super::tests::script(&unit).contains("systemctl restart"));
     }
 }

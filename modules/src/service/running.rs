@@ -246,7 +246,7 @@ mod tests {
     fn a_watched_change_reloads_or_restarts() {
         let reloads = declare(UWSGI, &Tree::default());
         let facts = facts("uwsgi", unit(true, true));
-        assert!(script(&reloads.refresh(&facts).unwrap()[0]).contains("systemctl reload"));
+        assert!(script(&reloads.refresh(&facts).unwrap()[0]).contains("verb=reload"));
         let restarts = declare("uwsgi:\n  service.running: []\n", &Tree::default());
         assert!(script(&restarts.refresh(&facts).unwrap()[0]).contains("systemctl restart"));
     }
