@@ -10,6 +10,7 @@ pub mod grains;
 mod group;
 mod kinds;
 mod module;
+mod pip;
 mod pkg;
 mod process;
 mod service;
@@ -20,6 +21,7 @@ mod test;
 mod testing;
 mod text;
 mod user;
+mod virtualenv;
 
 pub use state::{Context, Declared, Function, State};
 
@@ -52,6 +54,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<module::Runs>(),
     Function::of::<module::Wait>(),
     Function::of::<module::Watch>(),
+    Function::of::<pip::Installed>(),
     Function::of::<pkg::Installed>(),
     Function::of::<pkg::Latest>(),
     Function::of::<pkg::Purged>(),
@@ -71,6 +74,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<test::ShowNotification>(),
     Function::of::<user::Absent>(),
     Function::of::<user::Present>(),
+    Function::of::<virtualenv::Managed>(),
     Function::of::<test::FailWithChanges>(),
     Function::of::<test::FailWithoutChanges>(),
     Function::of::<test::Nop>(),
