@@ -97,18 +97,4 @@ impl Args {
             keywords: self.keywords.clone(),
         }
     }
-
-    /// Fails on more arguments than a function takes.
-    pub(super) fn at_most(&self, what: &str, positional: usize, keywords: &[&str]) -> Result<(), Error> {
-        if self.positional.len() > positional {
-            return Err(type_error(format!(
-                "{what} takes at most {positional} arguments ({} given)",
-                self.positional.len()
-            )));
-        }
-        match self.keywords.iter().find(|(k, _)| !keywords.contains(&k.as_str())) {
-            Some((name, _)) => Err(type_error(format!("{what} got an unexpected keyword argument '{name}'"))),
-            None => Ok(()),
-        }
-    }
 }

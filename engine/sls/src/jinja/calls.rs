@@ -14,10 +14,11 @@ use super::fault::{fault, type_error};
 use super::json::{self, Style};
 use super::root::{Root, root};
 use super::value::{
-    self, Dict, Key, Kind, SeqKind, Unknown, deep_copy, equal, from_plain, iterate, kind, list, solid, to_plain, to_str,
-    truth, type_name,
+    self, Dict, Key, Kind, SeqKind, Unknown, deep_copy, equal, from_plain, iterate, kind, list, solid,
+    to_plain, to_str, truth, type_name,
 };
 use super::{digests, ops};
+use crate::data;
 use crate::matching::{Expression, Minion};
 
 type Local = fn(&Arc<Root>, &Args) -> Result<Value, Error>;
@@ -28,14 +29,17 @@ const LOCAL: &[(&str, Local)] = &[
         let key = a.text(0, "key")?;
         let default = a.get(1, "default").cloned().unwrap_or_else(|| Value::from(""));
         let delimiter = a.text_or(2, "delimiter", ":")?;
-        let master = || attribute(root.pillar(), "master");
         let merge = a.get(3, "merge").filter(|m| !m.is_none()).map(to_str);
-        let sources = [Some(root.opts().clone()), Some(root.grains().clone()), Some(root.pillar().clone()), master()];
         match merge {
-            None => Ok(sources.iter().flatten().find_map(|s| traverse(s, key, delimiter)).unwrap_or(default)),
+            None => Ok(traverse(root.opts(), key, delimiter)
+                .or_else(|| grain(root, key, delimiter))
+                .or_else(|| pillar_value(root, key, delimiter))
+                .or_else(|| pillar_value(root, &format!("master{delimiter}{key}"), delimiter))
+                .unwrap_or(default)),
             Some(strategy) => {
                 let mut merged = value::dict(value::Entries::new(), false);
-                for source in sources.iter().rev().flatten() {
+                let master = pillar_value(root, "master", ":");
+                for source in [master, Some(root.pillar_copy()), Some(root.grains_copy()), Some(root.opts().clone())].iter().flatten() {
                     merged = if strategy == "overwrite" {
                         update(&deep_copy(&merged), &deep_copy(source), false, false)?
                     } else {
@@ -49,8 +53,9 @@ const LOCAL: &[(&str, Local)] = &[
     ("config.option", |root, a| {
         let name = a.text(0, "value")?;
         let default = a.get(1, "default").cloned().unwrap_or_else(|| Value::from(""));
-        let sources = [Some(root.opts().clone()), attribute(root.pillar(), "master"), Some(root.pillar().clone())];
-        Ok(sources.iter().flatten().find_map(|s| attribute(s, name)).unwrap_or(default))
+        let master = pillar_value(root, "master", ":").and_then(|m| attribute(&m, name));
+        let own = root.data.pillar.as_map().and_then(|map| map.get(name)).map(from_plain);
+        Ok(attribute(root.opts(), name).or(master).or(own).unwrap_or(default))
     }),
     ("cp.get_file_str", |root, a| {
         let path = a.text(0, "path")?;
@@ -66,7 +71,11 @@ const LOCAL: &[(&str, Local)] = &[
         Ok(list(root.engine.folders.sls_names().iter().map(|name| Value::from(name.as_str())).collect()))
     }),
     ("defaults.deepcopy", |_, a| Ok(deep_copy(a.need(0, "source")?))),
-    ("defaults.get", |root, a| Ok(traverse(root.pillar(), a.text(0, "key")?, ":").or_else(|| a.get(1, "default").cloned()).unwrap_or_else(|| Value::from("")))),
+    ("defaults.get", |root, a| {
+        Ok(pillar_value(root, a.text(0, "key")?, ":")
+            .or_else(|| a.get(1, "default").cloned())
+            .unwrap_or_else(|| Value::from("")))
+    }),
     ("defaults.merge", |_, a| {
         let (dest, source) = (a.need(0, "dest")?, a.need(1, "src")?);
         let lists = a.flag(2, "merge_lists", false)?;
@@ -85,7 +94,9 @@ const LOCAL: &[(&str, Local)] = &[
         let (dest, defaults) = (a.need(0, "dest")?, a.need(1, "defaults")?);
         let lists = a.flag(2, "merge_lists", true)?;
         let dest = if a.flag(3, "in_place", true)? { dest.clone() } else { deep_copy(dest) };
-        let Some(pairs) = value::pairs(&dest) else { return Err(type_error("defaults.update needs mappings")) };
+        let Some(pairs) = value::pairs(&dest) else {
+            return Err(type_error("defaults.update needs mappings"));
+        };
         for (name, own) in pairs {
             let merged = update(&deep_copy(defaults), &own, true, lists)?;
             if let Kind::Dict(dict) = kind(&dest) {
@@ -113,37 +124,43 @@ const LOCAL: &[(&str, Local)] = &[
         Ok(Value::from(path))
     }),
     ("grains.equals", |root, a| {
-        let found = traverse(root.grains(), a.text(0, "key")?, ":").unwrap_or_else(|| Value::from(""));
+        let found = grain(root, a.text(0, "key")?, ":").unwrap_or_else(|| Value::from(""));
         Ok(Value::from(to_str(&found) == to_str(a.need(1, "value")?)))
     }),
-    ("grains.fetch", |root, a| get(root.grains(), a)),
+    ("grains.fetch", |root, a| grain_or_default(root, a)),
     ("grains.filter_by", |root, a| {
         let args = filter_arguments(a, "grain", "os_family")?;
-        filter_by(root.grains(), &args)
+        filter_by(grain(root, &args.subject, ":"), &args)
     }),
-    ("grains.get", |root, a| get(root.grains(), a)),
+    ("grains.get", |root, a| grain_or_default(root, a)),
     ("grains.has_value", |root, a| {
-        Ok(Value::from(traverse(root.grains(), a.text(0, "key")?, ":").map_or(Ok(false), |v| truth(&v))?))
+        Ok(Value::from(grain(root, a.text(0, "key")?, ":").map_or(Ok(false), |v| truth(&v))?))
     }),
     ("grains.item", |root, a| {
         let default = a.keyword("default").cloned().unwrap_or_else(|| Value::from(""));
         let mut entries = value::Entries::new();
         for key in &a.positional {
-            entries.insert(Key::new(key)?, traverse(root.grains(), &to_str(key), ":").unwrap_or_else(|| default.clone()));
+            entries.insert(
+                Key::new(key)?,
+                grain(root, &to_str(key), ":").unwrap_or_else(|| default.clone()),
+            );
         }
         Ok(value::dict(entries, false))
     }),
-    ("grains.items", |root, _| Ok(root.grains().clone())),
+    ("grains.items", |root, _| Ok(root.grains_copy())),
     ("grains.ls", |root, _| {
-        let mut keys = iterate(root.grains())?;
+        let mut keys = iterate(&root.grains_copy())?;
         super::methods::sort(&mut keys, false, |k| Ok(k.clone()))?;
         Ok(list(keys))
     }),
     ("hashutil.base64_b64decode", |_, a| {
-        let bytes = digests::base64_decode(a.text(0, "instr")?.as_bytes()).ok_or_else(|| type_error("the text is not base64"))?;
+        let bytes = digests::base64_decode(a.text(0, "instr")?.as_bytes())
+            .ok_or_else(|| type_error("the text is not base64"))?;
         Ok(Value::from(String::from_utf8_lossy(&bytes).into_owned()))
     }),
-    ("hashutil.base64_b64encode", |_, a| Ok(Value::from(digests::base64_encode(a.text(0, "instr")?.as_bytes())))),
+    ("hashutil.base64_b64encode", |_, a| {
+        Ok(Value::from(digests::base64_encode(a.text(0, "instr")?.as_bytes())))
+    }),
     ("hashutil.digest", |_, a| {
         let text = a.text(0, "instr")?.as_bytes();
         Ok(Value::from(match a.text_or(1, "checksum", "md5")? {
@@ -218,25 +235,28 @@ const LOCAL: &[(&str, Local)] = &[
         }
         Ok(if found.is_empty() { Value::from(()) } else { list(found) })
     }),
-    ("pillar.data", |root, _| Ok(root.pillar().clone())),
+    ("pillar.data", |root, _| Ok(root.pillar_copy())),
     ("pillar.fetch", |root, a| pillar(root, a)),
     ("pillar.filter_by", |root, a| {
         let args = filter_arguments(a, "pillar", "")?;
-        filter_by(root.pillar(), &args)
+        filter_by(pillar_value(root, &args.subject, ":"), &args)
     }),
     ("pillar.get", |root, a| pillar(root, a)),
     ("pillar.item", |root, a| {
         let default = a.keyword("default").cloned().unwrap_or_else(|| Value::from(""));
         let mut entries = value::Entries::new();
         for key in &a.positional {
-            entries.insert(Key::new(key)?, traverse(root.pillar(), &to_str(key), ":").unwrap_or_else(|| default.clone()));
+            entries.insert(
+                Key::new(key)?,
+                pillar_value(root, &to_str(key), ":").unwrap_or_else(|| default.clone()),
+            );
         }
         Ok(value::dict(entries, false))
     }),
-    ("pillar.items", |root, _| Ok(root.pillar().clone())),
+    ("pillar.items", |root, _| Ok(root.pillar_copy())),
     ("pillar.keys", |root, a| {
         let key = a.text(0, "key")?;
-        let found = traverse(root.pillar(), key, a.text_or(1, "delimiter", ":")?);
+        let found = pillar_value(root, key, a.text_or(1, "delimiter", ":")?);
         let found = found.ok_or_else(|| type_error(format!("Pillar key not found: {key}")))?;
         match kind(&found) {
             Kind::Dict(dict) => Ok(list(dict.keys())),
@@ -244,11 +264,11 @@ const LOCAL: &[(&str, Local)] = &[
         }
     }),
     ("pillar.ls", |root, _| {
-        let mut keys = iterate(root.pillar())?;
+        let mut keys = iterate(&root.pillar_copy())?;
         super::methods::sort(&mut keys, false, |k| Ok(k.clone()))?;
         Ok(list(keys))
     }),
-    ("pillar.raw", |root, _| Ok(root.pillar().clone())),
+    ("pillar.raw", |root, _| Ok(root.pillar_copy())),
     ("slsutil.boolstr", |_, a| {
         let yes = truth(&to_bool(a.need(0, "value")?))?;
         let (on, off) = (a.text_or(1, "true", "true")?, a.text_or(2, "false", "false")?);
@@ -302,15 +322,25 @@ const LOCAL: &[(&str, Local)] = &[
         }
         Ok(merged)
     }),
-    ("slsutil.path_exists", |root, a| Ok(Value::from(root.engine.folders.find(a.text(0, "path")?).is_some()))),
-    ("slsutil.renderer", |_, _| Err(type_error("slsutil.renderer is not supported: use `import_yaml` or `include`"))),
+    ("slsutil.path_exists", |root, a| {
+        Ok(Value::from(root.engine.folders.find(a.text(0, "path")?).is_some()))
+    }),
+    ("slsutil.renderer", |_, _| {
+        Err(type_error("slsutil.renderer is not supported: use `import_yaml` or `include`"))
+    }),
     ("slsutil.serialize", |_, a| {
         let value = a.need(1, "obj")?;
         match a.text(0, "serializer")? {
             "yaml" => {
                 let flow = match a.keyword("default_flow_style") {
                     Some(flow) if flow.is_none() => Flow::Leaves,
-                    Some(flow) => if truth(flow)? { Flow::Always } else { Flow::Never },
+                    Some(flow) => {
+                        if truth(flow)? {
+                            Flow::Always
+                        } else {
+                            Flow::Never
+                        }
+                    }
                     None => Flow::Always,
                 };
                 Ok(Value::from(dump::dump(value, flow)?.trim_end_matches('\n').trim_end_matches("\n...")))
@@ -336,23 +366,173 @@ const LOCAL: &[(&str, Local)] = &[
     ("test.false", |_, _| Ok(Value::from(false))),
     ("test.ping", |_, _| Ok(Value::from(true))),
     ("test.true", |_, _| Ok(Value::from(true))),
-    ("test.version", |root, _| Ok(attribute(root.grains(), "saltversion").unwrap_or_else(|| Value::from("3008.3")))),
+    ("test.version", |root, _| {
+        Ok(grain(root, "saltversion", ":").unwrap_or_else(|| Value::from("3008.3")))
+    }),
 ];
 
 /// Modules whose functions look at the host.
 const HOST_MODULES: &[&str] = &[
-    "acme", "aliases", "alternatives", "apache", "apt", "aptpkg", "archive", "at", "btrfs", "certbot", "cmd", "consul", "container_resource", "cp",
-    "cpuid", "cron", "data", "debconf", "dig", "disk", "dnsutil", "docker", "dockerng", "environ", "ethtool", "event", "file",
-    "firewalld", "freezer", "gem", "git", "github", "gpg", "grafana4", "group", "grub", "hashutil", "haproxyconn", "hosts", "http",
-    "incron", "ini", "influxdb", "ip", "ipset", "iptables", "jboss7", "jenkins", "k8s", "kerberos", "key", "keyboard", "kmod", "kubernetes",
-    "kubernetesmod", "lighttpd", "linux_acl", "linux_sysctl", "locale", "locate", "logrotate", "lowpkg", "lvm", "lxc", "lxd", "mdadm", "mine",
-    "modjk", "mod_random", "mongodb", "mount", "mysql", "netaddress", "network", "nftables", "nginx", "nova", "npm", "nspawn", "openssl", "openstack_config",
-    "opkg", "osquery", "pacman", "parted", "partition", "peeringdb", "pip", "pkg", "pkg_resource", "postgres", "poudriere", "ps", "publish",
-    "puppet", "pyenv", "quota", "rabbitmq", "raid", "random", "rbenv", "redis", "reg", "rest_pkg", "restartcheck", "ret", "rpm", "rsync", "rvm", "saltcloud",
-    "saltutil", "schedule", "scsi", "sdb", "selinux", "serverdensity_device", "service", "shadow", "slack", "smartos", "smbios", "smtp", "snapper", "sqlite3", "ssh",
-    "state", "status", "sudo", "supervisord", "svn", "swap", "sysctl", "sysfs", "sysrc", "system", "systemd", "telemetry", "timezone", "tls",
-    "tomcat", "tuned", "udev", "ufw", "uptime", "user", "vagrant", "vault", "virt", "virtualenv", "virtualbox", "webutil", "win_useradd", "x509", "xfs", "yumpkg", "zabbix",
-    "zfs", "zpool", "zypper", "zypperpkg",
+    "acme",
+    "aliases",
+    "alternatives",
+    "apache",
+    "apt",
+    "aptpkg",
+    "archive",
+    "at",
+    "btrfs",
+    "certbot",
+    "cmd",
+    "consul",
+    "container_resource",
+    "cp",
+    "cpuid",
+    "cron",
+    "data",
+    "debconf",
+    "dig",
+    "disk",
+    "dnsutil",
+    "docker",
+    "dockerng",
+    "environ",
+    "ethtool",
+    "event",
+    "file",
+    "firewalld",
+    "freezer",
+    "gem",
+    "git",
+    "github",
+    "gpg",
+    "grafana4",
+    "group",
+    "grub",
+    "hashutil",
+    "haproxyconn",
+    "hosts",
+    "http",
+    "incron",
+    "ini",
+    "influxdb",
+    "ip",
+    "ipset",
+    "iptables",
+    "jboss7",
+    "jenkins",
+    "k8s",
+    "kerberos",
+    "key",
+    "keyboard",
+    "kmod",
+    "kubernetes",
+    "kubernetesmod",
+    "lighttpd",
+    "linux_acl",
+    "linux_sysctl",
+    "locale",
+    "locate",
+    "logrotate",
+    "lowpkg",
+    "lvm",
+    "lxc",
+    "lxd",
+    "mdadm",
+    "mine",
+    "modjk",
+    "mod_random",
+    "mongodb",
+    "mount",
+    "mysql",
+    "netaddress",
+    "network",
+    "nftables",
+    "nginx",
+    "nova",
+    "npm",
+    "nspawn",
+    "openssl",
+    "openstack_config",
+    "opkg",
+    "osquery",
+    "pacman",
+    "parted",
+    "partition",
+    "peeringdb",
+    "pip",
+    "pkg",
+    "pkg_resource",
+    "postgres",
+    "poudriere",
+    "ps",
+    "publish",
+    "puppet",
+    "pyenv",
+    "quota",
+    "rabbitmq",
+    "raid",
+    "random",
+    "rbenv",
+    "redis",
+    "reg",
+    "rest_pkg",
+    "restartcheck",
+    "ret",
+    "rpm",
+    "rsync",
+    "rvm",
+    "saltcloud",
+    "saltutil",
+    "schedule",
+    "scsi",
+    "sdb",
+    "selinux",
+    "serverdensity_device",
+    "service",
+    "shadow",
+    "slack",
+    "smartos",
+    "smbios",
+    "smtp",
+    "snapper",
+    "sqlite3",
+    "ssh",
+    "state",
+    "status",
+    "sudo",
+    "supervisord",
+    "svn",
+    "swap",
+    "sysctl",
+    "sysfs",
+    "sysrc",
+    "system",
+    "systemd",
+    "telemetry",
+    "timezone",
+    "tls",
+    "tomcat",
+    "tuned",
+    "udev",
+    "ufw",
+    "uptime",
+    "user",
+    "vagrant",
+    "vault",
+    "virt",
+    "virtualenv",
+    "virtualbox",
+    "webutil",
+    "win_useradd",
+    "x509",
+    "xfs",
+    "yumpkg",
+    "zabbix",
+    "zfs",
+    "zpool",
+    "zypper",
+    "zypperpkg",
 ];
 
 fn find(name: &str) -> Option<Local> {
@@ -360,11 +540,13 @@ fn find(name: &str) -> Option<Local> {
 }
 
 fn exists(name: &str) -> bool {
-    find(name).is_some() || name.split_once('.').is_some_and(|(module, fun)| HOST_MODULES.contains(&module) && !fun.is_empty())
+    find(name).is_some()
+        || name.split_once('.').is_some_and(|(module, fun)| HOST_MODULES.contains(&module) && !fun.is_empty())
 }
 
 fn is_module(name: &str) -> bool {
-    HOST_MODULES.contains(&name) || LOCAL.iter().any(|(known, _)| known.split_once('.').is_some_and(|(m, _)| m == name))
+    HOST_MODULES.contains(&name)
+        || LOCAL.iter().any(|(known, _)| known.split_once('.').is_some_and(|(m, _)| m == name))
 }
 
 /// `salt`.
@@ -399,7 +581,12 @@ impl Object for Salt {
         None
     }
 
-    fn call_method(self: &Arc<Self>, state: &mut State<'_, '_>, method: &str, args: &[Value]) -> Result<Value, Error> {
+    fn call_method(
+        self: &Arc<Self>,
+        state: &mut State<'_, '_>,
+        method: &str,
+        args: &[Value],
+    ) -> Result<Value, Error> {
         match method {
             "get" => {
                 let name = args.first().map(to_str).unwrap_or_default();
@@ -542,11 +729,31 @@ pub fn answer<'a>(rules: &'a [Rule], call: &Call) -> Option<&'a Plain> {
     let arguments = text.strip_prefix(call.fun.as_str()).unwrap_or(&text);
     rules
         .iter()
-        .find(|rule| rule.fun == call.fun && rule.contains.as_deref().is_none_or(|part| arguments.contains(part)))
+        .find(|rule| {
+            rule.fun == call.fun && rule.contains.as_deref().is_none_or(|part| arguments.contains(part))
+        })
         .map(|rule| &rule.answer)
 }
 
 // ---- paths into data ----
+
+/// What a path leads to in grains or pillar as functions see them: what a template does to the variable `pillar` is not
+/// seen by `pillar.get`; what it does to a value that `pillar.get` gave is seen by the next `pillar.get`.
+fn grain(root: &Root, path: &str, delimiter: &str) -> Option<Value> {
+    data::traverse(&root.data.grains, path, delimiter).map(from_plain)
+}
+
+fn pillar_value(root: &Root, path: &str, delimiter: &str) -> Option<Value> {
+    let (first, rest) = match path.split_once(delimiter) {
+        Some((first, rest)) => (first, Some(rest)),
+        None => (path, None),
+    };
+    match (root.pillar_part(first), rest) {
+        (Some(part), None) => Some(part),
+        (Some(part), Some(rest)) => traverse(&part, rest, delimiter),
+        (None, _) => data::traverse(&root.data.pillar, path, delimiter).map(value::from_plain_ordered),
+    }
+}
 
 /// The item of a mapping.
 fn attribute(of: &Value, name: &str) -> Option<Value> {
@@ -593,11 +800,11 @@ fn by_loaded_key(dict: &Dict, step: &str) -> Option<Value> {
     entries.get(&Key(plain)).cloned()
 }
 
-fn get(data: &Value, args: &Args) -> Result<Value, Error> {
+fn grain_or_default(root: &Arc<Root>, args: &Args) -> Result<Value, Error> {
     let default = args.get(1, "default").cloned().unwrap_or_else(|| Value::from(""));
     let delimiter = args.text_or(2, "delimiter", ":")?;
     let key = args.need(0, "key")?;
-    Ok(traverse(data, &to_str(key), delimiter).unwrap_or(default))
+    Ok(grain(root, &to_str(key), delimiter).unwrap_or(default))
 }
 
 /// `pillar.get(key, default, merge, merge_nested_lists, delimiter)`.
@@ -607,13 +814,13 @@ fn pillar(root: &Arc<Root>, args: &Args) -> Result<Value, Error> {
     let merge = args.flag(2, "merge", false)?;
     let lists = args.flag(3, "merge_nested_lists", false)?;
     let delimiter = args.text_or(4, "delimiter", ":")?;
-    let found = traverse(root.pillar(), &key, delimiter);
+    let found = pillar_value(root, &key, delimiter);
     if merge {
         match kind(&default) {
             Kind::Dict(_) => match &found {
                 None => return Ok(deep_copy(&default)),
                 Some(found) if matches!(kind(found), Kind::Dict(_)) => {
-                    return update(&deep_copy(&default), &deep_copy(found), true, lists);
+                    return update(&deep_copy(&default), found, true, lists);
                 }
                 Some(_) => {}
             },
@@ -633,8 +840,7 @@ fn pillar(root: &Arc<Root>, args: &Args) -> Result<Value, Error> {
             _ => {}
         }
     }
-    // What `pillar.get` gives is a copy: changing it leaves pillar alone.
-    Ok(found.map_or(default, |found| deep_copy(&found)))
+    Ok(found.unwrap_or(default))
 }
 
 // ---- merging ----
@@ -644,7 +850,13 @@ fn update(dest: &Value, upd: &Value, recursive: bool, merge_lists: bool) -> Resu
     update_at(dest, upd, recursive, merge_lists, 0)
 }
 
-fn update_at(dest: &Value, upd: &Value, recursive: bool, merge_lists: bool, depth: usize) -> Result<Value, Error> {
+fn update_at(
+    dest: &Value,
+    upd: &Value,
+    recursive: bool,
+    merge_lists: bool,
+    depth: usize,
+) -> Result<Value, Error> {
     let (Kind::Dict(into), Some(pairs)) = (kind(dest), value::pairs(upd)) else {
         return Err(type_error(format!(
             "Cannot update using non-dict types in dictupdate.update(): {} and {}",
@@ -661,7 +873,9 @@ fn update_at(dest: &Value, upd: &Value, recursive: bool, merge_lists: bool, dept
         let merged = match (&old, recursive) {
             (Some(old), true) => match (kind(old), kind(&new)) {
                 (Kind::Dict(_), Kind::Dict(_)) => update_at(old, &new, true, merge_lists, depth + 1)?,
-                (Kind::Seq(one), Kind::Seq(other)) if merge_lists && one.kind == SeqKind::List && other.kind == SeqKind::List => {
+                (Kind::Seq(one), Kind::Seq(other))
+                    if merge_lists && one.kind == SeqKind::List && other.kind == SeqKind::List =>
+                {
                     let mut items = one.snapshot();
                     for item in other.snapshot() {
                         if !items.iter().any(|known| equal(known, &item)) {
@@ -733,9 +947,9 @@ fn filter_arguments(args: &Args, subject: &str, default_subject: &str) -> Result
     })
 }
 
-fn filter_by(data: &Value, args: &FilterBy) -> Result<Value, Error> {
+fn filter_by(found: Option<Value>, args: &FilterBy) -> Result<Value, Error> {
     let pairs = value::pairs(&args.lookup).ok_or_else(|| type_error("filter_by needs a mapping"))?;
-    let found = traverse(data, &args.subject, ":").unwrap_or_else(|| list(Vec::new()));
+    let found = found.unwrap_or_else(|| list(Vec::new()));
     let words = match kind(&found) {
         Kind::Seq(seq) if seq.kind == SeqKind::List => seq.snapshot(),
         _ => vec![found.clone()],
@@ -752,16 +966,27 @@ fn filter_by(data: &Value, args: &FilterBy) -> Result<Value, Error> {
 }
 
 /// The base below what was chosen, and the merge over it.
-fn merge_over(chosen: Value, lookup: &Value, base: Option<&Value>, merge: Option<&Value>) -> Result<Value, Error> {
+fn merge_over(
+    chosen: Value,
+    lookup: &Value,
+    base: Option<&Value>,
+    merge: Option<&Value>,
+) -> Result<Value, Error> {
     let mut chosen = chosen;
     if let Some(base) = base.filter(|b| truth(b).unwrap_or(false)) {
-        let values = value::pairs(lookup).unwrap_or_default().into_iter().find(|(k, _)| equal(k, base)).map(|(_, v)| v);
+        let values = value::pairs(lookup)
+            .unwrap_or_default()
+            .into_iter()
+            .find(|(k, _)| equal(k, base))
+            .map(|(_, v)| v);
         if let Some(values) = values {
             if chosen.is_none() {
                 chosen = values;
             } else if matches!(kind(&values), Kind::Dict(_)) {
                 if !matches!(kind(&chosen), Kind::Dict(_)) {
-                    return Err(type_error("filter_by default and look-up values must both be dictionaries."));
+                    return Err(type_error(
+                        "filter_by default and look-up values must both be dictionaries.",
+                    ));
                 }
                 chosen = update(&deep_copy(&values), &chosen, true, false)?;
             }
@@ -792,8 +1017,10 @@ fn matches(root: &Arc<Root>, args: &Args, kind_of: &str) -> Result<Value, Error>
 }
 
 fn matcher(root: &Arc<Root>, target: &str, kind_of: &str) -> Result<bool, Error> {
-    let expression = Expression::with_matcher(kind_of, target).map_err(|error| type_error(error.to_string()))?;
-    let minion = Minion { id: &root.data.id, grains: &root.data.grains, pillar: &root.data.pillar };
+    let expression =
+        Expression::with_matcher(kind_of, target).map_err(|error| type_error(error.to_string()))?;
+    let empty = Map::new();
+    let minion = Minion { id: &root.data.id, grains: root.data.grains.as_map().unwrap_or(&empty), pillar: root.data.pillar.as_map().unwrap_or(&empty) };
     expression.matches(&minion).map_err(|error| type_error(error.to_string()))
 }
 

@@ -18,18 +18,32 @@ struct Moment {
 
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 
 pub(super) fn filter(value: &Value, args: &Args) -> Result<Value, Error> {
     let format = args.text_or(0, "format", "%Y-%m-%d")?;
     let moment = match (kind(value), number(value)) {
         (Kind::None, _) => {
-            return Err(type_error("the time of rendering is something else each time; ask the host: `salt['cmd.run']('date +%F')`"));
+            return Err(type_error(
+                "the time of rendering is something else each time; ask the host: `salt['cmd.run']('date +%F')`",
+            ));
         }
         (_, Some(Number::Int(n))) => at(i64::try_from(n).unwrap_or_default()),
         (_, Some(Number::Float(n))) => at(n.floor() as i64),
-        _ => read(&to_str(value)).ok_or_else(|| type_error(format!("`{}` is not a date that can be read", to_str(value))))?,
+        _ => read(&to_str(value))
+            .ok_or_else(|| type_error(format!("`{}` is not a date that can be read", to_str(value))))?,
     };
     Ok(Value::from(print(&moment, format)))
 }
@@ -104,7 +118,9 @@ fn print(moment: &Moment, format: &str) -> String {
     let since = days(year, month, day);
     let week_day = (since + 4).rem_euclid(7);
     let of_year = since - days(year, 1, 1) + 1;
-    let name = |names: &[&'static str], i: i64| names.get(usize::try_from(i).unwrap_or_default()).copied().unwrap_or_default();
+    let name = |names: &[&'static str], i: i64| {
+        names.get(usize::try_from(i).unwrap_or_default()).copied().unwrap_or_default()
+    };
     let hour12 = if hour % 12 == 0 { 12 } else { hour % 12 };
     let mut out = String::new();
     let mut chars = format.chars();
@@ -131,7 +147,13 @@ fn print(moment: &Moment, format: &str) -> String {
             'M' => two(minute),
             'S' => two(second),
             'f' => "000000".to_owned(),
-            'j' => if bare { of_year.to_string() } else { format!("{of_year:03}") },
+            'j' => {
+                if bare {
+                    of_year.to_string()
+                } else {
+                    format!("{of_year:03}")
+                }
+            }
             'p' => if hour < 12 { "AM" } else { "PM" }.to_owned(),
             'A' => name(&DAYS, week_day).to_owned(),
             'a' => name(&DAYS, week_day).chars().take(3).collect(),

@@ -35,7 +35,8 @@ pub(super) fn dump(value: &Value, flow: Flow) -> Result<String, Error> {
     let mut node = builder.node(value)?;
     let order = builder.order();
     number_anchors(&mut node, &order);
-    let mut emitter = Emitter { width: WIDTH, indent: -1, whitespace: true, indention: true, ..Emitter::default() };
+    let mut emitter =
+        Emitter { width: WIDTH, indent: -1, whitespace: true, indention: true, ..Emitter::default() };
     emitter.node(&node, Context::Root);
     let mut out = emitter.out;
     if !out.ends_with('\n') {
@@ -67,7 +68,9 @@ pub(super) fn single_quoted(text: &str) -> String {
 
 fn address(value: &Value) -> Option<usize> {
     match kind(value) {
-        Kind::Seq(seq) if !(seq.kind == SeqKind::Tuple && seq.read().is_empty()) => Some(std::ptr::from_ref(seq) as usize),
+        Kind::Seq(seq) if !(seq.kind == SeqKind::Tuple && seq.read().is_empty()) => {
+            Some(std::ptr::from_ref(seq) as usize)
+        }
         Kind::Dict(dict) => Some(std::ptr::from_ref(dict) as usize),
         _ => None,
     }
@@ -126,19 +129,26 @@ impl Builder {
             Kind::Float(n) => plain(&float(n)),
             Kind::Str(text) => Node::Scalar { plain: !ambiguous(text), text: text.to_owned() },
             Kind::Seq(seq) => {
-                let items = seq.snapshot().iter().map(|item| self.node(item)).collect::<Result<Vec<_>, _>>()?;
+                let items =
+                    seq.snapshot().iter().map(|item| self.node(item)).collect::<Result<Vec<_>, _>>()?;
                 if seq.kind == SeqKind::Set {
                     let flow = self.is_flow(items.is_empty(), true);
-                    return Ok(Node::Map { entries: items.into_iter().map(|i| (i, plain("null"))).collect(), flow, anchor });
+                    return Ok(Node::Map {
+                        entries: items.into_iter().map(|i| (i, plain("null"))).collect(),
+                        flow,
+                        anchor,
+                    });
                 }
-                let leaves = items.iter().all(|i| matches!(i, Node::Scalar { plain: true, .. } ));
+                let leaves = items.iter().all(|i| matches!(i, Node::Scalar { plain: true, .. }));
                 Node::Seq { flow: self.is_flow(items.is_empty(), leaves), items, anchor }
             }
             Kind::Bytes(bytes) => Node::Scalar { text: super::filters::base64(bytes), plain: true },
             Kind::Undef(undef) => return Err(undef.error()),
             Kind::Unknown(_) => plain("unknown"),
             Kind::Dict(_) | Kind::Other => {
-                let Some(mut pairs) = pairs(value).filter(|_| matches!(kind(value), Kind::Dict(_)) || value.is_kwargs()) else {
+                let Some(mut pairs) =
+                    pairs(value).filter(|_| matches!(kind(value), Kind::Dict(_)) || value.is_kwargs())
+                else {
                     return Ok(plain("NULL"));
                 };
                 let sorted = !matches!(kind(value), Kind::Dict(dict) if dict.ordered);
@@ -160,7 +170,8 @@ impl Builder {
                     .map(|(key, item)| Ok((self.node(key)?, self.node(item)?)))
                     .collect::<Result<Vec<_>, Error>>()?;
                 let leaves = entries.iter().all(|(k, v)| {
-                    matches!(k, Node::Scalar { plain: true, .. }) && matches!(v, Node::Scalar { plain: true, .. })
+                    matches!(k, Node::Scalar { plain: true, .. })
+                        && matches!(v, Node::Scalar { plain: true, .. })
                 });
                 Node::Map { flow: self.is_flow(entries.is_empty(), leaves), entries, anchor }
             }
@@ -214,12 +225,14 @@ fn ambiguous(text: &str) -> bool {
     if words.iter().any(|w| *w == text || w.to_uppercase() == text || super::methods::capitalize(w) == text) {
         return true;
     }
-    matches!(text.as_bytes()[0], b'-' | b'+' | b'.' | b'0'..=b'9') && (is_int(text) || is_float(text) || is_timestamp(text))
+    matches!(text.as_bytes()[0], b'-' | b'+' | b'.' | b'0'..=b'9')
+        && (is_int(text) || is_float(text) || is_timestamp(text))
 }
 
 fn is_int(text: &str) -> bool {
     let body = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let rest_is = |rest: &str, test: fn(char) -> bool| !rest.is_empty() && rest.chars().all(|c| c == '_' || test(c));
+    let rest_is =
+        |rest: &str, test: fn(char) -> bool| !rest.is_empty() && rest.chars().all(|c| c == '_' || test(c));
     if let Some(rest) = body.strip_prefix("0b") {
         return rest_is(rest, |c| c == '0' || c == '1');
     }
@@ -277,7 +290,9 @@ fn exponent(text: &str) -> (&str, bool) {
 }
 
 fn is_timestamp(text: &str) -> bool {
-    let number = |part: &str, sizes: std::ops::RangeInclusive<usize>| sizes.contains(&part.len()) && part.chars().all(|c| c.is_ascii_digit());
+    let number = |part: &str, sizes: std::ops::RangeInclusive<usize>| {
+        sizes.contains(&part.len()) && part.chars().all(|c| c.is_ascii_digit())
+    };
     let end = text.find(['T', 't', ' ', '\t']).unwrap_or(text.len());
     let (date, time) = text.split_at(end);
     let parts: Vec<&str> = date.split('-').collect();
@@ -304,7 +319,11 @@ fn is_timestamp(text: &str) -> bool {
             let (hours, minutes) = z.split_once(':').unwrap_or((z, "00"));
             number(hours, 1..=2) && number(minutes, 2..=2)
         });
-    number(hour, 1..=2) && number(minute, 2..=2) && number(second, 2..=2) && number(fraction, 0..=99) && zone_is
+    number(hour, 1..=2)
+        && number(minute, 2..=2)
+        && number(second, 2..=2)
+        && number(fraction, 0..=99)
+        && zone_is
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -351,14 +370,16 @@ fn analyze(text: &str) -> Analysis {
     let blank = |i: usize| chars.get(i).is_none_or(|c| *c == ' ' || *c == '\t' || is_break(*c));
     let mut block = text.starts_with("---") || text.starts_with("...");
     let mut flow = block;
-    let (mut breaks, mut special, mut edge, mut break_space, mut space_break) = (false, false, false, false, false);
+    let (mut breaks, mut special, mut edge, mut break_space, mut space_break) =
+        (false, false, false, false, false);
     let (mut previous_space, mut previous_break) = (false, false);
     let mut preceded = true;
     for (i, &c) in chars.iter().enumerate() {
         let followed = blank(i + 1);
         if i == 0 {
             match c {
-                '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => {
+                '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@'
+                | '`' => {
                     (flow, block) = (true, true);
                 }
                 '?' | ':' => {
@@ -549,6 +570,8 @@ impl Emitter {
     fn scalar(&mut self, text: &str, plain: bool, simple_key: bool) {
         let analysis = analyze(text);
         let allowed = if self.flow_level > 0 { analysis.flow_plain } else { analysis.block_plain };
+        // Folded lines stand further in than what surrounds the scalar.
+        let old = self.deeper(true, false);
         if simple_key && analysis.multiline {
             self.double(text, false);
         } else if plain && allowed && !(text.is_empty() && (self.flow_level > 0 || simple_key)) {
@@ -558,6 +581,7 @@ impl Emitter {
         } else {
             self.double(text, !simple_key);
         }
+        self.indent = old;
     }
 
     fn plain(&mut self, text: &str, fold: bool) {

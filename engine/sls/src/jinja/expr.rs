@@ -40,7 +40,11 @@ pub(super) enum Kind {
     Compare(Box<Expr>, Vec<(&'static str, Expr)>),
     And(Vec<Expr>),
     Or(Vec<Expr>),
-    If { yes: Box<Expr>, test: Box<Expr>, no: Option<Box<Expr>> },
+    If {
+        yes: Box<Expr>,
+        test: Box<Expr>,
+        no: Option<Box<Expr>>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -166,7 +170,10 @@ impl<'a> Parser<'a> {
                 }
             }
             let name = p.name()?;
-            if matches!(name.as_str(), "true" | "false" | "none" | "True" | "False" | "None" | "not" | "in" | "is") {
+            if matches!(
+                name.as_str(),
+                "true" | "false" | "none" | "True" | "False" | "None" | "not" | "in" | "is"
+            ) {
                 p.next -= 1;
                 return p.fail(format!("`{name}` cannot be assigned to"));
             }
@@ -192,7 +199,12 @@ impl<'a> Parser<'a> {
         let mut many = false;
         while self.take_sign(",") {
             many = true;
-            if self.done() || self.is_sign(")") || self.is_sign("]") || self.is_sign("}") || stops.iter().any(|s| self.is_name(s)) {
+            if self.done()
+                || self.is_sign(")")
+                || self.is_sign("]")
+                || self.is_sign("}")
+                || stops.iter().any(|s| self.is_name(s))
+            {
                 break;
             }
             items.push(part(self)?);
@@ -239,7 +251,12 @@ impl<'a> Parser<'a> {
         self.chain("and", Self::not, Kind::And)
     }
 
-    fn chain(&mut self, word: &str, part: fn(&mut Self) -> Result<Expr>, make: fn(Vec<Expr>) -> Kind) -> Result<Expr> {
+    fn chain(
+        &mut self,
+        word: &str,
+        part: fn(&mut Self) -> Result<Expr>,
+        make: fn(Vec<Expr>) -> Kind,
+    ) -> Result<Expr> {
         let at = self.here();
         let first = part(self)?;
         if !self.is_name(word) {
@@ -268,17 +285,18 @@ impl<'a> Parser<'a> {
         let first = self.sum()?;
         let mut rest = Vec::new();
         loop {
-            let op = if let Some(op) = ["==", "!=", "<=", ">=", "<", ">"].into_iter().find(|s| self.is_sign(s)) {
-                self.next += 1;
-                op
-            } else if self.take_name("in") {
-                "in"
-            } else if self.is_name("not") && self.next_is_name("in") {
-                self.next += 2;
-                "not in"
-            } else {
-                break;
-            };
+            let op =
+                if let Some(op) = ["==", "!=", "<=", ">=", "<", ">"].into_iter().find(|s| self.is_sign(s)) {
+                    self.next += 1;
+                    op
+                } else if self.take_name("in") {
+                    "in"
+                } else if self.is_name("not") && self.next_is_name("in") {
+                    self.next += 2;
+                    "not in"
+                } else {
+                    break;
+                };
             rest.push((op, self.sum()?));
         }
         Ok(if rest.is_empty() { first } else { Expr { kind: Kind::Compare(Box::new(first), rest), at } })
@@ -345,7 +363,9 @@ impl<'a> Parser<'a> {
                     "true" | "True" => Kind::Bool(true),
                     "false" | "False" => Kind::Bool(false),
                     "none" | "None" => Kind::None,
-                    "if" | "else" | "in" | "is" | "and" | "or" | "not" => return self.unexpected("an expression"),
+                    "if" | "else" | "in" | "is" | "and" | "or" | "not" => {
+                        return self.unexpected("an expression");
+                    }
                     _ => Kind::Name(name.clone()),
                 };
                 self.next += 1;
@@ -548,7 +568,9 @@ impl<'a> Parser<'a> {
         if !super::filters::exists(&name) {
             self.next -= 1;
             let mut found = problem(self.file, at, format!("there is no filter `{name}`"));
-            found.hints.extend(super::nearest(&name, super::filters::names()).map(|near| format!("did you mean `{near}`?")));
+            found.hints.extend(
+                super::nearest(&name, super::filters::names()).map(|near| format!("did you mean `{near}`?")),
+            );
             return Err(found);
         }
         let args = if self.is_sign("(") { self.arguments()? } else { Vec::new() };
@@ -591,7 +613,9 @@ impl<'a> Parser<'a> {
         }
         if !super::tests::exists(&name) {
             let mut found = problem(self.file, name_at, format!("there is no test `{name}`"));
-            found.hints.extend(super::nearest(&name, super::tests::names()).map(|near| format!("did you mean `{near}`?")));
+            found.hints.extend(
+                super::nearest(&name, super::tests::names()).map(|near| format!("did you mean `{near}`?")),
+            );
             return Err(found);
         }
         let args = if self.is_sign("(") {

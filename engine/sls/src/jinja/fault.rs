@@ -36,7 +36,12 @@ pub(super) fn type_error(message: impl Into<String>) -> Error {
 /// The template cannot go on before the host has answered.
 pub(super) fn waiting(call: &str) -> Error {
     let message = format!("`{call}` has not been answered yet");
-    Error::new(ErrorKind::InvalidOperation, message.clone()).with_source(Fault { message, hints: Vec::new(), waiting: true, problem: None })
+    Error::new(ErrorKind::InvalidOperation, message.clone()).with_source(Fault {
+        message,
+        hints: Vec::new(),
+        waiting: true,
+        problem: None,
+    })
 }
 
 /// A template that cannot be read, met while another is running.

@@ -8,8 +8,8 @@ use super::dump::{self, Flow};
 use super::fault::{fault, type_error};
 use super::json::{self, Style};
 use super::value::{
-    self, Key, Kind, Number, SeqKind, Undef, equal, is_undefined, iterate, kind, len, list, number, order, solid, to_str, truth,
-    tuple, type_name,
+    self, Key, Kind, Number, SeqKind, Undef, equal, is_undefined, iterate, kind, len, list, number, order,
+    solid, to_str, truth, tuple, type_name,
 };
 use super::{dates, digests, lines, methods, network, ops};
 
@@ -22,11 +22,13 @@ const FILTERS: &[(&str, Filter)] = &[
         Some(Number::Float(n)) => Ok(Value::from(n.abs())),
         None => Err(type_error(format!("bad operand type for abs(): '{}'", type_name(v)))),
     }),
-    ("append_dict_key_value", |_, v, a| nested(v, a, |old, new| {
-        let mut items = old.map(iterate).transpose()?.unwrap_or_default();
-        items.push(new.clone());
-        Ok(list(items))
-    })),
+    ("append_dict_key_value", |_, v, a| {
+        nested(v, a, |old, new| {
+            let mut items = old.map(iterate).transpose()?.unwrap_or_default();
+            items.push(new.clone());
+            Ok(list(items))
+        })
+    }),
     ("attr", |_, v, a| {
         let name = a.text(0, "name")?;
         Ok(if methods::has(v, name) {
@@ -43,7 +45,9 @@ const FILTERS: &[(&str, Filter)] = &[
     }),
     ("avg", |_, v, _| {
         if !matches!(kind(v), Kind::Seq(_) | Kind::Dict(_)) {
-            return Ok(Value::from(to_float(v).ok_or_else(|| type_error("a number or a list of numbers is needed"))?));
+            return Ok(Value::from(
+                to_float(v).ok_or_else(|| type_error("a number or a list of numbers is needed"))?,
+            ));
         }
         let items = iterate(v)?;
         let total = items.iter().map(|i| number(i).map(Number::float)).sum::<Option<f64>>();
@@ -54,13 +58,15 @@ const FILTERS: &[(&str, Filter)] = &[
         }
     }),
     ("base64_decode", |_, v, _| {
-        let bytes = digests::base64_decode(&bytes_of(v)).ok_or_else(|| type_error("the text is not base64"))?;
+        let bytes =
+            digests::base64_decode(&bytes_of(v)).ok_or_else(|| type_error("the text is not base64"))?;
         Ok(Value::from(String::from_utf8_lossy(&bytes).into_owned()))
     }),
     ("base64_encode", |_, v, _| Ok(Value::from(base64(&bytes_of(v))))),
     ("batch", |_, v, a| {
         let size = usize::try_from(a.int(0, "linecount")?).ok().filter(|n| *n > 0).unwrap_or(usize::MAX);
-        let mut rows: Vec<Vec<Value>> = iterate(v)?.chunks(size.min(ops::MAX_SIZE)).map(<[Value]>::to_vec).collect();
+        let mut rows: Vec<Vec<Value>> =
+            iterate(v)?.chunks(size.min(ops::MAX_SIZE)).map(<[Value]>::to_vec).collect();
         if let (Some(fill), Some(last)) = (a.get(1, "fill_with").filter(|f| !f.is_none()), rows.last_mut()) {
             last.resize(size.min(10_000), fill.clone());
         }
@@ -94,13 +100,18 @@ const FILTERS: &[(&str, Filter)] = &[
             return Err(type_error("compare_dicts needs two mappings"));
         };
         let mut entries = value::Entries::new();
-        let find = |pairs: &[(Value, Value)], key: &Value| pairs.iter().find(|(k, _)| equal(k, key)).map(|(_, v)| v.clone());
+        let find = |pairs: &[(Value, Value)], key: &Value| {
+            pairs.iter().find(|(k, _)| equal(k, key)).map(|(_, v)| v.clone())
+        };
         for (key, _) in old.iter().chain(&new) {
             let (before, after) = (find(&old, key), find(&new, key));
             let same = matches!((&before, &after), (Some(a), Some(b)) if equal(a, b));
             if !same {
                 let empty = || Value::from("");
-                let change = value::dict_of_text([("old", before.unwrap_or_else(empty)), ("new", after.unwrap_or_else(empty))]);
+                let change = value::dict_of_text([
+                    ("old", before.unwrap_or_else(empty)),
+                    ("new", after.unwrap_or_else(empty)),
+                ]);
                 entries.insert(Key::new(key)?, change);
             }
         }
@@ -152,7 +163,8 @@ const FILTERS: &[(&str, Filter)] = &[
             _ => return Err(type_error("you can only sort by either \"key\" or \"value\"")),
         };
         let reverse = a.flag(2, "reverse", false)?;
-        let pairs = value::pairs(v).ok_or_else(|| type_error(format!("dictsort needs a mapping, not {}", type_name(v))))?;
+        let pairs = value::pairs(v)
+            .ok_or_else(|| type_error(format!("dictsort needs a mapping, not {}", type_name(v))))?;
         let mut items: Vec<Value> = pairs.into_iter().map(|(k, item)| tuple(vec![k, item])).collect();
         methods::sort(&mut items, reverse, |item| {
             let part = iterate(item)?.swap_remove(at);
@@ -172,11 +184,13 @@ const FILTERS: &[(&str, Filter)] = &[
         exactly(v, wanted)
     }),
     ("exactly_one_true", |_, v, _| exactly(v, 1)),
-    ("extend_dict_key_value", |_, v, a| nested(v, a, |old, new| {
-        let mut items = old.map(iterate).transpose()?.unwrap_or_default();
-        items.extend(iterate(new)?);
-        Ok(list(items))
-    })),
+    ("extend_dict_key_value", |_, v, a| {
+        nested(v, a, |old, new| {
+            let mut items = old.map(iterate).transpose()?.unwrap_or_default();
+            items.extend(iterate(new)?);
+            Ok(list(items))
+        })
+    }),
     ("file_hashsum", |_, _, _| Err(not_here("file_hashsum"))),
     ("filesizeformat", |_, v, a| {
         let bytes = to_float(v).ok_or_else(|| type_error("a number is needed"))?;
@@ -188,7 +202,11 @@ const FILTERS: &[(&str, Filter)] = &[
         if bytes < base {
             return Ok(Value::from(format!("{} Bytes", bytes.trunc())));
         }
-        let units = if binary { ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"] } else { ["kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"] };
+        let units = if binary {
+            ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB"]
+        } else {
+            ["kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"]
+        };
         let mut scaled = bytes / base;
         let mut unit = 0;
         while scaled >= base && unit < 7 {
@@ -199,7 +217,10 @@ const FILTERS: &[(&str, Filter)] = &[
     }),
     ("filter_by_networks", |_, v, a| network::filter_by_networks(v, a)),
     ("first", |_, v, _| {
-        Ok(iterate(v)?.into_iter().next().unwrap_or_else(|| Undef::value("No first item, sequence was empty.", Vec::new())))
+        Ok(iterate(v)?
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Undef::value("No first item, sequence was empty.", Vec::new())))
     }),
     ("flatten", |_, v, a| {
         let levels = a.get(0, "levels").and_then(number).map_or(-1, |n| n.float() as i64);
@@ -209,14 +230,18 @@ const FILTERS: &[(&str, Filter)] = &[
         Ok(list(out))
     }),
     ("float", |_, v, a| {
-        Ok(to_float(v).map_or_else(|| a.get(0, "default").cloned().unwrap_or_else(|| Value::from(0.0)), Value::from))
+        Ok(to_float(v)
+            .map_or_else(|| a.get(0, "default").cloned().unwrap_or_else(|| Value::from(0.0)), Value::from))
     }),
     ("forceescape", escape),
     ("format", |_, v, a| {
         let values = if a.keywords.is_empty() {
             tuple(a.positional.clone())
         } else {
-            value::dict(a.keywords.iter().map(|(k, v)| (Key(Value::from(k.as_str())), v.clone())).collect(), false)
+            value::dict(
+                a.keywords.iter().map(|(k, v)| (Key(Value::from(k.as_str())), v.clone())).collect(),
+                false,
+            )
         };
         ops::text(super::format::percent(&soft(v), &values)?)
     }),
@@ -255,18 +280,26 @@ const FILTERS: &[(&str, Filter)] = &[
                 _ => groups.push((found, vec![item])),
             }
         }
-        Ok(list(groups.into_iter().map(|(key, members)| {
-            // The printed key is the first member's own, whatever its case.
-            let own = members.first().and_then(|m| part(m, path, default).ok()).unwrap_or(key);
-            value::seq(SeqKind::Group, vec![own, list(members)])
-        }).collect()))
+        Ok(list(
+            groups
+                .into_iter()
+                .map(|(key, members)| {
+                    // The printed key is the first member's own, whatever its case.
+                    let own = members.first().and_then(|m| part(m, path, default).ok()).unwrap_or(key);
+                    value::seq(SeqKind::Group, vec![own, list(members)])
+                })
+                .collect(),
+        ))
     }),
     ("hmac", |_, v, a| {
         let made = digests::hmac_sha256(a.text(0, "shared_secret")?.as_bytes(), &bytes_of(v));
         Ok(Value::from(base64(&made) == a.text(1, "challenge_hmac")?))
     }),
     ("hmac_compute", |_, v, a| {
-        Ok(Value::from(digests::hex(&digests::hmac_sha256(a.text(0, "shared_secret")?.as_bytes(), &bytes_of(v)))))
+        Ok(Value::from(digests::hex(&digests::hmac_sha256(
+            a.text(0, "shared_secret")?.as_bytes(),
+            &bytes_of(v),
+        ))))
     }),
     ("http_query", |_, _, _| {
         Err(fault(
@@ -290,7 +323,8 @@ const FILTERS: &[(&str, Filter)] = &[
     ("indent", |_, v, a| indent_text(&soft(v), a).map(Value::from)),
     ("int", |_, v, a| {
         let base = u32::try_from(a.int_or(1, "base", 10)?).unwrap_or(10);
-        Ok(to_int(v, base).map_or_else(|| a.get(0, "default").cloned().unwrap_or_else(|| Value::from(0)), ops::int))
+        Ok(to_int(v, base)
+            .map_or_else(|| a.get(0, "default").cloned().unwrap_or_else(|| Value::from(0)), ops::int))
     }),
     ("intersect", |_, v, a| {
         let (one, other) = (iterate(v)?, iterate(a.need(0, "lst2")?)?);
@@ -303,7 +337,11 @@ const FILTERS: &[(&str, Filter)] = &[
     ("ipwrap", |_, v, _| network::wrap(v)),
     ("is_bin_file", |_, _, _| Err(not_here("is_bin_file"))),
     ("is_empty", |_, _, _| Err(not_here("is_empty"))),
-    ("is_hex", |_, v, _| Ok(Value::from(!soft(v).is_empty() && i128::from_str_radix(soft(v).trim_start_matches("0x"), 16).is_ok()))),
+    ("is_hex", |_, v, _| {
+        Ok(Value::from(
+            !soft(v).is_empty() && i128::from_str_radix(soft(v).trim_start_matches("0x"), 16).is_ok(),
+        ))
+    }),
     ("is_ip", |_, v, a| network::is(v, a, None)),
     ("is_ipv4", |_, v, a| network::is(v, a, Some(4))),
     ("is_ipv6", |_, v, a| network::is(v, a, Some(6))),
@@ -338,8 +376,12 @@ const FILTERS: &[(&str, Filter)] = &[
         if let Some(undefined) = inner_undefined(v) {
             return Ok(undefined);
         }
-        let style = Style { sort_keys: a.flag(0, "sort_keys", true)?, indent: indent_of(a.get(1, "indent"))?, ascii: false };
-        json::dump(v, &style).and_then(ops::text)
+        let style = Style {
+            sort_keys: a.flag(0, "sort_keys", true)?,
+            indent: indent_of(a.get(1, "indent"))?,
+            ascii: false,
+        };
+        json::dump(v, &style).map(Value::from_safe_string)
     }),
     ("json_decode_dict", |_, v, _| Ok(v.clone())),
     ("json_decode_list", |_, v, _| Ok(v.clone())),
@@ -359,8 +401,11 @@ const FILTERS: &[(&str, Filter)] = &[
     ("list", |_, v, _| iterate(v).map(list)),
     ("list_files", |_, _, _| Err(not_here("list_files"))),
     ("load_json", |_, v, _| {
-        let text = v.as_str().ok_or_else(|| type_error(format!("load_json needs text, not {}", type_name(v))))?;
-        json::load(text).map(|v| value::from_plain(&v)).map_err(|e| type_error(format!("the text cannot be read as JSON: {e}")))
+        let text =
+            v.as_str().ok_or_else(|| type_error(format!("load_json needs text, not {}", type_name(v))))?;
+        json::load(text)
+            .map(|v| value::from_plain(&v))
+            .map_err(|e| type_error(format!("the text cannot be read as JSON: {e}")))
     }),
     ("load_text", |_, v, _| Ok(v.clone())),
     ("load_yaml", |_, v, _| match v.as_str() {
@@ -370,7 +415,11 @@ const FILTERS: &[(&str, Filter)] = &[
     ("lower", |_, v, _| Ok(Value::from(soft(v).to_lowercase()))),
     ("mac_str_to_bytes", |_, v, _| {
         let text: String = soft(v).chars().filter(char::is_ascii_hexdigit).collect();
-        Ok(Value::from_bytes((0..text.len() / 2).filter_map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()).collect()))
+        Ok(Value::from_bytes(
+            (0..text.len() / 2)
+                .filter_map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok())
+                .collect(),
+        ))
     }),
     ("map", map),
     ("max", |_, v, a| extreme(v, a, std::cmp::Ordering::Greater)),
@@ -395,7 +444,11 @@ const FILTERS: &[(&str, Filter)] = &[
                 headers = cells;
                 continue;
             }
-            let row: Vec<(&str, Value)> = headers.iter().map(String::as_str).zip(cells.iter().map(|c| Value::from(c.as_str()))).collect();
+            let row: Vec<(&str, Value)> = headers
+                .iter()
+                .map(String::as_str)
+                .zip(cells.iter().map(|c| Value::from(c.as_str())))
+                .collect();
             if let Some((_, name)) = row.iter().find(|(k, _)| *k == key) {
                 entries.insert(Key::new(name)?, value::dict_of_text(row.clone()));
             }
@@ -426,13 +479,18 @@ const FILTERS: &[(&str, Filter)] = &[
             if rows.len().saturating_mul(pool.len()) > 100_000 {
                 return Err(type_error("the product becomes too long"));
             }
-            rows = rows.iter().flat_map(|row| pool.iter().map(move |i| [row.as_slice(), std::slice::from_ref(i)].concat())).collect();
+            rows = rows
+                .iter()
+                .flat_map(|row| pool.iter().map(move |i| [row.as_slice(), std::slice::from_ref(i)].concat()))
+                .collect();
         }
         Ok(list(rows.into_iter().map(tuple).collect()))
     }),
     ("python", |_, v, _| Ok(Value::from(value::repr(v)))),
     ("quote", |_, v, _| {
-        let text = v.as_str().ok_or_else(|| type_error(format!("expected string or bytes-like object, got '{}'", type_name(v))))?;
+        let text = v.as_str().ok_or_else(|| {
+            type_error(format!("expected string or bytes-like object, got '{}'", type_name(v)))
+        })?;
         Ok(Value::from(shell_quote(text)))
     }),
     ("rand_str", |_, _, _| Err(random("rand_str"))),
@@ -454,9 +512,13 @@ const FILTERS: &[(&str, Filter)] = &[
     ("regex_match", |_, v, a| regex_groups(v, a, true)),
     ("regex_replace", |_, v, a| {
         let (text, replacement) = (need_text(v)?, a.text(1, "val")?);
-        let regex = regex(a.text(0, "rgx")?, a.flag(2, "ignorecase", false)?, a.flag(3, "multiline", false)?)?;
+        let regex =
+            regex(a.text(0, "rgx")?, a.flag(2, "ignorecase", false)?, a.flag(3, "multiline", false)?)?;
         let template = python_replacement(replacement);
-        regex.try_replacen(&text, 0, template.as_str()).map(|t| Value::from(t.as_ref())).map_err(|e| regex_error(&e))
+        regex
+            .try_replacen(&text, 0, template.as_str())
+            .map(|t| Value::from(t.as_ref()))
+            .map_err(|e| regex_error(&e))
     }),
     ("regex_search", |_, v, a| regex_groups(v, a, false)),
     ("reject", |state, v, a| select(state, v, a, false)),
@@ -481,11 +543,14 @@ const FILTERS: &[(&str, Filter)] = &[
     ("round", |_, v, a| {
         let precision = a.int_or(0, "precision", 0)?;
         let method = a.text_or(1, "method", "common")?;
-        let n = number(v).ok_or_else(|| type_error(format!("type {} doesn't define __round__ method", type_name(v))))?;
+        let n = number(v)
+            .ok_or_else(|| type_error(format!("type {} doesn't define __round__ method", type_name(v))))?;
         let places = usize::try_from(precision).unwrap_or_default().min(300);
         Ok(match (method, n) {
             ("common", Number::Int(n)) if precision >= 0 => ops::int(n),
-            ("common", n) if precision >= 0 => Value::from(format!("{:.places$}", n.float()).parse::<f64>().unwrap_or(n.float())),
+            ("common", n) if precision >= 0 => {
+                Value::from(format!("{:.places$}", n.float()).parse::<f64>().unwrap_or(n.float()))
+            }
             ("common", n) => {
                 let unit = 10f64.powi(i32::try_from(-precision).unwrap_or(300));
                 Value::from((n.float() / unit).round_ties_even() * unit)
@@ -501,7 +566,9 @@ const FILTERS: &[(&str, Filter)] = &[
     ("safe", |_, v, _| Ok(v.clone())),
     ("select", |state, v, a| select(state, v, a, true)),
     ("selectattr", |state, v, a| select_by_attribute(state, v, a, true)),
-    ("sequence", |_, v, _| Ok(if matches!(kind(v), Kind::Seq(_) | Kind::Dict(_)) { v.clone() } else { list(vec![v.clone()]) })),
+    ("sequence", |_, v, _| {
+        Ok(if matches!(kind(v), Kind::Seq(_) | Kind::Dict(_)) { v.clone() } else { list(vec![v.clone()]) })
+    }),
     ("set_dict_key_value", |_, v, a| nested(v, a, |_, new| Ok(new.clone()))),
     ("sha1", |_, v, _| Ok(Value::from(digests::sha1(&bytes_of(v))))),
     ("sha256", |_, v, _| Ok(Value::from(digests::sha256(&bytes_of(v))))),
@@ -509,7 +576,10 @@ const FILTERS: &[(&str, Filter)] = &[
     ("skip", |_, _, _| Ok(Value::from(""))),
     ("slice", |_, v, a| {
         let items = iterate(v)?;
-        let columns = usize::try_from(a.int(0, "slices")?).ok().filter(|n| *n > 0 && *n <= 10_000).ok_or_else(|| type_error("a number of slices is needed"))?;
+        let columns = usize::try_from(a.int(0, "slices")?)
+            .ok()
+            .filter(|n| *n > 0 && *n <= 10_000)
+            .ok_or_else(|| type_error("a number of slices is needed"))?;
         let fill = a.get(1, "fill_with").filter(|f| !f.is_none());
         let (each, more) = (items.len() / columns, items.len() % columns);
         let mut rest = items.into_iter();
@@ -536,7 +606,8 @@ const FILTERS: &[(&str, Filter)] = &[
                         Some(text) => text.split(',').map(|p| Value::from(p.trim())).collect(),
                         None => vec![attribute.clone()],
                     };
-                    let keys = paths.iter().map(|p| part(item, p, None).map(fold)).collect::<Result<Vec<_>, _>>()?;
+                    let keys =
+                        paths.iter().map(|p| part(item, p, None).map(fold)).collect::<Result<Vec<_>, _>>()?;
                     Ok(list(keys))
                 }
             }
@@ -649,7 +720,12 @@ const FILTERS: &[(&str, Filter)] = &[
             ascii: a.keyword("ensure_ascii").is_none_or(Value::is_true),
         };
         let text = json::dump(v, &style)?;
-        ops::text(text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").replace('\'', "\\u0027"))
+        ops::text(
+            text.replace('<', "\\u003c")
+                .replace('>', "\\u003e")
+                .replace('&', "\\u0026")
+                .replace('\'', "\\u0027"),
+        )
     }),
     ("traverse", |_, v, a| {
         let delimiter = a.text_or(2, "delimiter", ":")?;
@@ -691,11 +767,13 @@ const FILTERS: &[(&str, Filter)] = &[
         let items = iterate(v)?;
         sets(v, items)
     }),
-    ("update_dict_key_value", |_, v, a| nested(v, a, |old, new| {
-        let mut entries = old.map(methods::entries_of).transpose()?.unwrap_or_default();
-        entries.extend(methods::entries_of(new)?);
-        Ok(value::dict(entries, false))
-    })),
+    ("update_dict_key_value", |_, v, a| {
+        nested(v, a, |old, new| {
+            let mut entries = old.map(methods::entries_of).transpose()?.unwrap_or_default();
+            entries.extend(methods::entries_of(new)?);
+            Ok(value::dict(entries, false))
+        })
+    }),
     ("upper", |_, v, _| Ok(Value::from(soft(v).to_uppercase()))),
     ("urlencode", |_, v, _| {
         let pairs = match kind(v) {
@@ -705,7 +783,10 @@ const FILTERS: &[(&str, Filter)] = &[
                     .iter()
                     .map(|pair| {
                         let pair = iterate(pair)?;
-                        Ok((pair.first().cloned().unwrap_or_default(), pair.get(1).cloned().unwrap_or_default()))
+                        Ok((
+                            pair.first().cloned().unwrap_or_default(),
+                            pair.get(1).cloned().unwrap_or_default(),
+                        ))
                     })
                     .collect::<Result<Vec<_>, Error>>()?,
             ),
@@ -714,8 +795,13 @@ const FILTERS: &[(&str, Filter)] = &[
         Ok(Value::from(match pairs {
             None => url_quote(&soft(v), "/"),
             Some(pairs) => {
-                let parts: Vec<String> =
-                    pairs.iter().map(|(k, v)| format!("{}={}", url_quote(&to_str(k), ""), url_quote(&to_str(v), "")).replace("%20", "+")).collect();
+                let parts: Vec<String> = pairs
+                    .iter()
+                    .map(|(k, v)| {
+                        format!("{}={}", url_quote(&to_str(k), ""), url_quote(&to_str(v), ""))
+                            .replace("%20", "+")
+                    })
+                    .collect();
                 parts.join("&")
             }
         }))
@@ -724,14 +810,20 @@ const FILTERS: &[(&str, Filter)] = &[
     ("uuid", |_, v, _| Ok(Value::from(digests::uuid5(&soft(v))))),
     ("which", |_, _, _| Err(not_here("which"))),
     ("wordcount", |_, v, _| {
-        Ok(Value::from(soft(v).split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty()).count()))
+        Ok(Value::from(
+            soft(v).split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|w| !w.is_empty()).count(),
+        ))
     }),
     ("wordwrap", |_, v, a| {
-        let width = usize::try_from(a.int_or(0, "width", 79)?).ok().filter(|w| *w > 0).ok_or_else(|| type_error("invalid width"))?;
+        let width = usize::try_from(a.int_or(0, "width", 79)?)
+            .ok()
+            .filter(|w| *w > 0)
+            .ok_or_else(|| type_error("invalid width"))?;
         let break_long = a.flag(1, "break_long_words", true)?;
         let end = a.text_or(2, "wrapstring", "\n")?;
         let text = soft(v);
-        let lines: Vec<String> = methods::lines(&text, false).into_iter().map(|line| wrap(line, width, break_long, end)).collect();
+        let lines: Vec<String> =
+            methods::lines(&text, false).into_iter().map(|line| wrap(line, width, break_long, end)).collect();
         ops::text(lines.join(end))
     }),
     ("xml", |_, _, _| Err(type_error("the filter `xml` is not supported"))),
@@ -752,17 +844,25 @@ const FILTERS: &[(&str, Filter)] = &[
         let flow = match a.get(0, "flow_style") {
             None => Flow::Always,
             Some(value) if value.is_none() => Flow::Leaves,
-            Some(value) => if truth(value)? { Flow::Always } else { Flow::Never },
+            Some(value) => {
+                if truth(value)? {
+                    Flow::Always
+                } else {
+                    Flow::Never
+                }
+            }
         };
         let text = dump::dump(v, flow)?;
         let text = text.trim();
-        Ok(Value::from(text.strip_suffix("\n...").unwrap_or(text)))
+        Ok(Value::from_safe_string(text.strip_suffix("\n...").unwrap_or(text).to_owned()))
     }),
     ("yaml_dquote", |_, v, _| Ok(Value::from(dump::double_quoted_ascii(&soft(v))))),
     ("yaml_encode", |_, v, _| {
         Ok(Value::from(match kind(v) {
             Kind::Str(text) => dump::double_quoted_ascii(text),
-            Kind::Seq(_) | Kind::Dict(_) => return Err(type_error("yaml_encode() only works with YAML scalar data")),
+            Kind::Seq(_) | Kind::Dict(_) => {
+                return Err(type_error("yaml_encode() only works with YAML scalar data"));
+            }
             _ => dump::dump(v, Flow::Always)?.trim().trim_end_matches("\n...").to_owned(),
         }))
     }),
@@ -776,7 +876,11 @@ const FILTERS: &[(&str, Filter)] = &[
         let fill = a.keyword("fillvalue").cloned().unwrap_or_else(|| Value::from(()));
         let pools = std::iter::once(v).chain(&a.positional).map(iterate).collect::<Result<Vec<_>, _>>()?;
         let rows = pools.iter().map(Vec::len).max().unwrap_or_default();
-        Ok(list((0..rows).map(|i| tuple(pools.iter().map(|p| p.get(i).unwrap_or(&fill).clone()).collect())).collect()))
+        Ok(list(
+            (0..rows)
+                .map(|i| tuple(pools.iter().map(|p| p.get(i).unwrap_or(&fill).clone()).collect()))
+                .collect(),
+        ))
     }),
 ];
 
@@ -837,10 +941,9 @@ fn soft(value: &Value) -> String {
 }
 
 fn need_text(value: &Value) -> Result<String, Error> {
-    value
-        .as_str()
-        .map(str::to_owned)
-        .ok_or_else(|| type_error(format!("expected string or bytes-like object, got '{}'", type_name(value))))
+    value.as_str().map(str::to_owned).ok_or_else(|| {
+        type_error(format!("expected string or bytes-like object, got '{}'", type_name(value)))
+    })
 }
 
 fn bytes_of(value: &Value) -> Vec<u8> {
@@ -883,12 +986,16 @@ fn default(_: &mut State<'_, '_>, value: &Value, args: &Args) -> Result<Value, E
     }
 }
 
-fn html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&#39;").replace('"', "&#34;")
+pub(super) fn html(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('\'', "&#39;")
+        .replace('"', "&#34;")
 }
 
 fn escape(_: &mut State<'_, '_>, value: &Value, _: &Args) -> Result<Value, Error> {
-    Ok(Value::from(html(&soft(value))))
+    Ok(if value.is_safe() { value.clone() } else { Value::from_safe_string(html(&soft(value))) })
 }
 
 fn ignoring_case(value: &Value) -> Value {
@@ -901,9 +1008,10 @@ fn ignoring_case(value: &Value) -> Value {
 /// `attribute=` of `map`, `sort` and their like: a dotted path, whose numbers are indexes.
 fn part(item: &Value, path: &Value, default: Option<&Value>) -> Result<Value, Error> {
     let steps: Vec<Value> = match path.as_str() {
-        Some(text) => {
-            text.split('.').map(|step| step.parse::<i64>().map_or_else(|_| Value::from(step), Value::from)).collect()
-        }
+        Some(text) => text
+            .split('.')
+            .map(|step| step.parse::<i64>().map_or_else(|_| Value::from(step), Value::from))
+            .collect(),
         None => vec![path.clone()],
     };
     let mut found = item.clone();
@@ -957,7 +1065,12 @@ fn select(state: &mut State<'_, '_>, value: &Value, args: &Args, wanted: bool) -
     Ok(list(kept))
 }
 
-fn select_by_attribute(state: &mut State<'_, '_>, value: &Value, args: &Args, wanted: bool) -> Result<Value, Error> {
+fn select_by_attribute(
+    state: &mut State<'_, '_>,
+    value: &Value,
+    args: &Args,
+    wanted: bool,
+) -> Result<Value, Error> {
     let attribute = args.need(0, "attribute")?;
     let mut kept = Vec::new();
     for item in iterate(value)? {
@@ -981,7 +1094,8 @@ fn extreme(value: &Value, _: &Args, wanted: std::cmp::Ordering) -> Result<Value,
 
 /// Each value once; a set where the first argument cannot change, as Salt's set filters give it.
 fn sets(first: &Value, items: Vec<Value>) -> Result<Value, Error> {
-    let fixed = matches!(kind(first), Kind::Str(_)) || matches!(kind(first), Kind::Seq(seq) if seq.kind == SeqKind::Tuple);
+    let fixed = matches!(kind(first), Kind::Str(_))
+        || matches!(kind(first), Kind::Seq(seq) if seq.kind == SeqKind::Tuple);
     if fixed {
         return value::set(items);
     }
@@ -1002,7 +1116,13 @@ fn exactly(value: &Value, wanted: i128) -> Result<Value, Error> {
     Ok(Value::from(count == wanted))
 }
 
-fn flatten(value: &Value, levels: i64, keep_nulls: bool, depth: usize, out: &mut Vec<Value>) -> Result<(), Error> {
+fn flatten(
+    value: &Value,
+    levels: i64,
+    keep_nulls: bool,
+    depth: usize,
+    out: &mut Vec<Value>,
+) -> Result<(), Error> {
     for item in iterate(value)? {
         if item.is_none() && !keep_nulls {
             continue;
@@ -1018,10 +1138,21 @@ fn flatten(value: &Value, levels: i64, keep_nulls: bool, depth: usize, out: &mut
 }
 
 fn combinations(value: &Value, args: &Args, repeat: bool) -> Result<Value, Error> {
-    fn step(items: &[Value], size: usize, from: usize, repeat: bool, chosen: &mut Vec<Value>, out: &mut Vec<Value>) -> Result<(), Error> {
+    fn step(
+        items: &[Value],
+        size: usize,
+        from: usize,
+        repeat: bool,
+        chosen: &mut Vec<Value>,
+        out: &mut Vec<Value>,
+    ) -> Result<(), Error> {
         if chosen.len() == size {
             out.push(tuple(chosen.clone()));
-            return if out.len() > 100_000 { Err(type_error("there are too many combinations")) } else { Ok(()) };
+            return if out.len() > 100_000 {
+                Err(type_error("there are too many combinations"))
+            } else {
+                Ok(())
+            };
         }
         for i in from..items.len() {
             chosen.push(items[i].clone());
@@ -1031,7 +1162,10 @@ fn combinations(value: &Value, args: &Args, repeat: bool) -> Result<Value, Error
         Ok(())
     }
     let items = iterate(value)?;
-    let size = usize::try_from(args.int(0, "r")?).ok().filter(|n| *n <= 50).ok_or_else(|| type_error("the size is out of range"))?;
+    let size = usize::try_from(args.int(0, "r")?)
+        .ok()
+        .filter(|n| *n <= 50)
+        .ok_or_else(|| type_error("the size is out of range"))?;
     let mut out = Vec::new();
     step(&items, size, 0, repeat, &mut Vec::new(), &mut out)?;
     Ok(list(out))
@@ -1056,7 +1190,11 @@ fn permute(items: &[Value], size: usize, chosen: &mut Vec<usize>, out: &mut Vec<
 }
 
 /// The filters that change one key, given by its path, of a nested mapping.
-fn nested(value: &Value, args: &Args, change: fn(Option<&Value>, &Value) -> Result<Value, Error>) -> Result<Value, Error> {
+fn nested(
+    value: &Value,
+    args: &Args,
+    change: fn(Option<&Value>, &Value) -> Result<Value, Error>,
+) -> Result<Value, Error> {
     let keys = to_str(args.need(0, "keys")?);
     let new = args.need(1, "value")?;
     let delimiter = args.text_or(2, "delimiter", ":")?;
@@ -1085,7 +1223,8 @@ fn to_float(value: &Value) -> Option<f64> {
             if matches!(body.as_str(), "inf" | "infinity" | "nan") {
                 return text.parse().ok();
             }
-            let valid = !text.starts_with('_') && text.chars().all(|c| c.is_ascii_digit() || "+-.eE_".contains(c));
+            let valid =
+                !text.starts_with('_') && text.chars().all(|c| c.is_ascii_digit() || "+-.eE_".contains(c));
             if valid { text.replace('_', "").parse().ok() } else { None }
         }
         _ => number(value).map(Number::float),
@@ -1107,7 +1246,8 @@ fn to_int(value: &Value, base: u32) -> Option<i128> {
                 2 => lower.strip_prefix("0b").unwrap_or(&lower),
                 _ => &lower,
             };
-            let valid = !digits.is_empty() && !digits.starts_with(['_', '+', '-']) && (2..=36).contains(&base);
+            let valid =
+                !digits.is_empty() && !digits.starts_with(['_', '+', '-']) && (2..=36).contains(&base);
             if valid {
                 if let Ok(n) = i128::from_str_radix(&digits.replace('_', ""), base) {
                     return Some(if negative { -n } else { n });
@@ -1135,7 +1275,8 @@ fn to_number(value: &Value) -> Value {
 
 /// Text as a POSIX shell takes it for one word.
 pub(super) fn shell_quote(text: &str) -> String {
-    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "@%_-+=:,./".contains(c));
+    let plain =
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "@%_-+=:,./".contains(c));
     if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\"'\"'")) }
 }
 
@@ -1275,7 +1416,12 @@ fn regex_groups(value: &Value, args: &Args, at_start: bool) -> Result<Value, Err
     Ok(tuple(if found.len() == 1 { vec![group(0)] } else { (1..found.len()).map(group).collect() }))
 }
 
-pub(super) fn regex_matches(text: &str, pattern: &str, ignore_case: bool, multi_line: bool) -> Result<bool, Error> {
+pub(super) fn regex_matches(
+    text: &str,
+    pattern: &str,
+    ignore_case: bool,
+    multi_line: bool,
+) -> Result<bool, Error> {
     let regex = regex(&format!("\\A(?:{pattern})"), ignore_case, multi_line)?;
     regex.is_match(text).map_err(|e| regex_error(&e))
 }

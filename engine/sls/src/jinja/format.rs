@@ -1,7 +1,7 @@
 //! Python's two ways of formatting text: `'%s' % x` and `'{}'.format(x)`.
 
-use minijinja::value::Value;
 use minijinja::Error;
+use minijinja::value::Value;
 
 use super::args::Args;
 use super::fault::type_error;
@@ -24,7 +24,10 @@ struct Spec {
 }
 
 fn width(text: &str) -> Result<usize, Error> {
-    text.parse().ok().filter(|w| *w <= MAX_WIDTH).ok_or_else(|| type_error("the width of a format is too large"))
+    text.parse()
+        .ok()
+        .filter(|w| *w <= MAX_WIDTH)
+        .ok_or_else(|| type_error("the width of a format is too large"))
 }
 
 /// `template % values`.
@@ -51,7 +54,10 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
                     .ok_or_else(|| type_error(format!("the mapping has no key '{name}'")))?,
                 None => {
                     next += 1;
-                    items.get(next - 1).cloned().ok_or_else(|| type_error("not enough arguments for format string"))?
+                    items
+                        .get(next - 1)
+                        .cloned()
+                        .ok_or_else(|| type_error("not enough arguments for format string"))?
                 }
             };
             solid(&value)?;
@@ -89,21 +95,22 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
                 _ => {}
             }
         }
-        let mut digits = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| -> Result<Option<usize>, Error> {
-            if chars.peek() == Some(&'*') {
-                chars.next();
-                return match number(&take(None)?) {
-                    Some(Number::Int(n)) => Ok(usize::try_from(n).ok().filter(|n| *n <= MAX_WIDTH)),
-                    _ => Err(type_error("* wants int")),
-                };
-            }
-            let mut text = String::new();
-            while let Some(c) = chars.peek().copied().filter(char::is_ascii_digit) {
-                text.push(c);
-                chars.next();
-            }
-            if text.is_empty() { Ok(None) } else { width(&text).map(Some) }
-        };
+        let mut digits =
+            |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| -> Result<Option<usize>, Error> {
+                if chars.peek() == Some(&'*') {
+                    chars.next();
+                    return match number(&take(None)?) {
+                        Some(Number::Int(n)) => Ok(usize::try_from(n).ok().filter(|n| *n <= MAX_WIDTH)),
+                        _ => Err(type_error("* wants int")),
+                    };
+                }
+                let mut text = String::new();
+                while let Some(c) = chars.peek().copied().filter(char::is_ascii_digit) {
+                    text.push(c);
+                    chars.next();
+                }
+                if text.is_empty() { Ok(None) } else { width(&text).map(Some) }
+            };
         spec.width = digits(&mut chars)?.unwrap_or(0);
         if chars.peek() == Some(&'.') {
             chars.next();
@@ -129,9 +136,11 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
                 spec.precision.map_or_else(|| text.clone(), |p| text.chars().take(p).collect())
             }
             'c' => match number(&value) {
-                Some(Number::Int(n)) => {
-                    u32::try_from(n).ok().and_then(char::from_u32).map(String::from).ok_or_else(|| type_error("%c arg not in range"))?
-                }
+                Some(Number::Int(n)) => u32::try_from(n)
+                    .ok()
+                    .and_then(char::from_u32)
+                    .map(String::from)
+                    .ok_or_else(|| type_error("%c arg not in range"))?,
                 _ => to_str(&value),
             },
             'd' | 'i' | 'u' | 'x' | 'X' | 'o' => {
@@ -159,10 +168,17 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
                 padded_number(n < 0, spec.sign, prefix, &digits, if zero && !left { spec.width } else { 0 })
             }
             'e' | 'E' | 'f' | 'F' | 'g' | 'G' => {
-                let n = number(&value).ok_or_else(|| type_error(format!("must be real number, not {}", type_name(&value))))?;
+                let n = number(&value)
+                    .ok_or_else(|| type_error(format!("must be real number, not {}", type_name(&value))))?;
                 let n = n.float();
                 let digits = float(n.abs(), conversion, spec.precision.unwrap_or(6), spec.alternate);
-                padded_number(n.is_sign_negative() && !n.is_nan(), spec.sign, "", &digits, if zero && !left { spec.width } else { 0 })
+                padded_number(
+                    n.is_sign_negative() && !n.is_nan(),
+                    spec.sign,
+                    "",
+                    &digits,
+                    if zero && !left { spec.width } else { 0 },
+                )
             }
             other => return Err(type_error(format!("unsupported format character '{other}'"))),
         };
@@ -185,7 +201,15 @@ fn radix(n: u128, kind: char) -> String {
 }
 
 fn padded_number(negative: bool, sign: Option<char>, prefix: &str, digits: &str, width: usize) -> String {
-    let sign = if negative { "-" } else { match sign { Some('+') => "+", Some(' ') => " ", _ => "" } };
+    let sign = if negative {
+        "-"
+    } else {
+        match sign {
+            Some('+') => "+",
+            Some(' ') => " ",
+            _ => "",
+        }
+    };
     let zeros = width.saturating_sub(sign.len() + prefix.len() + digits.len());
     format!("{sign}{prefix}{}{digits}", "0".repeat(zeros))
 }
@@ -326,12 +350,13 @@ fn lookup(name: &str, args: &Args, next: &mut usize) -> Result<Value, Error> {
             type_error(format!("Replacement index {} out of range for positional args tuple", *next - 1))
         })?
     } else if let Ok(index) = first.parse::<usize>() {
-        args.positional
-            .get(index)
-            .cloned()
-            .ok_or_else(|| type_error(format!("Replacement index {index} out of range for positional args tuple")))?
+        args.positional.get(index).cloned().ok_or_else(|| {
+            type_error(format!("Replacement index {index} out of range for positional args tuple"))
+        })?
     } else {
-        args.keyword(first).cloned().ok_or_else(|| type_error(format!("format needs an argument named '{first}'")))?
+        args.keyword(first)
+            .cloned()
+            .ok_or_else(|| type_error(format!("format needs an argument named '{first}'")))?
     };
     while !rest.is_empty() {
         let key;
@@ -364,10 +389,16 @@ pub(super) fn formatted(value: &Value, spec: &str) -> Result<String, Error> {
     let mut out = String::new();
     let Some(number) = number else {
         if !matches!(kind(value), Kind::Str(_)) {
-            return Err(type_error(format!("unsupported format string passed to {}.__format__", type_name(value))));
+            return Err(type_error(format!(
+                "unsupported format string passed to {}.__format__",
+                type_name(value)
+            )));
         }
         if spec.kind.is_some_and(|k| k != 's') {
-            return Err(type_error(format!("Unknown format code '{}' for object of type 'str'", spec.kind.unwrap_or(' '))));
+            return Err(type_error(format!(
+                "Unknown format code '{}' for object of type 'str'",
+                spec.kind.unwrap_or(' ')
+            )));
         }
         let text = to_str(value);
         let text = spec.precision.map_or_else(|| text.clone(), |p| text.chars().take(p).collect());
@@ -387,11 +418,18 @@ pub(super) fn formatted(value: &Value, spec: &str) -> Result<String, Error> {
             (n < 0, prefix, radix(n.unsigned_abs(), kind))
         }
         (Number::Int(n), Some('c')) => {
-            let c = u32::try_from(n).ok().and_then(char::from_u32).ok_or_else(|| type_error("%c arg not in range"))?;
+            let c = u32::try_from(n)
+                .ok()
+                .and_then(char::from_u32)
+                .ok_or_else(|| type_error("%c arg not in range"))?;
             pad(&mut out, &c.to_string(), spec.width, spec.align.unwrap_or('<'), spec.fill.unwrap_or(' '));
             return Ok(out);
         }
-        (n, Some('%')) => (n.float() < 0.0, "", format!("{}%", float(n.float().abs() * 100.0, 'f', spec.precision.unwrap_or(6), false))),
+        (n, Some('%')) => (
+            n.float() < 0.0,
+            "",
+            format!("{}%", float(n.float().abs() * 100.0, 'f', spec.precision.unwrap_or(6), false)),
+        ),
         (n, Some(kind @ ('e' | 'E' | 'f' | 'F' | 'g' | 'G'))) => {
             let n = n.float();
             (n.is_sign_negative(), "", float(n.abs(), kind, spec.precision.unwrap_or(6), spec.alternate))
@@ -407,16 +445,32 @@ pub(super) fn formatted(value: &Value, spec: &str) -> Result<String, Error> {
             (n.is_sign_negative(), "", digits)
         }
         (_, Some(kind)) => {
-            return Err(type_error(format!("Unknown format code '{kind}' for object of type '{}'", type_name(value))));
+            return Err(type_error(format!(
+                "Unknown format code '{kind}' for object of type '{}'",
+                type_name(value)
+            )));
         }
     };
     let digits = match spec.grouping {
         Some(separator) => grouped(&digits, separator),
         None => digits,
     };
-    let zero = spec.align == Some('=') && spec.fill == Some('0');
-    let body = padded_number(negative, spec.sign, prefix, &digits, if zero { spec.width } else { 0 });
-    pad(&mut out, &body, spec.width, spec.align.filter(|a| *a != '=').unwrap_or('>'), spec.fill.unwrap_or(' '));
+    let inner = spec.align == Some('=');
+    let mut body = padded_number(negative, spec.sign, prefix, &digits, if inner { spec.width } else { 0 });
+    if let (true, Some(fill)) = (inner, Some(spec.fill.unwrap_or(' ')).filter(|fill| *fill != '0')) {
+        // The padding stands between the sign and the digits.
+        let bare = padded_number(negative, spec.sign, prefix, &digits, 0);
+        let missing = spec.width.saturating_sub(bare.chars().count());
+        let lead = bare.len() - digits.len();
+        body = format!("{}{}{digits}", &bare[..lead], fill.to_string().repeat(missing));
+    }
+    pad(
+        &mut out,
+        &body,
+        spec.width,
+        spec.align.filter(|a| *a != '=').unwrap_or('>'),
+        spec.fill.unwrap_or(' '),
+    );
     Ok(out)
 }
 

@@ -80,7 +80,12 @@ fn write(out: &mut String, value: &Value, style: &Style, depth: usize) -> Result
                 close(out, style, depth, pairs.is_empty());
                 out.push('}');
             }
-            _ => return Err(type_error(format!("Object of type {} is not JSON serializable", type_name(value)))),
+            _ => {
+                return Err(type_error(format!(
+                    "Object of type {} is not JSON serializable",
+                    type_name(value)
+                )));
+            }
         },
     }
     Ok(())
@@ -242,12 +247,16 @@ impl Reader<'_> {
         let end = rest.find(|c: char| !(c.is_ascii_digit() || "+-.eE".contains(c))).unwrap_or(rest.len());
         let word = rest[..end].to_owned();
         let digits = word.strip_prefix('-').unwrap_or(&word);
-        if !digits.starts_with(|c: char| c.is_ascii_digit()) || (digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit()) {
+        if !digits.starts_with(|c: char| c.is_ascii_digit())
+            || (digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit())
+        {
             return self.fail("a value is missing");
         }
         let parsed = match word.parse::<i64>() {
             Ok(n) => Some(Plain::Int(n)),
-            Err(_) if !word.ends_with('.') && !word.contains(".e") && !word.contains(".E") => word.parse().ok().map(Plain::Float),
+            Err(_) if !word.ends_with('.') && !word.contains(".e") && !word.contains(".E") => {
+                word.parse().ok().map(Plain::Float)
+            }
             Err(_) => None,
         };
         match parsed {
@@ -292,7 +301,9 @@ impl Reader<'_> {
                             if (0xd800..0xdc00).contains(&code) && chars.as_str().starts_with("\\u") {
                                 chars.next();
                                 chars.next();
-                                if let Some(low) = unit(&mut chars).filter(|low| (0xdc00..0xe000).contains(low)) {
+                                if let Some(low) =
+                                    unit(&mut chars).filter(|low| (0xdc00..0xe000).contains(low))
+                                {
                                     code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
                                 }
                             }

@@ -27,11 +27,20 @@ pub(super) struct Token {
 
 #[derive(Clone, Debug)]
 pub(super) enum Piece {
-    Data { text: String, at: At },
+    Data {
+        text: String,
+        at: At,
+    },
     /// `{{ … }}`
-    Print { tokens: Vec<Token>, at: At },
+    Print {
+        tokens: Vec<Token>,
+        at: At,
+    },
     /// `{% … %}`
-    Block { tokens: Vec<Token>, at: At },
+    Block {
+        tokens: Vec<Token>,
+        at: At,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,8 +51,8 @@ pub(super) struct Options {
 
 /// Longest first.
 const SIGNS: [&str; 28] = [
-    "**", "//", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".",
-    ":", "|", ",", ";", "!", "&",
+    "**", "//", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<",
+    "=", ".", ":", "|", ",", ";", "!", "&",
 ];
 
 pub(super) fn cut(source: &str, file: &str, options: Options) -> Result<Vec<Piece>, Box<Problem>> {
@@ -109,8 +118,6 @@ impl<'a> Lexer<'a> {
                         self.advance(inner);
                         if end {
                             self.skip_white();
-                        } else if self.options.trim_blocks && self.rest().starts_with('\n') {
-                            self.advance(1);
                         }
                         (strip_next, trim_newline) = self.raw(at)?;
                     } else {
@@ -194,7 +201,12 @@ impl<'a> Lexer<'a> {
                 if let Some(close) = close {
                     let data = &rest[..from + found];
                     let total = rest.len() - after.len() + close.len();
-                    self.push_data(data, start, strip_left, self.options.lstrip_blocks && !inner.starts_with('+'));
+                    self.push_data(
+                        data,
+                        start,
+                        strip_left,
+                        self.options.lstrip_blocks && !inner.starts_with('+'),
+                    );
                     self.advance(total);
                     return Ok((close == "-%}", self.options.trim_blocks && close != "+%}"));
                 }
@@ -268,7 +280,8 @@ impl<'a> Lexer<'a> {
                 _ => 0,
             };
             if radix != 0 {
-                let end = 2 + rest[2..].find(|c: char| !(c.is_digit(radix) || c == '_')).unwrap_or(rest.len() - 2);
+                let end =
+                    2 + rest[2..].find(|c: char| !(c.is_digit(radix) || c == '_')).unwrap_or(rest.len() - 2);
                 let digits = rest[2..end].replace('_', "");
                 if let Ok(n) = i128::from_str_radix(&digits, radix) {
                     self.advance(end);
@@ -295,7 +308,10 @@ impl<'a> Lexer<'a> {
         let text = rest[..end].replace('_', "");
         self.advance(end);
         if float {
-            return text.parse().map(Word::Float).map_err(|_| self.fail(at, format!("`{text}` is not a number")));
+            return text
+                .parse()
+                .map(Word::Float)
+                .map_err(|_| self.fail(at, format!("`{text}` is not a number")));
         }
         text.parse().map(Word::Int).map_err(|_| self.fail(at, format!("the number `{text}` is too large")))
     }
@@ -307,7 +323,9 @@ impl<'a> Lexer<'a> {
             if c == quote {
                 self.advance(i + 1);
                 if out.contains([super::lines::OPEN, super::lines::CLOSE]) {
-                    return Err(self.fail(at, "the text contains U+FDD0 or U+FDD1, which Unicode keeps out of text"));
+                    return Err(
+                        self.fail(at, "the text contains U+FDD0 or U+FDD1, which Unicode keeps out of text")
+                    );
                 }
                 return Ok(Word::Text(out));
             }

@@ -82,7 +82,8 @@ impl Marked {
             for line in rest[..at].split_inclusive('\n') {
                 out.text.push_str(line);
                 if line.ends_with('\n') {
-                    out.lines.push(current.map(|spot| (1, Spot { value: true, ..spot })).into_iter().collect());
+                    out.lines
+                        .push(current.map(|spot| (1, Spot { value: true, ..spot })).into_iter().collect());
                     column = 1;
                 } else {
                     column += u32::try_from(line.chars().count()).unwrap_or(u32::MAX / 2);
@@ -172,7 +173,11 @@ impl LineMap {
         if let Some(position) = self.first.iter().take(index).rev().flatten().next() {
             return position.clone();
         }
-        Position { file: self.fallback.clone().unwrap_or_else(|| "".into()), line: rendered_line.max(1), column: 1 }
+        Position {
+            file: self.fallback.clone().unwrap_or_else(|| "".into()),
+            line: rendered_line.max(1),
+            column: 1,
+        }
     }
 
     /// Where the character at a column of a rendered line was written.

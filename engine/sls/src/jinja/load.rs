@@ -26,7 +26,11 @@ pub(super) fn block(state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, 
     let lines = LineMap::new(&marked, &|n| root.template_file(n), file);
     if format == "json" {
         return super::json::load(&marked.text).map(|v| from_plain(&v)).map_err(|message| {
-            fault::fault(ErrorKind::InvalidOperation, format!("cannot be read as JSON: {message}"), Vec::new())
+            fault::fault(
+                ErrorKind::InvalidOperation,
+                format!("cannot be read as JSON: {message}"),
+                Vec::new(),
+            )
         });
     }
     yaml(&marked.text, &|line| lines.origin(line)).map_err(|problem| {
@@ -46,7 +50,9 @@ pub(super) fn yaml(text: &str, origin: &dyn Fn(u32) -> Position) -> Result<Value
 pub(super) fn yaml_text(text: &str) -> Result<Value, Error> {
     yaml(text, &|line| Position::new("the text", line, 1)).map_err(|problem| {
         let message = match &problem.at {
-            Some(at) => format!("the text cannot be read as YAML: {} (line {} of it)", problem.message, at.line),
+            Some(at) => {
+                format!("the text cannot be read as YAML: {} (line {} of it)", problem.message, at.line)
+            }
             None => format!("the text cannot be read as YAML: {}", problem.message),
         };
         fault::fault(ErrorKind::InvalidOperation, message, problem.hints)

@@ -21,8 +21,20 @@ const ALWAYS: [&str; 6] = ["grains", "pillar", "salt", "opts", "saltenv", "env"]
 
 /// Methods that never give the text of a macro, so their results need no look for markers.
 const PLAIN_METHODS: [&str; 14] = [
-    "get", "items", "keys", "values", "split", "format", "append", "update", "replace", "strip", "join", "startswith",
-    "endswith", "lower",
+    "get",
+    "items",
+    "keys",
+    "values",
+    "split",
+    "format",
+    "append",
+    "update",
+    "replace",
+    "strip",
+    "join",
+    "startswith",
+    "endswith",
+    "lower",
 ];
 
 /// A template in the engine's language.
@@ -65,20 +77,29 @@ pub(super) fn lower(source: &str, file: &str, template: u32) -> Result<Lowered> 
         used: HashSet::new(),
         depth: 0,
         loops: 0,
-        temporaries: 0,
     };
     lower.body(&[], None)?;
+    // The engine drops a last line break; ours has been dropped already.
+    lower.put(&format!("{OPEN}{CLOSE}"));
     Ok(Lowered { source: lower.out, map: lower.map })
 }
 
 /// Newlines as Jinja2 wants them, the last one dropped, and a `#jinja2:` line taken out and read.
 fn header(source: &str) -> (String, Options, u32) {
-    let mut text = if source.contains('\r') { source.replace("\r\n", "\n").replace('\r', "\n") } else { source.to_owned() };
+    let mut text = if source.contains('\r') {
+        source.replace("\r\n", "\n").replace('\r', "\n")
+    } else {
+        source.to_owned()
+    };
     if text.ends_with('\n') {
         text.pop();
     }
     let mut options = Options::default();
-    let start = if text.starts_with("#!") && !text.starts_with("#!/") { text.find('\n').map_or(text.len(), |i| i + 1) } else { 0 };
+    let start = if text.starts_with("#!") && !text.starts_with("#!/") {
+        text.find('\n').map_or(text.len(), |i| i + 1)
+    } else {
+        0
+    };
     let Some(payload) = text[start..].strip_prefix("#jinja2:") else { return (text, options, 0) };
     let payload = payload.lines().next().unwrap_or_default();
     let Ok(kstate_core::Value::Map(settings)) = super::json::load(payload) else { return (text, options, 0) };
@@ -120,7 +141,6 @@ struct Lower<'a> {
     used: HashSet<String>,
     depth: usize,
     loops: usize,
-    temporaries: usize,
 }
 
 impl<'a> Lower<'a> {
@@ -132,7 +152,10 @@ impl<'a> Lower<'a> {
     fn body(&mut self, ends: &[&str], open: Option<(&str, At)>) -> Result<String> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return self.fail(open.map_or(At { line: 1, column: 1 }, |(_, at)| at), format!("blocks are nested more than {MAX_DEPTH} levels deep"));
+            return self.fail(
+                open.map_or(At { line: 1, column: 1 }, |(_, at)| at),
+                format!("blocks are nested more than {MAX_DEPTH} levels deep"),
+            );
         }
         let pieces = self.pieces;
         while let Some(piece) = pieces.get(self.next) {
@@ -197,7 +220,11 @@ impl<'a> Lower<'a> {
         parser.end()
     }
 
-    fn in_scope<T>(&mut self, names: impl IntoIterator<Item = String>, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    fn in_scope<T>(
+        &mut self,
+        names: impl IntoIterator<Item = String>,
+        f: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
         self.scopes.push(names.into_iter().collect());
         let result = f(self);
         self.scopes.pop();
@@ -222,7 +249,10 @@ impl<'a> Lower<'a> {
         let mut at = at;
         for line in text.split_inclusive('\n') {
             self.map.push((self.out.len(), at));
-            write_marker(&mut self.out, Spot { template: self.template, line: at.line, column: at.column, value: false });
+            write_marker(
+                &mut self.out,
+                Spot { template: self.template, line: at.line, column: at.column, value: false },
+            );
             // What looks like a tag is text here.
             let mut rest = line;
             while let Some(i) = rest.find('{') {
@@ -287,7 +317,10 @@ impl<'a> Lower<'a> {
     }
 
     fn print(&mut self, expr: &Expr, at: At) -> Result<()> {
-        write_marker(&mut self.out, Spot { template: self.template, line: at.line, column: at.column, value: true });
+        write_marker(
+            &mut self.out,
+            Spot { template: self.template, line: at.line, column: at.column, value: true },
+        );
         self.put("{{ ");
         self.reach(at);
         self.direct(expr)?;
@@ -312,7 +345,9 @@ impl<'a> Lower<'a> {
                 self.put(")");
                 Ok(())
             }
-            Kind::Filter(Some(subject), name, args) if name == "indent" && matches!(subject.kind, Kind::Call(..)) => {
+            Kind::Filter(Some(subject), name, args)
+                if name == "indent" && matches!(subject.kind, Kind::Call(..)) =>
+            {
                 self.reach(expr.at);
                 self.put("__indent(");
                 self.direct(subject)?;
@@ -381,7 +416,10 @@ impl<'a> Lower<'a> {
             }
             Kind::Call(function, args) => {
                 let plain = match &function.kind {
-                    Kind::Name(name) => matches!(name.as_str(), "range" | "dict" | "namespace" | "salt" | "cycler" | "joiner" | "odict"),
+                    Kind::Name(name) => matches!(
+                        name.as_str(),
+                        "range" | "dict" | "namespace" | "salt" | "cycler" | "joiner" | "odict"
+                    ),
                     Kind::Attr(_, name) => PLAIN_METHODS.contains(&name.as_str()),
                     Kind::Item(of, _) => matches!(&of.kind, Kind::Name(name) if name == "salt"),
                     _ => false,
@@ -693,15 +731,47 @@ impl<'a> Lower<'a> {
             _ => {
                 let mut found = problem(self.file, at, format!("unknown tag `{{% {tag} %}}`"));
                 let known = [
-                    "if", "elif", "else", "endif", "for", "endfor", "set", "endset", "do", "macro", "endmacro", "call", "endcall",
-                    "filter", "endfilter", "include", "import", "from", "import_yaml", "import_json", "import_text", "load_yaml",
-                    "load_json", "load_text", "endload", "with", "endwith", "raw", "endraw", "continue", "break", "block",
-                    "endblock", "extends",
+                    "if",
+                    "elif",
+                    "else",
+                    "endif",
+                    "for",
+                    "endfor",
+                    "set",
+                    "endset",
+                    "do",
+                    "macro",
+                    "endmacro",
+                    "call",
+                    "endcall",
+                    "filter",
+                    "endfilter",
+                    "include",
+                    "import",
+                    "from",
+                    "import_yaml",
+                    "import_json",
+                    "import_text",
+                    "load_yaml",
+                    "load_json",
+                    "load_text",
+                    "endload",
+                    "with",
+                    "endwith",
+                    "raw",
+                    "endraw",
+                    "continue",
+                    "break",
+                    "block",
+                    "endblock",
+                    "extends",
                 ];
                 if known.contains(&tag) {
                     found.message = format!("`{{% {tag} %}}` closes or continues nothing that is open");
                 } else {
-                    found.hints.extend(super::nearest(tag, known.into_iter()).map(|near| format!("did you mean `{near}`?")));
+                    found.hints.extend(
+                        super::nearest(tag, known.into_iter()).map(|near| format!("did you mean `{near}`?")),
+                    );
                 }
                 Err(found)
             }
@@ -851,7 +921,10 @@ impl<'a> Lower<'a> {
         parser.end()?;
         self.put("{% with %}");
         self.capture(at, |l| l.block("filter", "endfilter", at))?;
-        write_marker(&mut self.out, Spot { template: self.template, line: at.line, column: at.column, value: true });
+        write_marker(
+            &mut self.out,
+            Spot { template: self.template, line: at.line, column: at.column, value: true },
+        );
         self.put("{{ ");
         self.reach(chain.at);
         match &chain.kind {
@@ -926,7 +999,8 @@ impl<'a> Lower<'a> {
 
     fn parameter_list(&mut self, parameters: &[(String, Option<Expr>)]) {
         let own = parameters.iter().map(|(name, _)| name.as_str());
-        let more = ["caller", "varargs", "kwargs"].into_iter().filter(|w| !parameters.iter().any(|(n, _)| n == w));
+        let more =
+            ["caller", "varargs", "kwargs"].into_iter().filter(|w| !parameters.iter().any(|(n, _)| n == w));
         let names: Vec<&str> = own.chain(more).collect();
         self.put(&names.join(","));
     }
@@ -937,7 +1011,8 @@ impl<'a> Lower<'a> {
         bound: bool,
         body: impl FnOnce(&mut Self) -> Result<()>,
     ) -> Result<()> {
-        let mut names: Vec<String> = parameters.iter().filter(|(_, d)| bound || d.is_some()).map(|(n, _)| n.clone()).collect();
+        let mut names: Vec<String> =
+            parameters.iter().filter(|(_, d)| bound || d.is_some()).map(|(n, _)| n.clone()).collect();
         if bound {
             names.extend(["caller", "varargs", "kwargs"].map(str::to_owned));
         }
@@ -962,7 +1037,10 @@ impl<'a> Lower<'a> {
         let Kind::Call(function, args) = &expr.kind else {
             return self.fail(expr.at, "`{% call %}` needs a call of a macro");
         };
-        write_marker(&mut self.out, Spot { template: self.template, line: at.line, column: at.column, value: true });
+        write_marker(
+            &mut self.out,
+            Spot { template: self.template, line: at.line, column: at.column, value: true },
+        );
         self.open(at);
         self.put("call(");
         let names: Vec<&str> = parameters.iter().map(|(n, _)| n.as_str()).collect();
@@ -1025,16 +1103,20 @@ impl<'a> Lower<'a> {
         parser.end()?;
         let missing = if ignore { " ignore missing" } else { "" };
         self.open(at);
-        self.put("with __t = __tpl(");
+        self.put("with __tk = __tpl(");
         self.expr(&name)?;
         self.put(if ignore { ",true)" } else { ")" });
+        // A loop is not seen by what is included.
+        if self.bound("loop") {
+            self.put(", loop = __missing()");
+        }
         self.close();
         if with {
-            self.put(&format!("{{% include __t{missing} %}}"));
+            self.put(&format!("{{% include __tk{missing} %}}"));
         } else {
-            self.put("{% macro __h() %}{% set (tplfile,tpldir,tpldot) = __tpldata() %}{% include __t");
+            self.put("{% macro __h(__tk) %}{% set (tplfile,tpldir,tpldot) = __tpldata() %}{% include __tk");
             self.put(missing);
-            self.put(" %}{% endmacro %}{{ __h() }}");
+            self.put(" %}{% endmacro %}{{ __h(__tk) }}");
         }
         self.put("{% endwith %}");
         Ok(())
@@ -1043,22 +1125,22 @@ impl<'a> Lower<'a> {
     /// Leaves the module (or, of data files, the text) of a template in `__i0`.
     fn module(&mut self, name: &Expr, with: bool, text: bool, at: At) -> Result<()> {
         self.open(at);
-        self.put("set __t = __tpl(");
+        self.put("set __tk = __tpl(");
         self.expr(name)?;
         self.put(")");
         self.close();
         let load = if text {
-            "{% set __b %}{% with %}{% include __t %}{% endwith %}{% endset %}"
+            "{% set __b %}{% with %}{% include __tk %}{% endwith %}{% endset %}"
         } else {
-            "{% import __t as __b %}"
+            "{% import __tk as __b %}"
         };
         if with {
             self.put(load);
             self.put("{% set __i0 = __b %}");
         } else {
-            self.put("{% macro __h() %}{% set (tplfile,tpldir,tpldot) = __tpldata() %}");
+            self.put("{% macro __h(__tk) %}{% set (tplfile,tpldir,tpldot) = __tpldata() %}");
             self.put(load);
-            self.put("{% do __put(__b) %}{% endmacro %}{% do __h() %}{% set __i0 = __take() %}");
+            self.put("{% do __put(__b) %}{% endmacro %}{% do __h(__tk) %}{% set __i0 = __take() %}");
         }
         self.map.push((self.out.len(), at));
         Ok(())
@@ -1074,7 +1156,7 @@ impl<'a> Lower<'a> {
         self.open(at);
         self.put(&format!("set {target} = "));
         match tag.strip_prefix("import_") {
-            Some(format) => self.put(&format!("__load(\"{format}\",__i0,__t)")),
+            Some(format) => self.put(&format!("__load(\"{format}\",__i0,__tk)")),
             None => self.put("__i0"),
         }
         self.close();
@@ -1097,7 +1179,9 @@ impl<'a> Lower<'a> {
             }
             let imported = parser.name()?;
             if imported.starts_with('_') {
-                return parser.fail(format!("`{imported}` cannot be imported: names with a leading underscore are private"));
+                return parser.fail(format!(
+                    "`{imported}` cannot be imported: names with a leading underscore are private"
+                ));
             }
             let alias = if parser.take_name("as") { parser.name()? } else { imported.clone() };
             names.push((imported, alias));
@@ -1117,7 +1201,7 @@ impl<'a> Lower<'a> {
             self.open(at);
             self.put(&format!("set {alias} = __from(__i0,"));
             self.text(&imported);
-            self.put(",__t)");
+            self.put(",__tk)");
             self.close();
             self.bind(&Expr { kind: Kind::Name(alias), at });
         }

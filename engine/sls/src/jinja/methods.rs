@@ -6,25 +6,90 @@ use minijinja::{Error, State};
 use super::args::Args;
 use super::fault::type_error;
 use super::value::{
-    self, Dict, Entries, Key, Kind, Seq, SeqKind, equal, iterate, kind, list, order, repr, solid, to_str, tuple, type_name,
+    self, Dict, Entries, Key, Kind, Seq, SeqKind, equal, iterate, kind, list, order, repr, solid, to_str,
+    tuple, type_name,
 };
 use super::{format, ops};
 
 const TEXT: &[&str] = &[
-    "capitalize", "casefold", "center", "count", "encode", "endswith", "expandtabs", "find", "format", "format_map", "index",
-    "isalnum", "isalpha", "isascii", "isdecimal", "isdigit", "isidentifier", "islower", "isnumeric", "isprintable", "isspace",
-    "istitle", "isupper", "join", "ljust", "lower", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind",
-    "rindex", "rjust", "rpartition", "rsplit", "rstrip", "split", "splitlines", "startswith", "strip", "swapcase", "title",
-    "upper", "zfill",
+    "capitalize",
+    "casefold",
+    "center",
+    "count",
+    "encode",
+    "endswith",
+    "expandtabs",
+    "find",
+    "format",
+    "format_map",
+    "index",
+    "isalnum",
+    "isalpha",
+    "isascii",
+    "isdecimal",
+    "isdigit",
+    "isidentifier",
+    "islower",
+    "isnumeric",
+    "isprintable",
+    "isspace",
+    "istitle",
+    "isupper",
+    "join",
+    "ljust",
+    "lower",
+    "lstrip",
+    "partition",
+    "removeprefix",
+    "removesuffix",
+    "replace",
+    "rfind",
+    "rindex",
+    "rjust",
+    "rpartition",
+    "rsplit",
+    "rstrip",
+    "split",
+    "splitlines",
+    "startswith",
+    "strip",
+    "swapcase",
+    "title",
+    "upper",
+    "zfill",
 ];
 const LIST: &[&str] =
     &["append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse", "sort"];
 const TUPLE: &[&str] = &["count", "index"];
 const SET: &[&str] = &[
-    "add", "clear", "copy", "difference", "discard", "intersection", "isdisjoint", "issubset", "issuperset", "pop", "remove",
-    "symmetric_difference", "union", "update",
+    "add",
+    "clear",
+    "copy",
+    "difference",
+    "discard",
+    "intersection",
+    "isdisjoint",
+    "issubset",
+    "issuperset",
+    "pop",
+    "remove",
+    "symmetric_difference",
+    "union",
+    "update",
 ];
-const DICT: &[&str] = &["clear", "copy", "fromkeys", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values"];
+const DICT: &[&str] = &[
+    "clear",
+    "copy",
+    "fromkeys",
+    "get",
+    "items",
+    "keys",
+    "pop",
+    "popitem",
+    "setdefault",
+    "update",
+    "values",
+];
 const BYTES: &[&str] = &["decode", "hex"];
 
 fn names(of: &Value) -> &'static [&'static str] {
@@ -54,7 +119,10 @@ pub(super) fn call(_: &mut State<'_, '_>, of: &Value, name: &str, args: &Args) -
         }
     }
     if !has(of, name) {
-        let mut hints: Vec<String> = super::nearest(name, names(of).iter().copied()).map(|n| format!("did you mean `{n}`?")).into_iter().collect();
+        let mut hints: Vec<String> = super::nearest(name, names(of).iter().copied())
+            .map(|n| format!("did you mean `{n}`?"))
+            .into_iter()
+            .collect();
         if hints.is_empty() && type_name(of) == "NoneType" {
             hints.push("the value is None: a key that is there, without a value".to_owned());
         }
@@ -65,6 +133,13 @@ pub(super) fn call(_: &mut State<'_, '_>, of: &Value, name: &str, args: &Args) -
         ));
     }
     match kind(of) {
+        // Markup escapes what is put into it.
+        Kind::Str(text) if of.is_safe() && name == "replace" => {
+            let escaped = |v: &Value| if v.is_safe() { v.clone() } else { Value::from(super::filters::html(&to_str(v))) };
+            let positional: Vec<Value> =
+                args.positional.iter().enumerate().map(|(i, v)| if i == 1 { escaped(v) } else { v.clone() }).collect();
+            text_method(text, name, &Args { positional, keywords: args.keywords.clone() })
+        }
         Kind::Str(text) => text_method(text, name, args),
         Kind::Dict(dict) => dict_method(dict, name, args),
         Kind::Seq(seq) => match seq.kind {
@@ -178,8 +253,13 @@ fn place(index: i128, length: usize) -> Option<usize> {
 }
 
 /// Sorts as Python does; an error of a comparison is kept.
-pub(super) fn sort(items: &mut [Value], reverse: bool, key: impl Fn(&Value) -> Result<Value, Error>) -> Result<(), Error> {
-    let mut keyed: Vec<(Value, Value)> = items.iter().map(|item| Ok((key(item)?, item.clone()))).collect::<Result<_, Error>>()?;
+pub(super) fn sort(
+    items: &mut [Value],
+    reverse: bool,
+    key: impl Fn(&Value) -> Result<Value, Error>,
+) -> Result<(), Error> {
+    let mut keyed: Vec<(Value, Value)> =
+        items.iter().map(|item| Ok((key(item)?, item.clone()))).collect::<Result<_, Error>>()?;
     let mut failed = None;
     keyed.sort_by(|(a, _), (b, _)| {
         let ordering = order(a, b, "<").unwrap_or_else(|error| {
@@ -200,7 +280,8 @@ pub(super) fn sort(items: &mut [Value], reverse: bool, key: impl Fn(&Value) -> R
 fn list_method(seq: &Seq, name: &str, args: &Args) -> Result<Value, Error> {
     match name {
         "append" => {
-            let item = args.get(0, "object").ok_or_else(|| type_error("append() takes exactly one argument"))?;
+            let item =
+                args.get(0, "object").ok_or_else(|| type_error("append() takes exactly one argument"))?;
             let mut items = seq.write();
             if items.len() >= ops::MAX_SIZE / 16 {
                 return Err(type_error("the list becomes too long"));
@@ -219,7 +300,8 @@ fn list_method(seq: &Seq, name: &str, args: &Args) -> Result<Value, Error> {
         }
         "insert" => {
             let index = args.int(0, "index")?;
-            let item = args.get(1, "object").cloned().ok_or_else(|| type_error("insert expected 2 arguments"))?;
+            let item =
+                args.get(1, "object").cloned().ok_or_else(|| type_error("insert expected 2 arguments"))?;
             let mut items = seq.write();
             let length = items.len() as i128;
             let at = if index < 0 { (index + length).max(0) } else { index.min(length) };
@@ -251,7 +333,11 @@ fn list_method(seq: &Seq, name: &str, args: &Args) -> Result<Value, Error> {
             let start = usize::try_from(args.int_or(1, "start", 0)?).unwrap_or_default();
             match seq.snapshot().iter().enumerate().skip(start).find(|(_, item)| equal(item, wanted)) {
                 Some((at, _)) => Ok(Value::from(at)),
-                None => Err(type_error(format!("{} is not in the {}", repr(wanted), if seq.kind == SeqKind::List { "list" } else { "tuple" }))),
+                None => Err(type_error(format!(
+                    "{} is not in the {}",
+                    repr(wanted),
+                    if seq.kind == SeqKind::List { "list" } else { "tuple" }
+                ))),
             }
         }
         "count" => {
@@ -264,7 +350,10 @@ fn list_method(seq: &Seq, name: &str, args: &Args) -> Result<Value, Error> {
         }
         "sort" => {
             if let Some(key) = args.keyword("key").filter(|k| !k.is_none()) {
-                return Err(type_error(format!("sort(key={}) is not supported: use the filter `sort`", repr(key))));
+                return Err(type_error(format!(
+                    "sort(key={}) is not supported: use the filter `sort`",
+                    repr(key)
+                )));
             }
             let mut items = seq.snapshot();
             sort(&mut items, args.flag(9, "reverse", false)?, |item| Ok(item.clone()))?;
@@ -306,7 +395,9 @@ fn set_method(seq: &Seq, name: &str, args: &Args) -> Result<Value, Error> {
                 Some(at) => {
                     seq.write().remove(at);
                 }
-                None if name == "remove" => return Err(type_error(format!("{} is not in the set", repr(wanted)))),
+                None if name == "remove" => {
+                    return Err(type_error(format!("{} is not in the set", repr(wanted))));
+                }
                 None => {}
             }
             none()
@@ -359,7 +450,13 @@ fn text_method(text: &str, name: &str, args: &Args) -> Result<Value, Error> {
         "title" => owned(title(text)),
         "swapcase" => owned(
             text.chars()
-                .flat_map(|c| if c.is_uppercase() { c.to_lowercase().collect::<Vec<_>>() } else { c.to_uppercase().collect() })
+                .flat_map(|c| {
+                    if c.is_uppercase() {
+                        c.to_lowercase().collect::<Vec<_>>()
+                    } else {
+                        c.to_uppercase().collect()
+                    }
+                })
                 .collect(),
         ),
         "strip" | "lstrip" | "rstrip" => {
@@ -388,13 +485,16 @@ fn text_method(text: &str, name: &str, args: &Args) -> Result<Value, Error> {
             owned(replace(text, old, new, count))
         }
         "split" | "rsplit" => split(text, name == "rsplit", args),
-        "splitlines" => Ok(list(lines(text, args.flag(0, "keepends", false)?).into_iter().map(Value::from).collect())),
+        "splitlines" => {
+            Ok(list(lines(text, args.flag(0, "keepends", false)?).into_iter().map(Value::from).collect()))
+        }
         "partition" | "rpartition" => {
             let separator = args.text(0, "sep")?;
             if separator.is_empty() {
                 return Err(type_error("empty separator"));
             }
-            let found = if name == "partition" { text.split_once(separator) } else { text.rsplit_once(separator) };
+            let found =
+                if name == "partition" { text.split_once(separator) } else { text.rsplit_once(separator) };
             let parts = match found {
                 Some((before, after)) => [before, separator, after],
                 None if name == "partition" => [text, "", ""],
@@ -427,7 +527,10 @@ fn text_method(text: &str, name: &str, args: &Args) -> Result<Value, Error> {
             let test = |part: &Value| match part.as_str() {
                 Some(part) if name == "startswith" => Ok(text.starts_with(part)),
                 Some(part) => Ok(text.ends_with(part)),
-                None => Err(type_error(format!("{name} first arg must be str or a tuple of str, not {}", type_name(part)))),
+                None => Err(type_error(format!(
+                    "{name} first arg must be str or a tuple of str, not {}",
+                    type_name(part)
+                ))),
             };
             Ok(Value::from(match kind(part) {
                 Kind::Seq(seq) if seq.kind == SeqKind::Tuple => {
@@ -442,7 +545,11 @@ fn text_method(text: &str, name: &str, args: &Args) -> Result<Value, Error> {
         }
         "count" => {
             let (part, text) = (args.text(0, "sub")?, part_of(text, args, 1)?);
-            Ok(Value::from(if part.is_empty() { text.chars().count() + 1 } else { text.matches(part).count() }))
+            Ok(Value::from(if part.is_empty() {
+                text.chars().count() + 1
+            } else {
+                text.matches(part).count()
+            }))
         }
         "find" | "rfind" | "index" | "rindex" => {
             let part = args.text(0, "sub")?;
@@ -513,7 +620,9 @@ fn is(text: &str, name: &str) -> bool {
     let all = |test: fn(char) -> bool| !text.is_empty() && text.chars().all(test);
     let cased = || text.chars().any(|c| c.is_uppercase() || c.is_lowercase());
     match name {
-        "isdigit" | "isdecimal" | "isnumeric" => all(|c| c.is_numeric() && (c.is_ascii_digit() || !c.is_ascii())),
+        "isdigit" | "isdecimal" | "isnumeric" => {
+            all(|c| c.is_numeric() && (c.is_ascii_digit() || !c.is_ascii()))
+        }
         "isalpha" => all(char::is_alphabetic),
         "isalnum" => all(char::is_alphanumeric),
         "isspace" => all(is_space),
@@ -547,7 +656,9 @@ fn part_of<'a>(text: &'a str, args: &Args, from: usize) -> Result<&'a str, Error
 
 pub(super) fn capitalize(text: &str) -> String {
     let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars.as_str().to_lowercase().chars()).collect())
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars.as_str().to_lowercase().chars()).collect()
+    })
 }
 
 fn title(text: &str) -> String {
@@ -591,12 +702,21 @@ pub(super) fn lines(text: &str, keep_ends: bool) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let is_end = |c: char| matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+        let is_end = |c: char| {
+            matches!(
+                c,
+                '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+            )
+        };
         let Some(end) = rest.find(is_end) else {
             lines.push(rest);
             break;
         };
-        let width = if rest[end..].starts_with("\r\n") { 2 } else { rest[end..].chars().next().map_or(1, char::len_utf8) };
+        let width = if rest[end..].starts_with("\r\n") {
+            2
+        } else {
+            rest[end..].chars().next().map_or(1, char::len_utf8)
+        };
         lines.push(&rest[..if keep_ends { end + width } else { end }]);
         rest = &rest[end + width..];
     }
@@ -639,7 +759,11 @@ fn split(text: &str, from_right: bool, args: &Args) -> Result<Value, Error> {
                     parts.push(rest.trim_start_matches(is_space));
                     break;
                 }
-                let start = rest.char_indices().rev().find(|(_, c)| is_space(*c)).map_or(0, |(i, c)| i + c.len_utf8());
+                let start = rest
+                    .char_indices()
+                    .rev()
+                    .find(|(_, c)| is_space(*c))
+                    .map_or(0, |(i, c)| i + c.len_utf8());
                 parts.push(&rest[start..]);
                 rest = rest[..start].trim_end_matches(is_space);
             }

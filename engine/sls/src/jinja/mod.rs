@@ -137,8 +137,12 @@ impl Registry {
         let mut known = self.known();
         let number = u32::try_from(known.templates.len()).unwrap_or(u32::MAX);
         let lowered = lower::lower(source, file, number)?;
-        let template =
-            Arc::new(Template { key: versioned.clone(), file: file.clone(), source: source.to_owned(), lowered });
+        let template = Arc::new(Template {
+            key: versioned.clone(),
+            file: file.clone(),
+            source: source.to_owned(),
+            lowered,
+        });
         known.templates.push(template.clone());
         known.by_key.insert(versioned, number);
         Ok(template)
@@ -157,16 +161,17 @@ impl Engine {
         minijinja.add_function("namespace", minijinja::functions::namespace);
         minijinja.set_formatter(|out, _, value| {
             ops::printable(value)?;
-            match value.as_str() {
-                Some(text) => out.write_str(text)?,
-                None if value::is_undefined(value) => {}
-                None => out.write_str(&value::printed(value))?,
+            match value.kind() {
+                minijinja::value::ValueKind::String => out.write_str(value.as_str().unwrap_or_default())?,
+                _ if value::is_undefined(value) => {}
+                _ => out.write_str(&value::printed(value))?,
             }
             Ok(())
         });
         ops::register(&mut minijinja);
         let templates = registry.clone();
-        minijinja.set_loader(move |key| Ok(templates.get(key).map(|template| template.lowered.source.clone())));
+        minijinja
+            .set_loader(move |key| Ok(templates.get(key).map(|template| template.lowered.source.clone())));
         Engine { folders, registry, minijinja }
     }
 }
@@ -219,8 +224,8 @@ pub struct Environment {
 #[derive(Debug)]
 struct Data {
     id: String,
-    grains: Map,
-    pillar: Map,
+    grains: Plain,
+    pillar: Plain,
     opts: Map,
     answers: HashMap<String, Plain>,
     wanted: Mutex<Vec<Call>>,
@@ -238,8 +243,8 @@ impl Environment {
     ) -> Environment {
         let data = Data {
             id: id.to_owned(),
-            grains: grains.clone(),
-            pillar: pillar.clone(),
+            grains: Plain::Map(grains.clone()),
+            pillar: Plain::Map(pillar.clone()),
             opts: opts.clone(),
             answers: answers.clone(),
             wanted: Mutex::default(),
@@ -253,7 +258,13 @@ impl Environment {
     }
 
     /// Renders `source`, the text of the template `name` (a path below the roots); `file` is how people know it.
-    pub fn render(&self, name: &str, file: &Arc<str>, source: &str, context: &TemplateContext) -> Result<Rendered, Box<Problem>> {
+    pub fn render(
+        &self,
+        name: &str,
+        file: &Arc<str>,
+        source: &str,
+        context: &TemplateContext,
+    ) -> Result<Rendered, Box<Problem>> {
         let mut rendered = self.run(name, file, source, context)?;
         if source.ends_with('\n') {
             rendered.text.push('\n');
@@ -261,7 +272,13 @@ impl Environment {
         Ok(rendered)
     }
 
-    fn run(&self, name: &str, file: &Arc<str>, source: &str, context: &TemplateContext) -> Result<Rendered, Box<Problem>> {
+    fn run(
+        &self,
+        name: &str,
+        file: &Arc<str>,
+        source: &str,
+        context: &TemplateContext,
+    ) -> Result<Rendered, Box<Problem>> {
         if source.contains([lines::OPEN, lines::CLOSE]) {
             let at = source.find([lines::OPEN, lines::CLOSE]).unwrap_or_default();
             let line = u32::try_from(source[..at].matches('\n').count()).unwrap_or_default() + 1;
@@ -270,8 +287,13 @@ impl Environment {
         }
         let template = self.engine.registry.take(&format!("M:{name}"), file, source)?;
         let root = Root::new(self.engine.clone(), self.data.clone(), context);
-        let compiled = self.engine.minijinja.get_template(&template.key).map_err(|error| self.problem(&error, &template))?;
-        let files = |n| self.engine.registry.number(n).map_or_else(|| file.clone(), |template| template.file.clone());
+        let compiled = self
+            .engine
+            .minijinja
+            .get_template(&template.key)
+            .map_err(|error| self.problem(&error, &template))?;
+        let files =
+            |n| self.engine.registry.number(n).map_or_else(|| file.clone(), |template| template.file.clone());
         match compiled.render(Value::from_dyn_object(root.clone())) {
             Ok(text) => {
                 let marked = lines::Marked::read(&text);
@@ -297,10 +319,13 @@ impl Environment {
             self.trace(&mut problem, &chain, main);
             return Box::new(problem);
         }
-        let errors: Vec<&minijinja::Error> = chain.iter().filter_map(|link| match link {
-            Link::Error(error) => Some(*error),
-            Link::Fault(_) => None,
-        }).collect();
+        let errors: Vec<&minijinja::Error> = chain
+            .iter()
+            .filter_map(|link| match link {
+                Link::Error(error) => Some(*error),
+                Link::Fault(_) => None,
+            })
+            .collect();
         let innermost = errors.last().copied().unwrap_or(error);
         let message = fault.map_or_else(|| plain_message(innermost), |fault| fault.message.clone());
         let mut problem = Problem::error(message);
@@ -324,7 +349,8 @@ impl Environment {
             let Link::Error(error) = link else { continue };
             let Some((template, at)) = self.place(error) else { continue };
             let place = Position::new(template.file.clone(), at.line, at.column);
-            if problem.at.as_ref() == Some(&place) || problem.related.iter().any(|(_, known)| *known == place) {
+            if problem.at.as_ref() == Some(&place) || problem.related.iter().any(|(_, known)| *known == place)
+            {
                 continue;
             }
             let what = match error.kind() {
@@ -380,7 +406,9 @@ fn plain_message(error: &minijinja::Error) -> String {
             None => detail.to_owned(),
         },
         minijinja::ErrorKind::OutOfFuel => "the template does not end, or does too much".to_owned(),
-        _ if detail.contains("recursion limit") => "templates, macros or loops are nested too deeply: does one call itself?".to_owned(),
+        _ if detail.contains("recursion limit") => {
+            "templates, macros or loops are nested too deeply: does one call itself?".to_owned()
+        }
         kind if detail.is_empty() => kind.to_string(),
         _ => detail.to_owned(),
     }
@@ -388,7 +416,8 @@ fn plain_message(error: &minijinja::Error) -> String {
 
 /// Says which expression a missing key belongs to, if the source shows it.
 fn name_the_path(message: &mut String, source: &str, at: lexer::At) {
-    let Some(key) = message.strip_prefix("the mapping has no key `").and_then(|rest| rest.strip_suffix('`')) else {
+    let Some(key) = message.strip_prefix("the mapping has no key `").and_then(|rest| rest.strip_suffix('`'))
+    else {
         return;
     };
     let line = source.lines().nth(at.line.saturating_sub(1) as usize).unwrap_or_default();
@@ -421,7 +450,8 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
 
 /// The edits between two words; two swapped letters are one.
 fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
+    let (a, b): (Vec<char>, Vec<char>) =
+        (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
     for (i, row) in rows.iter_mut().enumerate() {
         row[0] = i;

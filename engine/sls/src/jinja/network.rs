@@ -33,7 +33,9 @@ fn parse(text: &str) -> Option<Interface> {
             _ => {
                 let mask: Ipv4Addr = prefix.parse().ok()?;
                 let mask = u32::from(mask);
-                u8::try_from(mask.leading_ones()).ok().filter(|n| mask.checked_shl(u32::from(*n)).unwrap_or(0) == 0)?
+                u8::try_from(mask.leading_ones())
+                    .ok()
+                    .filter(|n| mask.checked_shl(u32::from(*n)).unwrap_or(0) == 0)?
             }
         }),
     };
@@ -87,9 +89,28 @@ fn has_property(address: IpAddr, name: &str) -> bool {
 
 fn is_private(address: IpAddr) -> bool {
     const NETWORKS: [&str; 22] = [
-        "0.0.0.0/8", "10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/29", "192.0.0.170/31",
-        "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "::1/128", "::/128",
-        "::ffff:0:0/96", "100::/64", "2001::/23", "2001:db8::/32", "fc00::/7", "fe80::/10", "2002::/16",
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/29",
+        "192.0.0.170/31",
+        "192.0.2.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "240.0.0.0/4",
+        "::1/128",
+        "::/128",
+        "::ffff:0:0/96",
+        "100::/64",
+        "2001::/23",
+        "2001:db8::/32",
+        "fc00::/7",
+        "fe80::/10",
+        "2002::/16",
     ];
     NETWORKS[..21].iter().filter_map(|n| parse(n)).any(|n| holds(n, address))
 }
@@ -125,7 +146,11 @@ pub(super) fn is(value: &Value, args: &Args, family: Option<u8>) -> Result<Value
 pub(super) fn filter(value: &Value, args: &Args, family: Option<u8>) -> Result<Value, Error> {
     let options = options(args)?;
     let items = |items: &[Value]| -> Vec<Value> {
-        items.iter().filter(|v| matching(v, &options, family).is_some()).map(|v| Value::from(to_str(v))).collect()
+        items
+            .iter()
+            .filter(|v| matching(v, &options, family).is_some())
+            .map(|v| Value::from(to_str(v)))
+            .collect()
     };
     Ok(match kind(value) {
         Kind::Seq(seq) => list(items(&seq.snapshot())),
@@ -178,7 +203,9 @@ pub(super) fn hosts(value: &Value, _: &Args) -> Result<Value, Error> {
 }
 
 pub(super) fn size(value: &Value, _: &Args) -> Result<Value, Error> {
-    let one = |value: &Value| network(value).map(|n| super::ops::int(1i128.checked_shl(host_bits(n)).unwrap_or(i128::MAX)));
+    let one = |value: &Value| {
+        network(value).map(|n| super::ops::int(1i128.checked_shl(host_bits(n)).unwrap_or(i128::MAX)))
+    };
     Ok(match kind(value) {
         Kind::Seq(seq) => list(seq.snapshot().iter().filter_map(one).collect()),
         _ => one(value).unwrap_or_else(|| Value::from(())),
@@ -205,7 +232,9 @@ pub(super) fn filter_by_networks(value: &Value, args: &Args) -> Result<Value, Er
     let keep = |values: &[Value]| -> Vec<Value> {
         values
             .iter()
-            .filter(|v| v.as_str().and_then(parse).is_some_and(|i| networks.iter().any(|n| holds(*n, i.address))))
+            .filter(|v| {
+                v.as_str().and_then(parse).is_some_and(|i| networks.iter().any(|n| holds(*n, i.address)))
+            })
             .cloned()
             .collect()
     };

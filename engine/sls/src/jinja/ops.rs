@@ -11,8 +11,8 @@ use minijinja::{Environment, Error, ErrorKind, State};
 use super::args::Args;
 use super::fault::{fault, type_error};
 use super::value::{
-    self, Bound, Key, Kind, Number, SeqKind, Undef, equal, iterate, kind, list, number, order, solid, to_str, truth, tuple,
-    type_name,
+    self, Bound, Key, Kind, Number, SeqKind, Undef, equal, iterate, kind, list, number, order, solid, to_str,
+    truth, tuple, type_name,
 };
 use super::{format, methods, root};
 
@@ -69,9 +69,11 @@ const FUNCTIONS: &[(&str, Function)] = &[
         if !found.is_undefined() {
             return Ok(found);
         }
-        let names = a[0].try_iter().map(|names| names.map(|n| to_str(&n)).collect::<Vec<_>>()).unwrap_or_default();
+        let names =
+            a[0].try_iter().map(|names| names.map(|n| to_str(&n)).collect::<Vec<_>>()).unwrap_or_default();
         let file = a[2].as_str().map_or("the imported template", template_name);
-        let hints = super::nearest(name, names.iter().map(String::as_str)).map(|near| format!("it has `{near}`"));
+        let hints =
+            super::nearest(name, names.iter().map(String::as_str)).map(|near| format!("it has `{near}`"));
         Ok(Undef::value(format!("`{file}` does not define `{name}`"), hints.into_iter().collect()))
     }),
     ("__i", |_, a| item(&a[0], &a[1])),
@@ -108,6 +110,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
             parameters,
         }))
     }),
+    ("__missing", |_, _| Ok(Value::UNDEFINED)),
     ("__neg", |_, a| negate(&a[0])),
     ("__nothing", |_, _| {
         Ok(Value::from_object(Undef {
@@ -157,10 +160,8 @@ const FUNCTIONS: &[(&str, Function)] = &[
                 return Ok(part.clone());
             }
             printable(part)?;
-            match part.as_str() {
-                Some(text) => out.push_str(text),
-                None if value::is_undefined(part) => {}
-                None => out.push_str(&to_str(part)),
+            if !value::is_undefined(part) {
+                out.push_str(&to_str(part));
             }
         }
         text(out)
@@ -186,7 +187,10 @@ const FUNCTIONS: &[(&str, Function)] = &[
             _ => type_error(format!("cannot unpack a value of type {}", type_name(&a[1]))),
         })?;
         match items.len().cmp(&wanted) {
-            Ordering::Less => Err(type_error(format!("not enough values to unpack (expected {wanted}, got {})", items.len()))),
+            Ordering::Less => Err(type_error(format!(
+                "not enough values to unpack (expected {wanted}, got {})",
+                items.len()
+            ))),
             Ordering::Greater => Err(type_error(format!("too many values to unpack (expected {wanted})"))),
             Ordering::Equal => Ok(list(items)),
         }
@@ -201,7 +205,9 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("__x", |_, a| slice(&a[0], &a[1], &a[2], &a[3])),
     ("__z", |_, a| {
         Ok(match a[0].as_str() {
-            Some(text) if text.contains(super::lines::OPEN) => Value::from(super::lines::without_markers(text).as_ref()),
+            Some(text) if text.contains(super::lines::OPEN) => {
+                Value::from(super::lines::without_markers(text).as_ref())
+            }
             _ => a[0].clone(),
         })
     }),
@@ -256,7 +262,11 @@ const FUNCTIONS: &[(&str, Function)] = &[
         if step == 0 {
             return Err(type_error("range() arg 3 must not be zero"));
         }
-        let count = if step > 0 { (stop - start).max(0).div_euclid(step) + i128::from((stop - start).max(0) % step != 0) } else { (start - stop).max(0) / -step + i128::from((start - stop).max(0) % -step != 0) };
+        let count = if step > 0 {
+            (stop - start).max(0).div_euclid(step) + i128::from((stop - start).max(0) % step != 0)
+        } else {
+            (start - stop).max(0) / -step + i128::from((start - stop).max(0) % -step != 0)
+        };
         if count > 100_000 {
             return Err(type_error("a range may have at most 100000 items"));
         }
@@ -324,7 +334,9 @@ fn attribute(of: &Value, name: &Value) -> Result<Value, Error> {
         Kind::Seq(seq) if seq.kind == SeqKind::Group && matches!(text, "grouper" | "list") => {
             Ok(seq.read().get(usize::from(text == "list")).cloned().unwrap_or_default())
         }
-        _ if methods::has(of, text) => Ok(Value::from_object(Bound { of: of.clone(), name: text.to_owned() })),
+        _ if methods::has(of, text) => {
+            Ok(Value::from_object(Bound { of: of.clone(), name: text.to_owned() }))
+        }
         _ => Ok(Undef::value(format!("'{}' object has no attribute `{text}`", type_name(of)), Vec::new())),
     }
 }
@@ -341,7 +353,10 @@ fn hints_of(of: &Value, name: &str) -> Vec<String> {
         return Vec::new();
     }
     let names: Vec<String> = of.try_iter().map(|keys| keys.map(|k| to_str(&k)).collect()).unwrap_or_default();
-    super::nearest(name, names.iter().map(String::as_str)).map(|near| format!("it has `{near}`")).into_iter().collect()
+    super::nearest(name, names.iter().map(String::as_str))
+        .map(|near| format!("it has `{near}`"))
+        .into_iter()
+        .collect()
 }
 
 pub(super) fn missing_key(dict: &value::Dict, name: &str) -> Value {
@@ -381,12 +396,18 @@ pub(super) fn item(of: &Value, key: &Value) -> Result<Value, Error> {
         }
         (Kind::Seq(_) | Kind::Str(_) | Kind::Bytes(_), _) if number(key).is_some() => {
             let Some(Number::Int(index)) = number(key) else {
-                return Ok(Undef::value(format!("a {} has no index {}", type_name(of), to_str(key)), Vec::new()));
+                return Ok(Undef::value(
+                    format!("a {} has no index {}", type_name(of), to_str(key)),
+                    Vec::new(),
+                ));
             };
             Ok(nth(of, index)?.unwrap_or_else(|| {
                 let length = value::len(of).unwrap_or_default();
                 let things = if length == 1 { "item" } else { "items" };
-                Undef::value(format!("the {} has {length} {things}, and none at index {index}", type_name(of)), Vec::new())
+                Undef::value(
+                    format!("the {} has {length} {things}, and none at index {index}", type_name(of)),
+                    Vec::new(),
+                )
             }))
         }
         (Kind::Other, _) => {
@@ -396,12 +417,18 @@ pub(super) fn item(of: &Value, key: &Value) -> Result<Value, Error> {
             };
             if found.is_undefined() {
                 let name = to_str(key);
-                return Ok(Undef::value(format!("{} has no attribute `{name}`", describe(of)), hints_of(of, &name)));
+                return Ok(Undef::value(
+                    format!("{} has no attribute `{name}`", describe(of)),
+                    hints_of(of, &name),
+                ));
             }
             Ok(found)
         }
         (_, Kind::Str(_)) => attribute(of, key),
-        _ => Ok(Undef::value(format!("'{}' object has no item {}", type_name(of), value::repr(key)), Vec::new())),
+        _ => Ok(Undef::value(
+            format!("'{}' object has no item {}", type_name(of), value::repr(key)),
+            Vec::new(),
+        )),
     }
 }
 
@@ -441,7 +468,11 @@ fn slice(of: &Value, start: &Value, stop: &Value, step: &Value) -> Result<Value,
             if step > 0 { n.clamp(0, length) } else { n.clamp(-1, length - 1) }
         })
     };
-    let (mut at, end) = if step > 0 { (clamp(start, 0), clamp(stop, length)) } else { (clamp(start, length - 1), clamp(stop, -1)) };
+    let (mut at, end) = if step > 0 {
+        (clamp(start, 0), clamp(stop, length))
+    } else {
+        (clamp(start, length - 1), clamp(stop, -1))
+    };
     let mut indexes = Vec::new();
     while (step > 0 && at < end) || (step < 0 && at > end) {
         indexes.extend(usize::try_from(at));
@@ -452,7 +483,9 @@ fn slice(of: &Value, start: &Value, stop: &Value, step: &Value) -> Result<Value,
             let chars: Vec<char> = text.chars().collect();
             Value::from(indexes.into_iter().filter_map(|i| chars.get(i)).collect::<String>())
         }
-        Kind::Bytes(bytes) => Value::from_bytes(indexes.into_iter().filter_map(|i| bytes.get(i).copied()).collect()),
+        Kind::Bytes(bytes) => {
+            Value::from_bytes(indexes.into_iter().filter_map(|i| bytes.get(i).copied()).collect())
+        }
         Kind::Seq(seq) if seq.kind != SeqKind::Set => {
             let items = seq.snapshot();
             value::seq(seq.kind, indexes.into_iter().filter_map(|i| items.get(i).cloned()).collect())
@@ -490,7 +523,11 @@ fn method(state: &mut State<'_, '_>, of: &Value, name: &str, args: &[Value]) -> 
     }
 }
 
-pub(super) fn call_value(state: &mut State<'_, '_>, function: &Value, args: &[Value]) -> Result<Value, Error> {
+pub(super) fn call_value(
+    state: &mut State<'_, '_>,
+    function: &Value,
+    args: &[Value],
+) -> Result<Value, Error> {
     match kind(function) {
         Kind::Undef(undef) => Err(undef.error()),
         Kind::Unknown(_) => Ok(function.clone()),
@@ -542,17 +579,28 @@ impl Object for Macro {
                 Some(value) => value,
                 // Undefined is how the macro's own text sees that a default is wanted.
                 None if *default => Value::UNDEFINED,
-                None => Undef::value(format!("the macro `{}` was called without its argument `{name}`", self.name), Vec::new()),
+                None => Undef::value(
+                    format!("the macro `{}` was called without its argument `{name}`", self.name),
+                    Vec::new(),
+                ),
             });
         }
-        if let Some((name, _)) = args.keywords.iter().find(|(k, _)| self.parameters.iter().any(|(n, _)| n == k)) {
-            return Err(type_error(format!("macro '{}' got multiple values for argument '{name}'", self.name)));
+        if let Some((name, _)) =
+            args.keywords.iter().find(|(k, _)| self.parameters.iter().any(|(n, _)| n == k))
+        {
+            return Err(type_error(format!(
+                "macro '{}' got multiple values for argument '{name}'",
+                self.name
+            )));
         }
         let own = |word: &str| self.parameters.iter().any(|(n, _)| n == word);
         let caller = args.keywords.iter().position(|(k, _)| k == "caller").map(|i| args.keywords.remove(i).1);
         if !own("caller") {
             if caller.is_some() && !self.caller {
-                return Err(type_error(format!("macro '{}' was invoked with a call block, but does not use `caller`", self.name)));
+                return Err(type_error(format!(
+                    "macro '{}' was invoked with a call block, but does not use `caller`",
+                    self.name
+                )));
             }
             values.push(caller.unwrap_or_else(|| Undef::value("No caller defined", Vec::new())));
         }
@@ -568,14 +616,18 @@ impl Object for Macro {
         }
         if !own("kwargs") {
             if let Some((name, _)) = args.keywords.first().filter(|_| !self.kwargs) {
-                let hints = super::nearest(name, self.parameters.iter().map(|(n, _)| n.as_str())).map(|n| format!("did you mean `{n}`?"));
+                let hints = super::nearest(name, self.parameters.iter().map(|(n, _)| n.as_str()))
+                    .map(|n| format!("did you mean `{n}`?"));
                 return Err(fault(
                     ErrorKind::TooManyArguments,
                     format!("macro '{}' takes no keyword argument '{name}'", self.name),
                     hints.into_iter().collect(),
                 ));
             }
-            values.push(value::dict(args.keywords.into_iter().map(|(k, v)| (Key(Value::from(k)), v)).collect(), false));
+            values.push(value::dict(
+                args.keywords.into_iter().map(|(k, v)| (Key(Value::from(k)), v)).collect(),
+                false,
+            ));
         }
         self.inner.call(state, &values).map_err(|error| {
             if error.line().is_none() {
@@ -602,7 +654,12 @@ impl Object for Cycler {
         (key.as_str()? == "current").then(|| self.items[at].clone())
     }
 
-    fn call_method(self: &Arc<Self>, _: &mut State<'_, '_>, method: &str, _: &[Value]) -> Result<Value, Error> {
+    fn call_method(
+        self: &Arc<Self>,
+        _: &mut State<'_, '_>,
+        method: &str,
+        _: &[Value],
+    ) -> Result<Value, Error> {
         let mut at = self.at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match method {
             "next" => {
@@ -673,7 +730,10 @@ pub(super) fn contains(container: &Value, value: &Value) -> Result<bool, Error> 
     Ok(match (kind(container), kind(value)) {
         (Kind::Str(text), Kind::Str(part)) => text.contains(part),
         (Kind::Str(_), _) => {
-            return Err(type_error(format!("'in <string>' requires string as left operand, not {}", type_name(value))));
+            return Err(type_error(format!(
+                "'in <string>' requires string as left operand, not {}",
+                type_name(value)
+            )));
         }
         (Kind::Dict(dict), _) => match value.as_str() {
             Some(text) => dict.get(text).is_some(),
@@ -706,10 +766,18 @@ fn arithmetic(a: &Value, sign: &str, b: &Value) -> Result<Value, Error> {
         return numeric(x, sign, y);
     }
     let fail = || {
-        type_error(format!("unsupported operand type(s) for {sign}: '{}' and '{}'", type_name(a), type_name(b)))
+        type_error(format!(
+            "unsupported operand type(s) for {sign}: '{}' and '{}'",
+            type_name(a),
+            type_name(b)
+        ))
     };
     match (sign, kind(a), kind(b)) {
         ("%", Kind::Str(template), _) => text(format::percent(template, b)?),
+        // What `json` and `yaml` give is markup to Jinja2, and what is added to markup is escaped for HTML.
+        ("+", Kind::Str(x), Kind::Str(y)) if a.is_safe() || b.is_safe() => {
+            Ok(Value::from_safe_string(format!("{}{}", markup(a, x), markup(b, y))))
+        }
         ("+", Kind::Str(x), Kind::Str(y)) => text(format!("{x}{y}")),
         ("+", Kind::Str(_), _) => {
             Err(type_error(format!("can only concatenate str (not \"{}\") to str", type_name(b))))
@@ -749,6 +817,10 @@ fn arithmetic(a: &Value, sign: &str, b: &Value) -> Result<Value, Error> {
         }
         _ => Err(fail()),
     }
+}
+
+fn markup(value: &Value, text: &str) -> String {
+    if value.is_safe() { text.to_owned() } else { super::filters::html(text) }
 }
 
 fn numeric(x: Number, sign: &str, y: Number) -> Result<Value, Error> {

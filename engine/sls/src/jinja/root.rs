@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use kstate_core::{Call, Position, Problem, Value as Plain};
+use kstate_core::{Call, Value as Plain};
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind, State};
 
 use super::calls::Salt;
 use super::fault::{fault, unreadable};
-use super::value::{from_plain, iterate, solid};
+use super::value::{from_map, from_plain, from_plain_ordered, iterate, solid};
 use super::{Data, Engine, TemplateContext};
 
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(super) struct Root {
     grains: OnceLock<Value>,
     pillar: OnceLock<Value>,
     opts: OnceLock<Value>,
+    /// Parts of the pillar that functions have given out, by key.
+    parts: Mutex<HashMap<String, Value>>,
     session: Mutex<Session>,
     asked: AtomicBool,
 }
@@ -67,10 +69,14 @@ impl Root {
         }
         for (name, value) in context.extra.iter() {
             if let Some(name) = name.as_str() {
-                variables.insert(name.to_owned(), from_plain(value));
+                variables.insert(name.to_owned(), from_plain_ordered(value));
             }
         }
-        let session = Session { tplfile: context.tplfile.clone(), tpldir: context.tpldir.clone(), ..Session::default() };
+        let session = Session {
+            tplfile: context.tplfile.clone(),
+            tpldir: context.tpldir.clone(),
+            ..Session::default()
+        };
         Arc::new(Root {
             engine,
             data,
@@ -78,6 +84,7 @@ impl Root {
             grains: OnceLock::new(),
             pillar: OnceLock::new(),
             opts: OnceLock::new(),
+            parts: Mutex::default(),
             session: Mutex::new(session),
             asked: AtomicBool::new(false),
         })
@@ -88,11 +95,32 @@ impl Root {
     }
 
     pub(super) fn grains(&self) -> &Value {
-        self.grains.get_or_init(|| from_plain(&Plain::Map(self.data.grains.clone())))
+        self.grains.get_or_init(|| self.grains_copy())
+    }
+
+    /// Grains of one's own.
+    pub(super) fn grains_copy(&self) -> Value {
+        from_plain(&self.data.grains)
     }
 
     pub(super) fn pillar(&self) -> &Value {
-        self.pillar.get_or_init(|| from_plain(&Plain::Map(self.data.pillar.clone())))
+        self.pillar.get_or_init(|| self.pillar_copy())
+    }
+
+    /// Pillar of one's own.
+    pub(super) fn pillar_copy(&self) -> Value {
+        self.data.pillar.as_map().map_or_else(Value::default, from_map)
+    }
+
+    /// The value of a key of the pillar, the same at every call.
+    pub(super) fn pillar_part(&self, key: &str) -> Option<Value> {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = parts.get(key) {
+            return Some(known.clone());
+        }
+        let part = from_plain_ordered(self.data.pillar.as_map()?.get(key)?);
+        parts.insert(key.to_owned(), part.clone());
+        Some(part)
     }
 
     pub(super) fn opts(&self) -> &Value {
@@ -133,21 +161,32 @@ impl Root {
 
     /// Loads the template that an `include` or `import` names, and gives its key. Of several names the first that
     /// exists counts.
-    pub(super) fn template(&self, state: &State<'_, '_>, name: &Value, ignore_missing: bool) -> Result<Value, Error> {
+    pub(super) fn template(
+        &self,
+        state: &State<'_, '_>,
+        name: &Value,
+        ignore_missing: bool,
+    ) -> Result<Value, Error> {
         solid(name)?;
         let names = match name.as_str() {
             Some(name) => vec![name.to_owned()],
-            None => {
-                iterate(name)?.iter().map(super::value::to_str).collect()
-            }
+            None => iterate(name)?.iter().map(super::value::to_str).collect(),
         };
         for name in &names {
             for path in self.paths(state, name) {
                 let file = self.engine.folders.file(&path).map_err(|error| {
-                    fault(ErrorKind::BadInclude, format!("the template `{path}` cannot be read: {error}"), Vec::new())
+                    fault(
+                        ErrorKind::BadInclude,
+                        format!("the template `{path}` cannot be read: {error}"),
+                        Vec::new(),
+                    )
                 })?;
                 let Some(file) = file else { continue };
-                let template = self.engine.registry.take(&format!("T:{path}"), &file.shown, &file.text).map_err(unreadable)?;
+                let template = self
+                    .engine
+                    .registry
+                    .take(&format!("T:{path}"), &file.shown, &file.text)
+                    .map_err(unreadable)?;
                 let mut session = self.session();
                 if session.loaded.insert(path.clone()) {
                     let relative = name.starts_with("./") || name.starts_with("../");
@@ -179,31 +218,32 @@ impl Root {
         }
         // Salt takes the folder of the template that was loaded last; the folder of this one is what people mean.
         let salt = self.session().tpldir.clone();
-        let own = super::ops::template_name(state.name()).rsplit_once('/').map_or(".", |(dir, _)| dir).to_owned();
+        let own =
+            super::ops::template_name(state.name()).rsplit_once('/').map_or(".", |(dir, _)| dir).to_owned();
         [salt, own].iter().filter_map(|dir| normal(&format!("{dir}/{name}"))).collect()
     }
 
     /// What may have been meant by a name that is not there.
     pub(super) fn hints_for_name(&self, state: &State<'_, '_>, name: &str) -> Vec<String> {
         let known = state.known_variables();
-        let mut hints: Vec<String> = super::nearest(name, known.iter().map(AsRef::as_ref).filter(|n| !n.starts_with('_')))
-            .map(|near| format!("did you mean `{near}`?"))
-            .into_iter()
-            .collect();
+        let mut hints: Vec<String> =
+            super::nearest(name, known.iter().map(AsRef::as_ref).filter(|n| !n.starts_with('_')))
+                .map(|near| format!("did you mean `{near}`?"))
+                .into_iter()
+                .collect();
         for (what, map) in [("pillar", &self.data.pillar), ("grains", &self.data.grains)] {
+            let Some(map) = map.as_map() else { continue };
             if map.get(name).is_some() {
                 hints.push(format!("{what} has this key: write `{what}.{name}`"));
             } else if hints.is_empty() {
                 let keys = map.iter().filter_map(|(k, _)| k.as_str());
-                hints.extend(super::nearest(name, keys).map(|near| format!("{what} has `{near}`: did you mean `{what}.{near}`?")));
+                hints.extend(
+                    super::nearest(name, keys)
+                        .map(|near| format!("{what} has `{near}`: did you mean `{what}.{near}`?")),
+                );
             }
         }
         hints
-    }
-
-    /// A problem of the whole template, for functions that have no better place.
-    pub(super) fn problem(&self, message: &str) -> Problem {
-        Problem::error(message).at(&Position::new(self.session().tplfile.as_str(), 1, 1))
     }
 }
 

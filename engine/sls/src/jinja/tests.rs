@@ -6,7 +6,9 @@ use minijinja::{Error, State};
 use super::args::Args;
 use super::fault::type_error;
 use super::ops;
-use super::value::{Kind, Number, SeqKind, equal, is_mapping, is_undefined, kind, number, order, solid, to_str, type_name};
+use super::value::{
+    Kind, Number, SeqKind, equal, is_mapping, is_undefined, kind, number, order, solid, to_str, type_name,
+};
 
 type Test = fn(&Value, &Args) -> Result<bool, Error>;
 
@@ -59,8 +61,15 @@ const TESTS: &[(&str, Test)] = &[
     ("lt", |v, a| Ok(order(v, a.need(0, "other")?, "<")?.is_lt())),
     ("mapping", |v, _| Ok(is_mapping(v))),
     ("match", |v, a| {
-        let text = v.as_str().ok_or_else(|| type_error(format!("expected string or bytes-like object, got '{}'", type_name(v))))?;
-        super::filters::regex_matches(text, a.text(0, "rgx")?, a.flag(1, "ignorecase", false)?, a.flag(2, "multiline", false)?)
+        let text = v.as_str().ok_or_else(|| {
+            type_error(format!("expected string or bytes-like object, got '{}'", type_name(v)))
+        })?;
+        super::filters::regex_matches(
+            text,
+            a.text(0, "rgx")?,
+            a.flag(1, "ignorecase", false)?,
+            a.flag(2, "multiline", false)?,
+        )
     }),
     ("ne", |v, a| Ok(!equal(v, a.need(0, "other")?))),
     ("none", |v, _| Ok(v.is_none())),
@@ -113,12 +122,14 @@ pub(super) fn apply(_: &mut State<'_, '_>, name: &str, args: &Args) -> Result<bo
     let subject = args.positional.first().cloned().unwrap_or_default();
     if !matches!(name, "defined" | "undefined") {
         let type_tests = [
-            "boolean", "callable", "false", "float", "integer", "iterable", "list", "mapping", "none", "number", "sequence",
-            "string", "true",
+            "boolean", "callable", "false", "float", "integer", "iterable", "list", "mapping", "none",
+            "number", "sameas", "sequence", "string", "true",
         ];
         match kind(&subject) {
             // Asking for the type of something undefined is allowed, and the answer is no.
-            Kind::Undef(_) if type_tests.contains(&name) && name != "iterable" && name != "sequence" => return Ok(name == "callable" && false),
+            Kind::Undef(_) if type_tests.contains(&name) && name != "iterable" && name != "sequence" => {
+                return Ok(false);
+            }
             _ => solid(&subject)?,
         }
     } else if ops::unknown(&subject) {

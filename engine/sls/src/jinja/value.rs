@@ -35,7 +35,7 @@ pub(super) struct Seq {
     items: RwLock<Vec<Value>>,
 }
 
-/// A dict. `ordered` ones (from YAML, JSON, pillar) keep their order when dumped as YAML; a literal's keys are sorted.
+/// A dict. `ordered` ones (from pillar) keep their order when dumped as YAML; a literal's keys are sorted.
 #[derive(Debug)]
 pub(super) struct Dict {
     pub(super) ordered: bool,
@@ -441,7 +441,9 @@ pub(super) fn iterate(value: &Value) -> Result<Vec<Value>, Error> {
 pub(super) fn pairs(value: &Value) -> Option<Vec<(Value, Value)>> {
     match kind(value) {
         Kind::Dict(dict) => Some(dict.snapshot()),
-        Kind::Other => value.as_object().filter(|o| o.repr() == ObjectRepr::Map)?.try_iter_pairs().map(Iterator::collect),
+        Kind::Other => {
+            value.as_object().filter(|o| o.repr() == ObjectRepr::Map)?.try_iter_pairs().map(Iterator::collect)
+        }
         _ => None,
     }
 }
@@ -496,8 +498,7 @@ fn equal_at(a: &Value, b: &Value, depth: usize) -> bool {
                 return true;
             }
             let (a, b) = (a.read().clone(), b.read().clone());
-            a.len() == b.len()
-                && a.iter().all(|(k, x)| b.get(k).is_some_and(|y| equal_at(x, y, depth + 1)))
+            a.len() == b.len() && a.iter().all(|(k, x)| b.get(k).is_some_and(|y| equal_at(x, y, depth + 1)))
         }
         (Kind::Other, Kind::Other) => a == b,
         _ => false,
@@ -628,7 +629,12 @@ fn write_repr(out: &mut String, value: &Value, depth: usize, friendly: bool) {
         Kind::Other => match pairs(value) {
             Some(pairs) if value.is_kwargs() => write_dict(out, &pairs, depth, friendly),
             _ => match value.kind() {
-                ValueKind::Seq => write_repr(out, &list(value.try_iter().map(Iterator::collect).unwrap_or_default()), depth, friendly),
+                ValueKind::Seq => write_repr(
+                    out,
+                    &list(value.try_iter().map(Iterator::collect).unwrap_or_default()),
+                    depth,
+                    friendly,
+                ),
                 _ => out.push_str(&value.to_string()),
             },
         },
@@ -667,10 +673,19 @@ pub(super) fn write_quoted(out: &mut String, text: &str) {
                 out.push('\\');
                 out.push(c);
             }
-            c if (c as u32) < 0x20 || c as u32 == 0x7f || ((c as u32) >= 0x80 && (c as u32) <= 0xa0) || c == '\u{ad}' => {
+            c if (c as u32) < 0x20
+                || c as u32 == 0x7f
+                || ((c as u32) >= 0x80 && (c as u32) <= 0xa0)
+                || c == '\u{ad}' =>
+            {
                 out.push_str(&format!("\\x{:02x}", c as u32));
             }
-            '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200f}' | '\u{feff}' | '\u{3000}' | '\u{2000}'..='\u{200a}' => {
+            '\u{2028}'
+            | '\u{2029}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{feff}'
+            | '\u{3000}'
+            | '\u{2000}'..='\u{200a}' => {
                 out.push_str(&format!("\\u{:04x}", c as u32));
             }
             c => out.push(c),
@@ -719,8 +734,22 @@ pub(super) fn float_repr(n: f64) -> String {
     if text.contains('.') { text } else { format!("{text}.0") }
 }
 
-/// Data that came from YAML, JSON, grains or the host.
+/// Data of which Salt makes plain dicts: grains, what a template loads, what the host answers.
 pub(super) fn from_plain(value: &Plain) -> Value {
+    from_plain_as(value, false)
+}
+
+/// Data of which Salt makes ordered dicts: pillar, and what states give to templates.
+pub(super) fn from_plain_ordered(value: &Plain) -> Value {
+    from_plain_as(value, true)
+}
+
+/// A mapping that is sorted itself, but whose parts keep their order (pillar).
+pub(super) fn from_map(map: &kstate_core::Map) -> Value {
+    dict(map.iter().map(|(k, v)| (Key(from_plain_key(k)), from_plain_ordered(v))).collect(), false)
+}
+
+fn from_plain_as(value: &Plain, ordered: bool) -> Value {
     match value {
         Plain::Null => Value::from(()),
         Plain::Bool(b) => Value::from(*b),
@@ -728,8 +757,11 @@ pub(super) fn from_plain(value: &Plain) -> Value {
         Plain::Float(n) => Value::from(*n),
         Plain::Text(text) => Value::from(lines::without_markers(text).as_ref()),
         Plain::Bytes(bytes) => Value::from_bytes(bytes.clone()),
-        Plain::List(items) => list(items.iter().map(from_plain).collect()),
-        Plain::Map(map) => dict(map.iter().map(|(k, v)| (Key(from_plain_key(k)), from_plain(v))).collect(), true),
+        Plain::List(items) => list(items.iter().map(|item| from_plain_as(item, ordered)).collect()),
+        Plain::Map(map) => dict(
+            map.iter().map(|(k, v)| (Key(from_plain_key(k)), from_plain_as(v, ordered))).collect(),
+            ordered,
+        ),
     }
 }
 
@@ -788,10 +820,9 @@ fn copy_at(value: &Value, depth: usize) -> Value {
     }
     match kind(value) {
         Kind::Seq(s) => seq(s.kind, s.snapshot().iter().map(|v| copy_at(v, depth + 1)).collect()),
-        Kind::Dict(d) => dict(
-            d.snapshot().into_iter().map(|(k, v)| (Key(k), copy_at(&v, depth + 1))).collect(),
-            d.ordered,
-        ),
+        Kind::Dict(d) => {
+            dict(d.snapshot().into_iter().map(|(k, v)| (Key(k), copy_at(&v, depth + 1))).collect(), d.ordered)
+        }
         _ => value.clone(),
     }
 }
