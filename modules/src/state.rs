@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-use kstate_core::arguments::{COMMON, nearest};
-use kstate_core::{Chunk, Conditions, Position, Problem, Resource, SourceError, Sources, arguments};
+use kstate_core::arguments::COMMON;
+use kstate_core::{
+    Chunk, Conditions, Position, Problem, Resource, SourceError, Sources, arguments, nearest,
+};
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, Visitor};
 
@@ -158,7 +160,7 @@ impl Function {
                 ))
                 .at(&node.at)
                 .of(chunk.id.as_str());
-                match nearest(name, known.iter().copied().chain(COMMON)) {
+                match nearest(name, known.iter().copied().chain(COMMON), 1).first() {
                     Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
                     None => problem,
                 }
@@ -179,7 +181,7 @@ pub(crate) fn unknown_function(chunk: &Chunk) -> Problem {
         Problem::error(format!("there is no state function `{name}`")).at(&chunk.at).of(chunk.id.as_str());
     let module = format!("{}.", chunk.state);
     let siblings: Vec<&str> = FUNCTIONS.iter().map(|f| f.name).filter(|f| f.starts_with(&module)).collect();
-    match nearest(&name, FUNCTIONS.iter().map(|function| function.name)) {
+    match nearest(&name, FUNCTIONS.iter().map(|function| function.name), 1).first() {
         Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
         None if siblings.is_empty() => {
             problem.hint("`kstate` has no such module; its functions are in the book, under Modules")

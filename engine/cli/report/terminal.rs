@@ -111,6 +111,7 @@ fn change(change: &Change) -> String {
     let mut out = indent(&change.subject, 6);
     for line in diff.lines() {
         let style = match line.as_bytes().first() {
+            _ if line.starts_with("--- ") || line.starts_with("+++ ") => BOLD,
             Some(b'+') => GREEN,
             Some(b'-') => RED,
             Some(b'@') => CYAN,

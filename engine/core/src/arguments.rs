@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
-use crate::{Chunk, Data, Node, Position, Problem, Value};
+use crate::{Chunk, Data, Node, Position, Problem, Value, nearest};
 
 /// Arguments that every state may have and that the engine itself takes.
 pub const COMMON: [&str; 31] = [
@@ -308,8 +308,7 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
 
 fn unknown_argument(key: &Node, fields: &[&str]) -> Found {
     let name = key.value().to_string();
-    let nearest = nearest(&name, fields.iter().copied().chain(COMMON));
-    let hint = match nearest {
+    let hint = match nearest(&name, fields.iter().copied().chain(COMMON), 1).first() {
         Some(nearest) => format!("did you mean `{nearest}`?"),
         None => format!("its arguments are: {}", fields.join(", ")),
     };
@@ -365,34 +364,6 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
             None => Err(ArgumentError::one("a value without a key")),
         }
     }
-}
-
-/// The candidate that is most like `name`, if it is like it at all.
-pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + name.len().min(candidate.len()) / 4)
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Edits between two words, a swap of neighbours counting as one.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let mut best = (rows[i][j] + usize::from(x != y)).min(rows[i][j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
-                best = best.min(rows[i - 1][j - 1] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -463,11 +434,5 @@ mod tests {
             problems[0].to_string(),
             "a.sls:3:5: file.managed: `makedirs`: expected `True` or `False`, found text `maybe`"
         );
-    }
-
-    #[test]
-    fn finds_what_was_meant() {
-        assert_eq!(nearest("requrie", ["require", "watch"]), Some("require"));
-        assert_eq!(nearest("colour", ["require", "watch"]), None);
     }
 }
