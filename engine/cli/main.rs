@@ -34,10 +34,9 @@ fn main() -> ExitCode {
     let ui = Ui::new(cli.global.format == Format::Text);
     let interrupt = Interrupt::default();
     let raised = interrupt.clone();
-    // The second Ctrl-C ends it at once.
     let handler = move || {
         if raised.is_raised() {
-            std::process::abort();
+            at_once();
         }
         raised.raise();
     };
@@ -57,4 +56,10 @@ fn main() -> ExitCode {
             error.exit.into()
         }
     }
+}
+
+/// The second Ctrl-C does not wait for a step in hand.
+#[expect(clippy::exit, reason = "the threads that wait for hosts cannot be asked to return")]
+fn at_once() -> ! {
+    std::process::exit(Exit::Interrupted.code().into())
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use kstate_core::{Event, Sink};
+use kstate_core::{Event, Outcome, Sink, StateReport};
 
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
@@ -133,6 +133,21 @@ impl Ui {
         }
     }
 
+    /// What is done is told at once; what is only found waits for the report.
+    fn finished(&self, target: &str, state: &StateReport) {
+        let (word, style) = match state.outcome {
+            Outcome::Changed => ("changed", YELLOW),
+            Outcome::Failed => ("failed", RED),
+            _ => return,
+        };
+        let took = if state.duration < Duration::from_secs(1) {
+            String::new()
+        } else {
+            format!(" ({})", elapsed(state.duration))
+        };
+        self.talk(&format!("{target}: {} {} {}{took}", paint(style, word), state.function, state.id));
+    }
+
     pub(crate) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
@@ -153,7 +168,7 @@ impl Sink for Ui {
                 self.doing(target, &format!("making {first}{rest}"));
             }
             Event::Output { line } => self.said(target, &line),
-            Event::Finished(_) => {}
+            Event::Finished(state) => self.finished(target, &state),
             Event::Retrying { state, attempt, of, reason } => {
                 self.talk(&format!("{target}: {state}: {reason}; attempt {attempt} of {of}"));
             }
