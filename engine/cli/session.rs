@@ -181,13 +181,13 @@ impl<'a> Session<'a> {
             self.ui.event(name, Event::Connecting);
             match connect.connect(name) {
                 Ok(connection) => transport = Some(connection),
-                Err(error) => return Prepared::Lost(Box::new(unreachable(name, error))),
+                Err(error) => return self.lost(unreachable(name, error)),
             }
             self.ui.event(name, Event::Connected);
         }
         let (grains, stand_in) = match self.grains_of(target, transport.as_deref_mut()) {
             Ok(grains) => grains,
-            Err(reason) => return Prepared::Lost(Box::new(lost(name, reason, transport.as_deref()))),
+            Err(reason) => return self.lost(lost(name, reason, transport.as_deref())),
         };
         let pillar = merged(&target.pillar, &self.pillar);
         let mut answers = Answers::new();
@@ -208,10 +208,14 @@ impl<'a> Session<'a> {
                 return Prepared::Ready(Box::new(ready));
             }
             if let Err(reason) = self.answering.answer(&calls, transport.as_deref_mut(), &mut answers) {
-                return Prepared::Lost(Box::new(lost(name, reason, transport.as_deref())));
+                return self.lost(lost(name, reason, transport.as_deref()));
             }
         }
         Prepared::NotMeant
+    }
+
+    fn lost(&self, report: HostReport) -> Prepared {
+        Prepared::Lost(Box::new(HostReport { interrupted: self.interrupt.is_raised(), ..report }))
     }
 
     /// Whether grains and pillar say that the host is meant, where the name alone could not.
