@@ -53,6 +53,8 @@ pub struct Compiled {
     pub high: HighState,
     /// The chunks in order; none if there are errors.
     pub graph: Option<Graph>,
+    /// The chunks as declared, where a requisite names nothing or a cycle keeps them from an order.
+    unordered: Vec<Chunk>,
     /// Every problem once, by file and line.
     pub problems: Vec<Problem>,
     /// What templates asked the host without an answer. Unless it is empty, all else is provisional: ask the host,
@@ -61,9 +63,9 @@ pub struct Compiled {
 }
 
 impl Compiled {
-    /// The chunks in order.
+    /// The chunks in order; as declared where they have none.
     pub fn chunks(&self) -> &[Chunk] {
-        self.graph.as_ref().map_or(&[], Graph::chunks)
+        self.graph.as_ref().map_or(&self.unordered, Graph::chunks)
     }
 
     pub fn has_errors(&self) -> bool {
@@ -271,12 +273,15 @@ fn link(high: &mut HighState, compiled: &mut Compiled) {
     if problems.iter().any(Problem::is_error) {
         return;
     }
-    match Graph::link(chunks) {
+    match Graph::link(chunks.clone()) {
         Ok(graph) => {
             problems.extend(graph.warnings().iter().cloned());
             compiled.graph = Some(graph);
         }
-        Err(more) => problems.extend(more),
+        Err(more) => {
+            problems.extend(more);
+            compiled.unordered = chunks;
+        }
     }
 }
 
