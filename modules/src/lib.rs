@@ -4,6 +4,7 @@
 
 mod apache_module;
 mod cmd;
+mod cron;
 mod file;
 mod git;
 pub mod grains;
@@ -37,6 +38,11 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<apache_module::SiteEnabled>(),
     Function::of::<cmd::Run>(),
     Function::of::<cmd::Wait>(),
+    Function::of::<cron::Absent>(),
+    Function::of::<cron::EnvAbsent>(),
+    Function::of::<cron::EnvPresent>(),
+    Function::of::<cron::File>(),
+    Function::of::<cron::Present>(),
     Function::of::<file::Absent>(),
     Function::of::<file::Append>(),
     Function::of::<file::Comment>(),
@@ -71,15 +77,15 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<ssh_auth::Present>(),
     Function::of::<test::CheckPillar>(),
     Function::of::<test::Configurable>(),
-    Function::of::<test::ShowNotification>(),
-    Function::of::<user::Absent>(),
-    Function::of::<user::Present>(),
-    Function::of::<virtualenv::Managed>(),
     Function::of::<test::FailWithChanges>(),
     Function::of::<test::FailWithoutChanges>(),
     Function::of::<test::Nop>(),
+    Function::of::<test::ShowNotification>(),
     Function::of::<test::SucceedWithChanges>(),
     Function::of::<test::SucceedWithoutChanges>(),
+    Function::of::<user::Absent>(),
+    Function::of::<user::Present>(),
+    Function::of::<virtualenv::Managed>(),
 ];
 
 /// Makes a resource of a chunk, or says what is wrong with it.
