@@ -166,7 +166,10 @@ fn options_end(line: &str) -> usize {
 fn is_base64(word: &str) -> bool {
     let body = word.trim_end_matches('=');
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
-    !body.is_empty() && word.len().is_multiple_of(4) && word.len() - body.len() <= 2 && body.chars().all(plain)
+    !body.is_empty()
+        && word.len().is_multiple_of(4)
+        && word.len() - body.len() <= 2
+        && body.chars().all(plain)
 }
 
 fn shortened(name: &str) -> String {
