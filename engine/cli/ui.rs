@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use kstate_core::{Event, Outcome, Sink, StateReport};
 
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
@@ -30,9 +30,9 @@ pub(crate) struct Ui {
 }
 
 struct Host {
+    /// Tells by itself for how long this has been done.
     bar: ProgressBar,
     doing: String,
-    since: Instant,
 }
 
 impl std::fmt::Debug for Ui {
@@ -98,15 +98,16 @@ impl Ui {
         let host = hosts.entry(target.to_owned()).or_insert_with(|| {
             let bar = self.progress.add(ProgressBar::new_spinner());
             bar.set_style(
-                ProgressStyle::with_template("{spinner} {prefix} {wide_msg}")
-                    .unwrap_or(ProgressStyle::default_spinner()),
+                ProgressStyle::with_template("{spinner} {prefix}{since}: {wide_msg}")
+                    .unwrap_or(ProgressStyle::default_spinner())
+                    .with_key("since", since),
             );
-            bar.set_prefix(format!("{target}:"));
+            bar.set_prefix(target.to_owned());
             bar.enable_steady_tick(Duration::from_millis(250));
-            Host { bar, doing: String::new(), since: Instant::now() }
+            Host { bar, doing: String::new() }
         });
         doing.clone_into(&mut host.doing);
-        host.since = Instant::now();
+        host.bar.reset_elapsed();
         host.bar.set_message(doing.to_owned());
     }
 
@@ -116,12 +117,7 @@ impl Ui {
         }
         let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(host) = hosts.get(target) {
-            host.bar.set_message(format!(
-                "{} ({}) {}",
-                host.doing,
-                elapsed(host.since.elapsed()),
-                line.trim()
-            ));
+            host.bar.set_message(format!("{}: {}", host.doing, line.trim()));
         }
     }
 
@@ -189,6 +185,13 @@ pub(crate) fn elapsed(duration: Duration) -> String {
         0..=9 => format!("{:.1} s", duration.as_secs_f64()),
         10..=59 => format!("{seconds} s"),
         _ => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+/// For how long a host has been at the same thing, once that is worth telling.
+fn since(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    if state.elapsed() >= Duration::from_secs(1) {
+        let _ = write!(out, " ({})", elapsed(state.elapsed()));
     }
 }
 
