@@ -1,0 +1,12 @@
+//! The integration tests: one binary, so that it is linked once.
+
+#[cfg(test)]
+mod architecture;
+#[cfg(test)]
+mod command_line;
+#[cfg(test)]
+mod mistakes;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod terminal;

@@ -1,0 +1,30 @@
+//! What the end-to-end tests stand on: a tree of their own, the real program, and servers to point it at.
+
+mod host;
+mod output;
+mod sshd;
+mod tree;
+
+pub(crate) use host::Host;
+pub(crate) use output::{Output, run};
+pub(crate) use sshd::Sshd;
+pub(crate) use tree::{Folder, TestEnv};
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Waits until something is so, for a bounded time.
+#[track_caller]
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it never came to this: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A folder of this repository.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
