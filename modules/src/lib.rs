@@ -109,4 +109,20 @@ mod tests {
         sorted.dedup();
         assert_eq!(names, sorted);
     }
+    #[test]
+    fn every_example_can_be_declared() {
+        for function in FUNCTIONS {
+            let doc = function.source.lines().map_while(|line| line.strip_prefix("//!"));
+            let example =
+                doc.skip_while(|line| *line != " ```yaml").skip(1).take_while(|line| *line != " ```");
+            let example: String =
+                example.map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect();
+            assert!(!example.is_empty(), "{} has no example", function.name);
+            for chunk in testing::chunks(&example) {
+                let declared = declare(&chunk, &testing::Anything);
+                let problems = declared.map(|declared| declared.warnings).unwrap_or_else(|problems| problems);
+                assert!(problems.is_empty(), "{}: {problems:#?}", function.name);
+            }
+        }
+    }
 }

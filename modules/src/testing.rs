@@ -51,13 +51,54 @@ impl Sources for Tree {
     }
 }
 
-/// The chunk of an SLS text with one state: `id:`, `module.function:`, arguments. YAML is read by serde_yaml here,
-/// which is near enough for arguments; each gets the line it stands on.
+/// A tree that has whatever is asked of it.
+#[derive(Debug)]
+pub(crate) struct Anything;
+
+impl Sources for Anything {
+    fn read(&self, _url: &str) -> Result<Vec<u8>, SourceError> {
+        Ok(b"anything\n".to_vec())
+    }
+
+    fn list(&self, _url: &str) -> Result<Vec<SourceEntry>, SourceError> {
+        let kind = kstate_core::SourceKind::File { executable: false };
+        Ok(vec![SourceEntry { path: "a".into(), kind }])
+    }
+
+    fn render(&self, _chunk: &Chunk, _name: &str, text: &str, _context: &Map) -> Result<String, Problem> {
+        Ok(text.to_owned())
+    }
+
+    fn pillar(&self, _path: &str) -> Option<Value> {
+        Some("anything".into())
+    }
+
+    fn grain(&self, _path: &str) -> Option<Value> {
+        Some("anything".into())
+    }
+}
+
+/// The chunk of an SLS text with one state.
 pub(crate) fn chunk(text: &str) -> Chunk {
+    chunks(text).remove(0)
+}
+
+/// The chunks of an SLS text: `id:`, `module.function:`, arguments. YAML is read by serde_yaml here, which is near
+/// enough for arguments; each gets the line it stands on.
+pub(crate) fn chunks(text: &str) -> Vec<Chunk> {
     let yaml: serde_yaml::Value = serde_yaml::from_str(text).unwrap();
-    let (id, body) = yaml.as_mapping().unwrap().iter().next().unwrap();
-    let (function, arguments) = body.as_mapping().unwrap().iter().next().unwrap();
-    let (state, fun) = function.as_str().unwrap().split_once('.').unwrap();
+    let states = yaml.as_mapping().unwrap().iter().flat_map(|(id, body)| match body {
+        serde_yaml::Value::String(function) => vec![one(text, id, function, &serde_yaml::Value::Null)],
+        body => {
+            let functions = body.as_mapping().unwrap().iter();
+            functions.map(|(function, body)| one(text, id, function.as_str().unwrap(), body)).collect()
+        }
+    });
+    states.collect()
+}
+
+fn one(text: &str, id: &serde_yaml::Value, function: &str, arguments: &serde_yaml::Value) -> Chunk {
+    let (state, fun) = function.split_once('.').unwrap();
     let line_of = |name: &str| {
         text.lines().position(|l| l.trim_start_matches([' ', '-']).starts_with(&format!("{name}:")))
     };
