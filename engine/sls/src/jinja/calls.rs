@@ -203,11 +203,7 @@ const LOCAL: &[(&str, Local)] = &[
     ("match.ifelse", |root, a| {
         for pair in a.positional.chunks(2) {
             match pair {
-                [target, result] => {
-                    if matcher(root, &to_str(target), "compound")? {
-                        return Ok(result.clone());
-                    }
-                }
+                [target, result] if matcher(root, &to_str(target), "compound")? => return Ok(result.clone()),
                 [otherwise] => return Ok(otherwise.clone()),
                 _ => {}
             }

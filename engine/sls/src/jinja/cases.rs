@@ -68,3 +68,193 @@ fn renders_as_salt_does() {
     }
     assert!(wrong.is_empty(), "{right} equal, {} not:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// Where each line of the rendered text comes from, as `file:line:column text`.
+fn places(text: &str) -> String {
+    let rendered = render(&environment(&HashMap::new()), text).unwrap();
+    let mut out = String::new();
+    for (i, line) in rendered.text.lines().enumerate() {
+        let at = rendered.lines.origin(u32::try_from(i + 1).unwrap());
+        out.push_str(&format!("{at} |{line}\n"));
+    }
+    out
+}
+
+#[test]
+fn every_line_knows_where_it_was_written() {
+    let text = "\
+{% set x = 1 %}
+{%- from 'lib/lines.jinja' import block, wrapped %}
+{%- for n in ['a', 'b'] %}
+{{ n }}:
+  test.nop:
+    - x: {{ x }}
+{%- endfor %}
+{{ block('m') }}
+{{ block('i') | indent(2) }}
+{% filter indent(4) %}
+filtered
+{%- endfilter %}
+{%- call wrapped() %}
+called: {{ x }}
+{%- endcall %}
+{% set later %}
+kept: 1
+{% endset %}
+{{ later }}
+{% include 'lib/hello.jinja' %}
+multi: {{ {'a': [1, 2]} | yaml(False) }}
+";
+    let expected = "\
+case.jinja:3:27 |
+case.jinja:4:1 |a:
+case.jinja:5:3 |  test.nop:
+case.jinja:6:5 |    - x: 1
+case.jinja:4:1 |b:
+case.jinja:5:3 |  test.nop:
+case.jinja:6:5 |    - x: 1
+tree/lib/lines.jinja:2:1 |m:
+tree/lib/lines.jinja:3:3 |  - in macro
+tree/lib/lines.jinja:2:1 |i:
+tree/lib/lines.jinja:3:3 |    - in macro
+case.jinja:10:23 |
+case.jinja:11:1 |    filtered
+tree/lib/lines.jinja:6:1 |<
+case.jinja:13:22 |
+case.jinja:14:1 |called: 1>
+case.jinja:18:13 |
+case.jinja:19:1 |
+case.jinja:19:1 |kept: 1
+case.jinja:19:12 |
+tree/lib/hello.jinja:1:1 |Hello
+case.jinja:21:1 |multi: a:
+case.jinja:21:8 |- 1
+case.jinja:21:8 |- 2
+";
+    assert_eq!(places(text), expected);
+}
+
+#[test]
+fn no_value_ever_contains_a_marker() {
+    let text = "\
+{%- macro m() %}a
+b{% endmacro -%}
+{%- set s %}x{{ m() }}{% endset -%}
+{{ m() | length }} {{ m() == 'a\\nb' }} {{ s | length }} {{ [m()] }} {{ {'k': s} | json }} {{ m().split('\\n') }}
+{%- if m() | upper != 'A\\nB' %} wrong{% endif %} {{ m() ~ '' }}";
+    let rendered = render(&environment(&HashMap::new()), text).unwrap();
+    let expected = "3 True 4 ['a\\nb'] {\"k\": \"xa\\nb\"} ['a', 'b'] a\nb";
+    assert_eq!(rendered.text, expected);
+}
+
+fn refusal(text: &str) -> String {
+    let problem = render(&environment(&HashMap::new()), text).unwrap_err();
+    let mut out = problem.to_string();
+    for (what, at) in &problem.related {
+        out.push_str(&format!("\n  {what}: {at}"));
+    }
+    for hint in &problem.hints {
+        out.push_str(&format!("\n  hint: {hint}"));
+    }
+    out
+}
+
+#[test]
+fn mistakes_are_placed_named_and_explained() {
+    let cases = [
+        ("a\n  {{ pillar.deep.kye }}", "case.jinja:2:6: `pillar.deep.kye` is undefined: the mapping has no key `kye`\n  hint: there is `key`"),
+        ("{{ pilar.x }}", "case.jinja:1:4: `pilar` is undefined\n  hint: did you mean `pillar`?"),
+        ("{{ users }}", "case.jinja:1:4: `users` is undefined\n  hint: pillar has this key: write `pillar.users`"),
+        ("{% if true %}\nx\n", "case.jinja:1:1: `{% if %}` is not closed: `{% elif %}` or `{% else %}` or `{% endif %}` is missing"),
+        ("\n{{ 'x' | uper }}", "case.jinja:2:10: there is no filter `uper`\n  hint: did you mean `upper`?"),
+        ("{% import 'lib/broken.jinja' as b %}", "tree/lib/broken.jinja:3:1: unknown tag `{% endfi %}`\n  included from here: case.jinja:1:11\n  hint: did you mean `endif`?"),
+        (
+            "\n{% from 'lib/lines.jinja' import fails %}\n{{ fails({}) }}",
+            "tree/lib/lines.jinja:10:4: `thing.missing` is undefined: the mapping has no key `missing`\n  in the macro `fails`: case.jinja:3:4\n  hint: the mapping is empty",
+        ),
+        ("{% include 'lib/bad.jinja' %}", "tree/lib/bad.jinja:2:4: `never` is undefined\n  included from here: case.jinja:1:12"),
+        ("{% include 'nope.jinja' %}", "case.jinja:1:12: the template `nope.jinja` does not exist\n  hint: names are paths below the roots: tree"),
+        ("{{ raise('no') }}", "case.jinja:1:4: the template raises: no"),
+        ("{{ salt['cdm.run']('x') }}", "case.jinja:1:4: `salt` has no attribute `cdm.run`"),
+        ("{% macro m(first) %}{% endmacro %}\n{{ m(frist=1) }}", "case.jinja:2:4: macro 'm' takes no keyword argument 'frist'\n  hint: did you mean `first`?"),
+        ("x: {{ 1 + 'a' }}", "case.jinja:1:7: unsupported operand type(s) for +: 'int' and 'str'"),
+        ("{% load_yaml as x %}\na: 1\nb: [\n{% endload %}", "case.jinja:1:1: cannot be read as YAML"),
+    ];
+    let mut wrong = String::new();
+    for (text, expected) in cases {
+        let found = refusal(text);
+        if !found.starts_with(expected) {
+            wrong.push_str(&format!("{text}\n  expected: {expected}\n  found:    {found}\n"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn asks_the_host_once_and_goes_on_where_it_can() {
+    let text = "\
+{% set a = salt['cmd.run']('date +%F') %}
+a: {{ a | trim }}
+b: {{ salt.cmd.run('uname', shell='/bin/sh') }}
+{% if salt['file.file_exists']('/x') %}{{ salt['cmd.run']('rm -rf /') }}{% endif %}
+c: {{ salt['cmd.run']('date +%F') }}
+";
+    let first = environment(&HashMap::new());
+    let rendered = render(&first, text).unwrap();
+    assert!(rendered.waiting);
+    let wanted: Vec<String> = first.wanted().iter().map(ToString::to_string).collect();
+    assert_eq!(wanted, ["cmd.run(date +%F)", "cmd.run(uname, shell=/bin/sh)", "file.file_exists(/x)"]);
+
+    let rules = super::rules(
+        r#"[{"fun": "cmd.run", "contains": "date", "return": " 2026-01-02\n"},
+            {"fun": "cmd.run", "return": "Linux"}, {"fun": "file.file_exists", "return": false}]"#,
+    )
+    .unwrap();
+    let answers = first
+        .wanted()
+        .iter()
+        .filter_map(|call| Some((call.to_string(), super::answer(&rules, call)?.clone())))
+        .collect();
+    let second = environment(&answers);
+    let rendered = render(&second, text).unwrap();
+    assert!(!rendered.waiting);
+    assert!(second.wanted().is_empty());
+    assert_eq!(rendered.text, "\na: 2026-01-02\nb: Linux\n\nc:  2026-01-02\n\n");
+}
+
+#[test]
+fn nothing_hangs_or_overflows() {
+    let deep = |open: &str, close: &str, n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
+    let cases = [
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}".to_owned(),
+        "{% include 'lib/endless.jinja' %}".to_owned(),
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}".to_owned(),
+        "{% set ns = namespace(x='aaaaaaaaaa') %}{% for a in range(100) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}".to_owned(),
+        "{% set l = [1] %}{% for a in range(100) %}{% do l.extend(l) %}{% endfor %}".to_owned(),
+        format!("{{{{ {} }}}}", deep("[", "]", 5000)),
+        format!("{{{{ {} }}}}", deep("(", ")", 5000)),
+        format!("{{{{ {} }}}}", deep("not ", "", 5000)),
+        format!("{{{{ {} }}}}", deep("- ", "", 5000)),
+        format!("{{{{ 1{} }}}}", "|abs".repeat(5000)),
+        format!("{{{{ x{} }}}}", ".a".repeat(5000)),
+        format!("{{{{ x{} }}}}", "()".repeat(5000)),
+        "{% if true %}".repeat(5000),
+        "{{ 9 ** 9 ** 9 ** 9 }}".to_owned(),
+        "{{ 'a' * 999999999999 }}".to_owned(),
+        "{{ '%99999999999d' % 1 }}".to_owned(),
+        "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}".to_owned(),
+    ];
+    for text in cases {
+        let shown: String = text.chars().take(80).collect();
+        assert!(render(&environment(&HashMap::new()), &text).is_err(), "{shown}");
+    }
+    let fine = [
+        "{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!' | regex_match('(a+)+(?=b)$') }}",
+        "{% set l = [1] %}{% do l.append(l) %}{{ l | length }}",
+        "{% set l = [1] %}{% do l.append(l) %}{{ (l | string) | length > 0 }}",
+        "{% set d = {} %}{% do d.update({'d': d}) %}{{ d == d }}",
+    ];
+    for text in fine {
+        render(&environment(&HashMap::new()), text).unwrap();
+    }
+}

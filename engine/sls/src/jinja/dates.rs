@@ -81,9 +81,7 @@ fn at(seconds: i64) -> Moment {
 fn read(text: &str) -> Option<Moment> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
-        if !text.contains('-') || text.starts_with('-') {
-            return Some(at(seconds.floor() as i64));
-        }
+        return Some(at(seconds.floor() as i64));
     }
     let end = text.find(['T', 't', ' ']).unwrap_or(text.len());
     let (date, time) = text.split_at(end);

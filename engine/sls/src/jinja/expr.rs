@@ -443,7 +443,6 @@ impl<'a> Parser<'a> {
             if links > 2 * MAX_DEPTH {
                 return self.fail("the chain of attributes and calls is too long");
             }
-            let at = self.here();
             if self.take_sign(".") {
                 expr = match self.peek() {
                     Some(Word::Int(n)) => {
@@ -461,7 +460,7 @@ impl<'a> Parser<'a> {
                 expr = self.subscript(expr)?;
             } else if self.is_sign("(") {
                 let args = self.arguments()?;
-                let at = if matches!(expr.kind, Kind::Name(_) | Kind::Attr(..)) { expr.at } else { at };
+                let at = expr.at;
                 expr = Expr { kind: Kind::Call(Box::new(expr), args), at };
             } else {
                 return Ok(expr);

@@ -1248,10 +1248,8 @@ fn to_int(value: &Value, base: u32) -> Option<i128> {
             };
             let valid =
                 !digits.is_empty() && !digits.starts_with(['_', '+', '-']) && (2..=36).contains(&base);
-            if valid {
-                if let Ok(n) = i128::from_str_radix(&digits.replace('_', ""), base) {
-                    return Some(if negative { -n } else { n });
-                }
+            if valid && let Ok(n) = i128::from_str_radix(&digits.replace('_', ""), base) {
+                return Some(if negative { -n } else { n });
             }
             to_float(value).filter(|n| n.is_finite()).map(|n| n.trunc() as i128)
         }

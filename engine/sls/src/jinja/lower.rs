@@ -661,7 +661,7 @@ impl<'a> Lower<'a> {
             "filter" => self.filter_block(parser, at),
             "include" => self.include(parser, at),
             "import" | "import_yaml" | "import_json" | "import_text" => self.import(tag, parser, at),
-            "from" => self.from_import(parser, at),
+            "from" => self.import_names(parser, at),
             "load_yaml" | "load_json" | "load_text" => {
                 parser.expect_name("as")?;
                 let target = parser.target()?;
@@ -722,7 +722,9 @@ impl<'a> Lower<'a> {
                 let name = parser.expression()?;
                 parser.end()?;
                 self.open(at);
-                self.put("extends __tpl(");
+                self.put("extends ");
+                self.reach(name.at);
+                self.put("__tpl(");
                 self.expr(&name)?;
                 self.put(")");
                 self.close();
@@ -944,10 +946,8 @@ impl<'a> Lower<'a> {
         let name = parser.name()?;
         let parameters = self.parameters(&mut parser)?;
         parser.end()?;
-        if self.scopes.len() == 1 {
-            if let Some(scope) = self.scopes.last_mut() {
-                scope.insert(name.clone());
-            }
+        if let [top] = self.scopes.as_mut_slice() {
+            top.insert(name.clone());
         }
         let outer = std::mem::take(&mut self.used);
         let loops = std::mem::take(&mut self.loops);
@@ -1103,7 +1103,9 @@ impl<'a> Lower<'a> {
         parser.end()?;
         let missing = if ignore { " ignore missing" } else { "" };
         self.open(at);
-        self.put("with __tk = __tpl(");
+        self.put("with __tk = ");
+        self.reach(name.at);
+        self.put("__tpl(");
         self.expr(&name)?;
         self.put(if ignore { ",true)" } else { ")" });
         // A loop is not seen by what is included.
@@ -1125,7 +1127,9 @@ impl<'a> Lower<'a> {
     /// Leaves the module (or, of data files, the text) of a template in `__i0`.
     fn module(&mut self, name: &Expr, with: bool, text: bool, at: At) -> Result<()> {
         self.open(at);
-        self.put("set __tk = __tpl(");
+        self.put("set __tk = ");
+        self.reach(name.at);
+        self.put("__tpl(");
         self.expr(name)?;
         self.put(")");
         self.close();
@@ -1164,7 +1168,7 @@ impl<'a> Lower<'a> {
         Ok(())
     }
 
-    fn from_import(&mut self, mut parser: Parser<'a>, at: At) -> Result<()> {
+    fn import_names(&mut self, mut parser: Parser<'a>, at: At) -> Result<()> {
         let name = parser.expression()?;
         parser.expect_name("import")?;
         let mut names: Vec<(String, String)> = Vec::new();

@@ -113,10 +113,9 @@ pub(super) fn has(of: &Value, name: &str) -> bool {
 }
 
 pub(super) fn call(_: &mut State<'_, '_>, of: &Value, name: &str, args: &Args) -> Result<Value, Error> {
-    if let Some(unknown) = args.all().find(|v| ops::unknown(v)) {
-        if !matches!(name, "append" | "insert" | "setdefault" | "get" | "update" | "extend") {
-            return Ok(unknown.clone());
-        }
+    let takes_any = matches!(name, "append" | "insert" | "setdefault" | "get" | "update" | "extend");
+    if let Some(unknown) = args.all().find(|v| ops::unknown(v)).filter(|_| !takes_any) {
+        return Ok(unknown.clone());
     }
     if !has(of, name) {
         let mut hints: Vec<String> = super::nearest(name, names(of).iter().copied())

@@ -86,7 +86,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
     }),
     ("__infinity", |_, _| Ok(Value::from(f64::INFINITY))),
     ("__it", |_, a| Ok(list(iterate(&a[0])?))),
-    ("__k", |_, a| Ok(Value::from(truth(&a[0])?)).and_then(|_| Ok(a[0].clone()))),
+    ("__k", |_, a| truth(&a[0]).map(|_| a[0].clone())),
     ("__kw", |_, a| {
         solid(&a[0])?;
         match kind(&a[0]) {
