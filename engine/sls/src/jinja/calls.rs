@@ -39,7 +39,11 @@ const LOCAL: &[(&str, Local)] = &[
             Some(strategy) => {
                 let mut merged = value::dict(value::Entries::new(), false);
                 let master = pillar_value(root, "master", ":");
-                for source in [master, Some(root.pillar_copy()), Some(root.grains_copy()), Some(root.opts().clone())].iter().flatten() {
+                for source in
+                    [master, Some(root.pillar_copy()), Some(root.grains_copy()), Some(root.opts().clone())]
+                        .iter()
+                        .flatten()
+                {
                     merged = if strategy == "overwrite" {
                         update(&deep_copy(&merged), &deep_copy(source), false, false)?
                     } else {
@@ -140,10 +144,7 @@ const LOCAL: &[(&str, Local)] = &[
         let default = a.keyword("default").cloned().unwrap_or_else(|| Value::from(""));
         let mut entries = value::Entries::new();
         for key in &a.positional {
-            entries.insert(
-                Key::new(key)?,
-                grain(root, &to_str(key), ":").unwrap_or_else(|| default.clone()),
-            );
+            entries.insert(Key::new(key)?, grain(root, &to_str(key), ":").unwrap_or_else(|| default.clone()));
         }
         Ok(value::dict(entries, false))
     }),
@@ -362,9 +363,7 @@ const LOCAL: &[(&str, Local)] = &[
     ("test.false", |_, _| Ok(Value::from(false))),
     ("test.ping", |_, _| Ok(Value::from(true))),
     ("test.true", |_, _| Ok(Value::from(true))),
-    ("test.version", |root, _| {
-        Ok(grain(root, "saltversion", ":").unwrap_or_else(|| Value::from("3008.3")))
-    }),
+    ("test.version", |root, _| Ok(grain(root, "saltversion", ":").unwrap_or_else(|| Value::from("3008.3")))),
 ];
 
 /// Modules whose functions look at the host.
@@ -1016,7 +1015,11 @@ fn matcher(root: &Arc<Root>, target: &str, kind_of: &str) -> Result<bool, Error>
     let expression =
         Expression::with_matcher(kind_of, target).map_err(|error| type_error(error.to_string()))?;
     let empty = Map::new();
-    let minion = Minion { id: &root.data.id, grains: root.data.grains.as_map().unwrap_or(&empty), pillar: root.data.pillar.as_map().unwrap_or(&empty) };
+    let minion = Minion {
+        id: &root.data.id,
+        grains: root.data.grains.as_map().unwrap_or(&empty),
+        pillar: root.data.pillar.as_map().unwrap_or(&empty),
+    };
     expression.matches(&minion).map_err(|error| type_error(error.to_string()))
 }
 

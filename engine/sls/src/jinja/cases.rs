@@ -28,7 +28,8 @@ fn environment(answers: &HashMap<String, Plain>) -> Environment {
 }
 
 fn render(environment: &Environment, text: &str) -> Result<super::Rendered, Box<kstate_core::Problem>> {
-    let context = TemplateContext { tpldir: ".".into(), tplfile: ":string:".into(), ..TemplateContext::default() };
+    let context =
+        TemplateContext { tpldir: ".".into(), tplfile: ":string:".into(), ..TemplateContext::default() };
     environment.render("case.jinja", &"case.jinja".into(), text, &context)
 }
 
@@ -41,7 +42,9 @@ const DIFFERENT: &[(&str, &str)] = &[(
 #[test]
 fn renders_as_salt_does() {
     let templates = include_str!("cases/expressions.txt");
-    let Ok(Plain::List(expected)) = json::load(include_str!("cases/expected.json")) else { panic!("expected.json") };
+    let Ok(Plain::List(expected)) = json::load(include_str!("cases/expected.json")) else {
+        panic!("expected.json")
+    };
     let environment = environment(&HashMap::new());
     let mut wrong = Vec::new();
     let mut right = 0;
@@ -162,21 +165,42 @@ fn refusal(text: &str) -> String {
 #[test]
 fn mistakes_are_placed_named_and_explained() {
     let cases = [
-        ("a\n  {{ pillar.deep.kye }}", "case.jinja:2:6: `pillar.deep.kye` is undefined: the mapping has no key `kye`\n  hint: there is `key`"),
+        (
+            "a\n  {{ pillar.deep.kye }}",
+            "case.jinja:2:6: `pillar.deep.kye` is undefined: the mapping has no key `kye`\n  hint: there is `key`",
+        ),
         ("{{ pilar.x }}", "case.jinja:1:4: `pilar` is undefined\n  hint: did you mean `pillar`?"),
-        ("{{ users }}", "case.jinja:1:4: `users` is undefined\n  hint: pillar has this key: write `pillar.users`"),
-        ("{% if true %}\nx\n", "case.jinja:1:1: `{% if %}` is not closed: `{% elif %}` or `{% else %}` or `{% endif %}` is missing"),
+        (
+            "{{ users }}",
+            "case.jinja:1:4: `users` is undefined\n  hint: pillar has this key: write `pillar.users`",
+        ),
+        (
+            "{% if true %}\nx\n",
+            "case.jinja:1:1: `{% if %}` is not closed: `{% elif %}` or `{% else %}` or `{% endif %}` is missing",
+        ),
         ("\n{{ 'x' | uper }}", "case.jinja:2:10: there is no filter `uper`\n  hint: did you mean `upper`?"),
-        ("{% import 'lib/broken.jinja' as b %}", "tree/lib/broken.jinja:3:1: unknown tag `{% endfi %}`\n  included from here: case.jinja:1:11\n  hint: did you mean `endif`?"),
+        (
+            "{% import 'lib/broken.jinja' as b %}",
+            "tree/lib/broken.jinja:3:1: unknown tag `{% endfi %}`\n  included from here: case.jinja:1:11\n  hint: did you mean `endif`?",
+        ),
         (
             "\n{% from 'lib/lines.jinja' import fails %}\n{{ fails({}) }}",
             "tree/lib/lines.jinja:10:4: `thing.missing` is undefined: the mapping has no key `missing`\n  in the macro `fails`: case.jinja:3:4\n  hint: the mapping is empty",
         ),
-        ("{% include 'lib/bad.jinja' %}", "tree/lib/bad.jinja:2:4: `never` is undefined\n  included from here: case.jinja:1:12"),
-        ("{% include 'nope.jinja' %}", "case.jinja:1:12: the template `nope.jinja` does not exist\n  hint: names are paths below the roots: tree"),
+        (
+            "{% include 'lib/bad.jinja' %}",
+            "tree/lib/bad.jinja:2:4: `never` is undefined\n  included from here: case.jinja:1:12",
+        ),
+        (
+            "{% include 'nope.jinja' %}",
+            "case.jinja:1:12: the template `nope.jinja` does not exist\n  hint: names are paths below the roots: tree",
+        ),
         ("{{ raise('no') }}", "case.jinja:1:4: the template raises: no"),
         ("{{ salt['cdm.run']('x') }}", "case.jinja:1:4: `salt` has no attribute `cdm.run`"),
-        ("{% macro m(first) %}{% endmacro %}\n{{ m(frist=1) }}", "case.jinja:2:4: macro 'm' takes no keyword argument 'frist'\n  hint: did you mean `first`?"),
+        (
+            "{% macro m(first) %}{% endmacro %}\n{{ m(frist=1) }}",
+            "case.jinja:2:4: macro 'm' takes no keyword argument 'frist'\n  hint: did you mean `first`?",
+        ),
         ("x: {{ 1 + 'a' }}", "case.jinja:1:7: unsupported operand type(s) for +: 'int' and 'str'"),
         ("{% load_yaml as x %}\na: 1\nb: [\n{% endload %}", "case.jinja:1:1: cannot be read as YAML"),
     ];

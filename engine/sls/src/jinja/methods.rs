@@ -134,9 +134,15 @@ pub(super) fn call(_: &mut State<'_, '_>, of: &Value, name: &str, args: &Args) -
     match kind(of) {
         // Markup escapes what is put into it.
         Kind::Str(text) if of.is_safe() && name == "replace" => {
-            let escaped = |v: &Value| if v.is_safe() { v.clone() } else { Value::from(super::filters::html(&to_str(v))) };
-            let positional: Vec<Value> =
-                args.positional.iter().enumerate().map(|(i, v)| if i == 1 { escaped(v) } else { v.clone() }).collect();
+            let escaped = |v: &Value| {
+                if v.is_safe() { v.clone() } else { Value::from(super::filters::html(&to_str(v))) }
+            };
+            let positional: Vec<Value> = args
+                .positional
+                .iter()
+                .enumerate()
+                .map(|(i, v)| if i == 1 { escaped(v) } else { v.clone() })
+                .collect();
             text_method(text, name, &Args { positional, keywords: args.keywords.clone() })
         }
         Kind::Str(text) => text_method(text, name, args),
