@@ -400,6 +400,10 @@ impl<'a> Lower<'a> {
                 self.expr(of)?;
                 self.put(",");
                 self.expr(index)?;
+                if let Some(path) = shown(expr) {
+                    self.put(",");
+                    self.text(&path);
+                }
                 self.put(")");
             }
             Kind::Slice(of, parts) => {
@@ -554,6 +558,8 @@ impl<'a> Lower<'a> {
             base = of;
         }
         self.put("__p(");
+        self.text(&shown(base).unwrap_or_default());
+        self.put(",");
         self.expr(base)?;
         for name in names.into_iter().rev() {
             self.put(",");
@@ -1211,6 +1217,21 @@ impl<'a> Lower<'a> {
         }
         Ok(())
     }
+}
+
+/// A path of names and fixed keys as it is written, for messages.
+fn shown(expr: &Expr) -> Option<String> {
+    Some(match &expr.kind {
+        Kind::Name(name) => name.clone(),
+        Kind::Attr(of, name) => format!("{}.{name}", shown(of)?),
+        Kind::Item(of, key) => match &key.kind {
+            Kind::Text(text) => format!("{}['{text}']", shown(of)?),
+            Kind::Int(n) => format!("{}[{n}]", shown(of)?),
+            Kind::Name(name) => format!("{}[{name}]", shown(of)?),
+            _ => return None,
+        },
+        _ => return None,
+    })
 }
 
 fn target_names(target: &Expr, names: &mut Vec<String>) {

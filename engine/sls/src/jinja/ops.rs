@@ -76,7 +76,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
             super::nearest(name, names.iter().map(String::as_str)).map(|near| format!("it has `{near}`"));
         Ok(Undef::value(format!("`{file}` does not define `{name}`"), hints.into_iter().collect()))
     }),
-    ("__i", |_, a| item(&a[0], &a[1])),
+    ("__i", |_, a| item_of(&a[0], &a[1], a.get(2).and_then(Value::as_str).unwrap_or_default())),
     ("__indent", |state, a| {
         let args = Args::of(&a[1..]);
         match a[0].as_str() {
@@ -126,10 +126,16 @@ const FUNCTIONS: &[(&str, Function)] = &[
         }
         Ok(result)
     }),
+    // The first argument is what the second one is called.
     ("__p", |_, a| {
-        let mut result = a[0].clone();
-        for name in &a[1..] {
-            result = attribute(&result, name)?;
+        let mut path = a[0].as_str().unwrap_or_default().to_owned();
+        let mut result = a[1].clone();
+        for name in &a[2..] {
+            if !path.is_empty() {
+                path.push('.');
+                path.push_str(name.as_str().unwrap_or_default());
+            }
+            result = attribute(&result, name, &path)?;
         }
         Ok(result)
     }),
@@ -313,7 +319,8 @@ pub(super) fn printable(value: &Value) -> Result<(), Error> {
 // ---- attributes and items ----
 
 /// `of.name`: an attribute as Jinja2 finds it, that is Python's methods first, then the item.
-fn attribute(of: &Value, name: &Value) -> Result<Value, Error> {
+/// `path` is what the whole is called, if it has a name.
+fn attribute(of: &Value, name: &Value, path: &str) -> Result<Value, Error> {
     let text = name.as_str().unwrap_or_default();
     match kind(of) {
         Kind::Undef(undef) => Err(undef.error()),
@@ -322,7 +329,7 @@ fn attribute(of: &Value, name: &Value) -> Result<Value, Error> {
             if methods::has(of, text) {
                 return Ok(Value::from_object(Bound { of: of.clone(), name: text.to_owned() }));
             }
-            Ok(dict.get(text).unwrap_or_else(|| missing_key(dict, text)))
+            Ok(dict.get(text).unwrap_or_else(|| missing_key(dict, text, path)))
         }
         Kind::Other => {
             let found = of.get_attr(text)?;
@@ -359,7 +366,7 @@ fn hints_of(of: &Value, name: &str) -> Vec<String> {
         .collect()
 }
 
-pub(super) fn missing_key(dict: &value::Dict, name: &str) -> Value {
+fn missing_key(dict: &value::Dict, name: &str, path: &str) -> Value {
     let keys: Vec<String> = dict.read().keys().take(500).map(|k| to_str(&k.0)).collect();
     let hints = match super::nearest(name, keys.iter().map(String::as_str)) {
         Some(near) => vec![format!("there is `{near}`")],
@@ -370,11 +377,16 @@ pub(super) fn missing_key(dict: &value::Dict, name: &str) -> Value {
             vec![format!("its keys are {}{more}", shown.join(", "))]
         }
     };
-    Undef::value(format!("the mapping has no key `{name}`"), hints)
+    let missing = format!("the mapping has no key `{name}`");
+    Undef::value(if path.is_empty() { missing } else { format!("`{path}` is undefined: {missing}") }, hints)
 }
 
 /// `of[key]`: the item, then the attribute.
 pub(super) fn item(of: &Value, key: &Value) -> Result<Value, Error> {
+    item_of(of, key, "")
+}
+
+fn item_of(of: &Value, key: &Value, path: &str) -> Result<Value, Error> {
     match (kind(of), kind(key)) {
         (Kind::Undef(undef), _) | (_, Kind::Undef(undef)) => Err(undef.error()),
         (Kind::Unknown(_), _) => Ok(of.clone()),
@@ -391,7 +403,7 @@ pub(super) fn item(of: &Value, key: &Value) -> Result<Value, Error> {
                 Some(text) if methods::has(of, text) => {
                     Ok(Value::from_object(Bound { of: of.clone(), name: text.to_owned() }))
                 }
-                _ => Ok(missing_key(dict, &to_str(key))),
+                _ => Ok(missing_key(dict, &to_str(key), path)),
             }
         }
         (Kind::Seq(_) | Kind::Str(_) | Kind::Bytes(_), _) if number(key).is_some() => {
@@ -424,7 +436,7 @@ pub(super) fn item(of: &Value, key: &Value) -> Result<Value, Error> {
             }
             Ok(found)
         }
-        (_, Kind::Str(_)) => attribute(of, key),
+        (_, Kind::Str(_)) => attribute(of, key, path),
         _ => Ok(Undef::value(
             format!("'{}' object has no item {}", type_name(of), value::repr(key)),
             Vec::new(),
@@ -516,7 +528,7 @@ fn method(state: &mut State<'_, '_>, of: &Value, name: &str, args: &[Value]) -> 
             call_value(state, &found, args)
         }
         Kind::Dict(dict) if !methods::has(of, name) => {
-            let found = dict.get(name).unwrap_or_else(|| missing_key(dict, name));
+            let found = dict.get(name).unwrap_or_else(|| missing_key(dict, name, ""));
             call_value(state, &found, args)
         }
         _ => methods::call(state, of, name, &Args::of(args)),
