@@ -3,6 +3,7 @@
 //! [`FUNCTIONS`].
 
 mod apache_module;
+pub mod calls;
 mod cmd;
 mod cron;
 mod file;
@@ -13,6 +14,8 @@ mod kinds;
 mod module;
 mod pip;
 mod pkg;
+mod postgres_database;
+mod postgres_user;
 mod process;
 mod service;
 mod ssh_auth;
@@ -65,6 +68,12 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<pkg::Latest>(),
     Function::of::<pkg::Purged>(),
     Function::of::<pkg::Removed>(),
+    Function::of::<postgres_database::Absent>(),
+    Function::of::<postgres_database::Present>(),
+    Function::of::<postgres_user::GroupAbsent>(),
+    Function::of::<postgres_user::Group>(),
+    Function::of::<postgres_user::UserAbsent>(),
+    Function::of::<postgres_user::User>(),
     Function::of::<process::Absent>(),
     Function::of::<service::Dead>(),
     Function::of::<service::Disabled>(),

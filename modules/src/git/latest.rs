@@ -379,10 +379,11 @@ impl Latest {
             after.push(')');
         }
         let before = if seen.old.is_empty() { Value::Null } else { short(&seen.old).into() };
-        let mut lines: String = seen.goes.iter().map(|line| format!("-{line}\n")).collect();
+        let mut lines = format!(" {}..{after}\n", short(&seen.old));
+        lines.extend(seen.goes.iter().map(|line| format!("-{line}\n")));
         lines.extend(seen.comes.iter().map(|line| format!("+{line}\n")));
         let change = Change::new("revision", before, after);
-        if lines.is_empty() { change } else { change.diff(lines) }
+        if seen.count == (0, 0) { change } else { change.diff(lines) }
     }
 
     fn fetch(&self) -> String {
@@ -622,7 +623,10 @@ mod tests {
         let steps = resource.diff(&facts).unwrap();
         assert_eq!(changes(&steps), ["revision: 1111111 -> 2222222 (2 commits)"]);
         let diff = steps[0].changes[0].diff.as_deref();
-        assert_eq!(diff, Some("+2222222 Count items\n+3333333 Check prefixes\n"));
+        assert_eq!(
+            diff,
+            Some(" 1111111..2222222 (2 commits)\n+2222222 Count items\n+3333333 Check prefixes\n")
+        );
         let touches = steps[0].operation.touches();
         assert!(touches.contains(&Touch::Path("/srv/app/requirements.txt".into())));
         assert!(!touches.contains(&Touch::Path("/srv/app".into())));

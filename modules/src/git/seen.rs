@@ -169,7 +169,7 @@ impl Seen {
             if ended.stdout.trim().is_empty() && nobody.iter().any(|words| ended.stderr.contains(words)) {
                 return Ok(Seen { unable: true, ..seen });
             }
-            return Err(ended.tail(3));
+            return Err(reason(ended));
         }
         for line in ended.stdout.lines() {
             let (key, value) = line.split_once(' ').unwrap_or((line, ""));
@@ -178,7 +178,7 @@ impl Seen {
                 "settled" => seen.settled = true,
                 "nogit" => seen.unable = true,
                 "unreachable" if value == "124" => seen.unreachable = Some("no answer within 60 s".into()),
-                "unreachable" => seen.unreachable = Some(ended.tail(3)),
+                "unreachable" => seen.unreachable = Some(reason(ended)),
                 "target" => {
                     seen.target = match value {
                         "repository" => Target::Repository,
@@ -231,6 +231,13 @@ impl Seen {
     pub(super) fn is_wanted(&self, commit: &str) -> bool {
         !commit.is_empty() && !self.new.is_empty() && commit.starts_with(self.wanted())
     }
+}
+
+/// What git says was wrong: its own lines about that, or its last ones.
+fn reason(ended: &Ended) -> String {
+    let is_reason = |line: &&str| ["fatal: ", "error: ", "ssh: "].iter().any(|mark| line.starts_with(mark));
+    let lines: Vec<&str> = ended.stderr.lines().filter(is_reason).collect();
+    if lines.is_empty() { ended.tail(3) } else { lines.join("; ") }
 }
 
 /// As `git log --oneline` shortens it.
