@@ -93,19 +93,22 @@ pub(super) fn read(paths: &[&str], reply: &Reply) -> Vec<Answered> {
     found.into_iter().map(|answer| answer.unwrap_or_else(|| Err(complaint(reply)))).collect()
 }
 
+/// Likewise, each part ended by NUL: a name found on the host may have any other character.
+const TREE_LINKS: &str = r#"for p do printf '> %s\0' "$p"; readlink -z -- "$p"; stat -L --printf '%f %u %g %s %U %G %n\0' -- "$p" 2>/dev/null || printf 'dangling\0'; done"#;
+
 pub(super) fn tree_job(path: &str) -> Job {
     let path = quote(path);
     Job::new(format!(
-        "[ -d {path} ] || exit 0\nfind {path} -mindepth 1 -exec stat -c '{FORMAT}' -- {{}} +\n\
+        "[ -d {path} ] || exit 0\nfind {path} -mindepth 1 -exec stat --printf '{FORMAT}\\0' -- {{}} +\n\
          find {path} -mindepth 1 -type l -exec sh -c {} sh {{}} +",
-        quote(LINKS)
+        quote(TREE_LINKS)
     ))
 }
 
 pub(super) fn read_tree(_path: &str, reply: &Reply) -> Answered {
     let text = String::from_utf8_lossy(&reply.stdout);
     let mut found: Vec<(String, PathInfo)> = Vec::new();
-    let mut lines = text.lines();
+    let mut lines = text.split('\0');
     while let Some(line) = lines.next() {
         if let Some(path) = line.strip_prefix("> ") {
             let target = lines.next().unwrap_or_default().to_owned();
@@ -171,5 +174,15 @@ mod tests {
         assert!(link.is_directory());
         assert!(matches!(&link.kind, PathKind::Symlink { target, .. } if target == "/tmp"));
         assert!(answers[4].is_err());
+    }
+
+    #[test]
+    fn a_name_below_a_directory_may_hold_a_newline() {
+        let text = "81a4 0 0 1 root root /d/a\nb\0a1ff 0 0 4 root root /d/l\0> /d/l\0a\nb\0dangling\0";
+        let reply = Reply { status: 0, stdout: text.as_bytes().to_vec(), stderr: Vec::new() };
+        let Ok(Answer::Tree(tree)) = read_tree("/d", &reply) else { panic!() };
+        let names: Vec<&str> = tree.iter().map(|(path, _)| path.as_str()).collect();
+        assert_eq!(names, ["/d/a\nb", "/d/l"]);
+        assert_eq!(tree[1].1.kind, PathKind::Symlink { target: "a\nb".into(), leads_to: None });
     }
 }
