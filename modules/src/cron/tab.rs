@@ -65,6 +65,24 @@ pub(super) enum Field {
     Between(u32, u32, u32),
 }
 
+impl Job {
+    /// The lines above it. Salt: only with a special time does a comment lose the newline at its end.
+    fn above(&self, comment: &str) -> Vec<String> {
+        let comment = match self.when {
+            Wanted::Special(_) => comment.trim_end(),
+            Wanted::Fields(_) => comment,
+        };
+        let mut text = String::from("#");
+        if !comment.is_empty() {
+            text.push_str(&format!(" {}", comment.replace('\n', "\n# ")));
+        }
+        if let Some(identifier) = &self.identifier {
+            text.push_str(&format!(" {MARK}:{identifier}"));
+        }
+        if text == "#" { Vec::new() } else { text.split('\n').map(str::to_owned).collect() }
+    }
+}
+
 impl Field {
     fn accepts(&self, there: &str) -> bool {
         match self {
@@ -249,7 +267,7 @@ impl Tab {
         }
         if !comment_stays || entry.identifier != job.identifier {
             let comment = job.comment.clone().unwrap_or_else(|| plain(now));
-            self.lines.splice(entry.first..entry.line, above(&comment, job.identifier.as_deref()));
+            self.lines.splice(entry.first..entry.line, job.above(&comment));
         }
     }
 
@@ -263,7 +281,7 @@ impl Tab {
             Wanted::Special(_) => entries.last().map(|entry| entry.line + 1),
         };
         let at = at.unwrap_or(self.lines.len());
-        let mut block = above(job.comment.as_deref().unwrap_or_default(), job.identifier.as_deref());
+        let mut block = job.above(job.comment.as_deref().unwrap_or_default());
         block.push(line(job, &job.when.over(None)));
         if self.lines.get(at - 1).is_some_and(|line| is_comment(line)) {
             // That comment is not this job's.
@@ -316,19 +334,6 @@ impl Tab {
     }
 }
 
-/// The lines above a job.
-fn above(comment: &str, identifier: Option<&str>) -> Vec<String> {
-    let mut text = String::from("#");
-    let comment = comment.trim_end();
-    if !comment.is_empty() {
-        text.push_str(&format!(" {}", comment.replace('\n', "\n# ")));
-    }
-    if let Some(identifier) = identifier {
-        text.push_str(&format!(" {MARK}:{identifier}"));
-    }
-    if text == "#" { Vec::new() } else { text.split('\n').map(str::to_owned).collect() }
-}
-
 fn line(job: &Job, when: &When) -> String {
     let disabled = if job.commented { DISABLED } else { "" };
     let when = match when {
@@ -365,7 +370,7 @@ mod tests {
         assert_eq!(put("", &job("5", Some("x"))), expected);
         assert_eq!(put("1 2 3 4 5 mine", &job("5", Some("x"))), format!("1 2 3 4 5 mine\n{expected}"));
         let with = Job { comment: Some("a\nb\n".into()), commented: true, ..job("5", Some("x")) };
-        assert_eq!(put("", &with), format!("{TAG}\n# a\n# b {MARK}:x\n#DISABLED#5 * * * * /bin/x  y\n"));
+        assert_eq!(put("", &with), format!("{TAG}\n# a\n# b\n#  {MARK}:x\n#DISABLED#5 * * * * /bin/x  y\n"));
         assert_eq!(put("", &job("5", None)), format!("{TAG}\n5 * * * * /bin/x  y\n"));
     }
 
