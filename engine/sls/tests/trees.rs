@@ -3,6 +3,8 @@
 //! A file has sections that begin with `--- PATH`; the last, `--- expected`, is what the compiler gives for the target
 //! `alpha`. `KSTATE_BLESS=1 cargo test -p kstate-sls` writes it anew.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -4,6 +4,7 @@
 //! by YAML 1.1 and Salt's octal rule ([`scalar`]), a repeated key is an error, `<<` merges and own keys win. Nothing else in
 //! the crate knows the parser.
 
+mod repair;
 mod scalar;
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use std::collections::HashMap;
 use kstate_core::{Data, Node, Position, Problem, Value};
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
+use repair::Repaired;
 use scalar::Plain;
 
 /// The largest text that is read, in bytes.
@@ -19,6 +21,8 @@ const TEXT_LIMIT: usize = 16 << 20;
 const DEPTH_LIMIT: usize = 100;
 /// How many parts a document may have, those brought in by aliases counted each time.
 const PARTS_LIMIT: usize = 2_000_000;
+/// How many times a text is rewritten for the parser's sake.
+const REPAIRS_LIMIT: usize = 300;
 
 /// Reads one document. An empty one is null.
 ///
@@ -36,15 +40,38 @@ pub fn load(text: &str, origin: &dyn Fn(u32) -> Position) -> Result<Node, Proble
 
 /// Reads one document; `origin` gives the place of a line and column of `text`, both counted from 1.
 pub fn load_at(text: &str, origin: &dyn Fn(u32, u32) -> Position) -> Result<Node, Problem> {
-    let mut reader =
-        Reader { text, origin, stack: Vec::new(), anchors: HashMap::new(), parts: 0, document: None };
-    reader.check_characters()?;
-    for event in Events(Parser::new_from_str(text)) {
-        let (event, span) = event.map_err(|error| reader.syntax(&error))?;
-        reader.take(event, span)?;
+    let error = match Reader::new(text, origin).read(text) {
+        Ok(node) => return Ok(node),
+        Err(Failure::Problem(problem)) => return Err(problem),
+        Err(Failure::Syntax(error)) => error,
+    };
+    let mut repaired = Repaired::new(text);
+    let mut next = error.clone();
+    for _ in 0..REPAIRS_LIMIT {
+        if !repaired.repair(&next) {
+            break;
+        }
+        let shifted = |line, column| origin(line, repaired.column(line, column));
+        match Reader::new(text, &shifted).read(&repaired.text) {
+            Ok(node) => return Ok(node),
+            Err(Failure::Problem(problem)) => return Err(problem),
+            Err(Failure::Syntax(error)) => next = error,
+        }
     }
-    let end = Node::scalar(Value::Null, reader.place(1, 0));
-    Ok(reader.document.map_or(end, |(node, _)| node))
+    Err(Reader::new(text, origin).syntax(&error))
+}
+
+/// Why reading ended.
+enum Failure {
+    /// What the parser does not understand.
+    Syntax(ScanError),
+    Problem(Problem),
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Failure::Problem(problem)
+    }
 }
 
 /// The parser's events up to its first error.
@@ -59,7 +86,9 @@ impl<'a> Iterator for Events<'a> {
 }
 
 struct Reader<'a> {
+    /// The text as it was given.
     text: &'a str,
+    lines: Vec<&'a str>,
     origin: &'a dyn Fn(u32, u32) -> Position,
     stack: Vec<Open>,
     anchors: HashMap<usize, (Node, usize)>,
@@ -74,6 +103,8 @@ struct Open {
     line: u32,
     /// The parts read when it was opened.
     before: usize,
+    /// Whether it stands in brackets or braces.
+    flow: bool,
     kind: Kind,
 }
 
@@ -87,9 +118,36 @@ enum Key {
     Node(Node),
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(text: &'a str, origin: &'a dyn Fn(u32, u32) -> Position) -> Self {
+        Reader {
+            text,
+            lines: text.lines().collect(),
+            origin,
+            stack: Vec::new(),
+            anchors: HashMap::new(),
+            parts: 0,
+            document: None,
+        }
+    }
+
+    /// Reads `text`, which may be a repaired form of the reader's own.
+    fn read(mut self, text: &str) -> Result<Node, Failure> {
+        self.check_characters()?;
+        for event in Events(Parser::new_from_str(text)) {
+            let (event, span) = event.map_err(Failure::Syntax)?;
+            self.take(event, span)?;
+        }
+        let end = Node::scalar(Value::Null, self.place(1, 0));
+        Ok(self.document.map_or(end, |(node, _)| node))
+    }
+
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
         let (line, column) = (line_of(&span), span.start.col());
+        let begins = matches!(event, Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..));
+        if begins && !self.in_flow() && self.is_behind_tab(line, column) {
+            return Err(self.wrong("a tab cannot indent a line of YAML", line, column).hint("use spaces"));
+        }
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let at = self.place(line, column);
@@ -181,12 +239,13 @@ impl Reader<'_> {
             return Err(self.wrong(message, line, column));
         }
         let at = self.place(line, column);
-        self.stack.push(Open { anchor, at, line, before: self.parts, kind });
+        let flow = self.in_flow() || matches!(self.char_at(line, column), Some('[' | '{'));
+        self.stack.push(Open { anchor, at, line, before: self.parts, flow, kind });
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), Problem> {
-        let Some(Open { anchor, at, line, before, kind }) = self.stack.pop() else { return Ok(()) };
+        let Some(Open { anchor, at, line, before, kind, .. }) = self.stack.pop() else { return Ok(()) };
         let data = match kind {
             Kind::List(items) => Data::List(items),
             Kind::Map { set, own, merged, .. } => {
@@ -240,6 +299,7 @@ impl Reader<'_> {
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), size));
         }
+        let written = self.line(line);
         let Some(open) = self.stack.last_mut() else {
             self.document = Some((node, size));
             return Ok(());
@@ -251,7 +311,7 @@ impl Reader<'_> {
                 Some(Key::Node(name)) => own.push((name, node)),
                 Some(Key::Merge) => {
                     let more = merge(node).map_err(|(message, at)| {
-                        let rendered = self.text.lines().nth(line as usize - 1).map(str::to_owned);
+                        let rendered = written.map(str::to_owned);
                         Problem { rendered, ..Problem::error(message).at(&at) }
                     })?;
                     merged.extend(more);
@@ -259,6 +319,33 @@ impl Reader<'_> {
             },
         }
         Ok(())
+    }
+
+    fn in_flow(&self) -> bool {
+        self.stack.last().is_some_and(|open| open.flow)
+    }
+
+    fn char_at(&self, line: u32, column: usize) -> Option<char> {
+        self.line(line)?.chars().nth(column)
+    }
+
+    /// Whether only white space stands before a place of a line, and a tab in it.
+    fn is_behind_tab(&self, line: u32, column: usize) -> bool {
+        let before = self.line(line).unwrap_or_default().chars().take(column);
+        let mut tab = false;
+        for c in before {
+            match c {
+                '\t' => tab = true,
+                ' ' => {}
+                _ => return false,
+            }
+        }
+        tab
+    }
+
+    /// A line of the text, counted from 1.
+    fn line(&self, line: u32) -> Option<&'a str> {
+        self.lines.get((line as usize).checked_sub(1)?).copied()
     }
 
     fn wants_key(&self) -> bool {
@@ -277,7 +364,7 @@ impl Reader<'_> {
 
     fn wrong(&self, message: impl Into<String>, line: u32, column: usize) -> Problem {
         let at = self.place(line, column);
-        let rendered = self.text.lines().nth((line as usize).saturating_sub(1)).map(str::to_owned);
+        let rendered = self.line(line).map(str::to_owned);
         Problem { rendered, ..Problem::error(message).at(&at) }
     }
 
@@ -288,7 +375,7 @@ impl Reader<'_> {
     fn syntax(&self, error: &ScanError) -> Problem {
         let line = u32::try_from(error.marker().line()).unwrap_or(u32::MAX).max(1);
         let column = error.marker().col();
-        let rendered = self.text.lines().nth(line as usize - 1).unwrap_or_default();
+        let rendered = self.line(line).unwrap_or_default();
         let indented_by_tab = rendered.trim_start_matches(' ').starts_with('\t');
         let at_tab = rendered.chars().nth(column) == Some('\t');
         if indented_by_tab || at_tab {
