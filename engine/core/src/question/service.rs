@@ -22,7 +22,8 @@ pub struct Service {
     pub main_pid: u32,
 }
 
-/// For a script-run service: `+ name alive|dead enabled|disabled` after systemd's own words.
+/// For a script-run service: `+ name alive|dead enabled|disabled` after systemd's own words. Some scripts say of a
+/// question that they do not understand that it failed, and succeed.
 const SYSV: &str = r#"for s do
   [ -x "/etc/init.d/$s" ] || continue
   alive=dead
@@ -31,7 +32,10 @@ const SYSV: &str = r#"for s do
     for f in "/sys/fs/cgroup/systemd$cg/cgroup.procs" "/sys/fs/cgroup/unified$cg/cgroup.procs" "/sys/fs/cgroup$cg/cgroup.procs"; do
       [ -n "$cg" ] && [ -r "$f" ] && read -r pid <"$f" && [ -n "$pid" ] && alive=alive
     done
-    [ "$alive" = alive ] || ! SYSTEMCTL_SKIP_REDIRECT=1 _SYSTEMCTL_SKIP_REDIRECT=1 "/etc/init.d/$s" status >/dev/null 2>&1 || alive=alive
+    [ "$alive" = alive ] || ! said=$(SYSTEMCTL_SKIP_REDIRECT=1 _SYSTEMCTL_SKIP_REDIRECT=1 "/etc/init.d/$s" status 2>&1) || case $said in
+      *failed*|*"not running"*|*[Uu]sage*) ;;
+      *) alive=alive ;;
+    esac
   else
     "/etc/init.d/$s" status >/dev/null 2>&1 && alive=alive
   fi
@@ -96,7 +100,9 @@ fn service(unit: Option<&HashMap<&str, &str>>, script: Option<(bool, bool)>) -> 
     };
     let sysv = script.is_some()
         && (property("SourcePath").starts_with("/etc/init.d/") || property("LoadState") == "not-found");
-    let active = matches!(property("ActiveState"), "active" | "reloading" | "activating");
+    // A unit that dies at each start is `activating (auto-restart)` in between.
+    let active = matches!(property("ActiveState"), "active" | "reloading" | "activating")
+        && property("SubState") != "auto-restart";
     let masked = property("LoadState") == "masked" || property("UnitFileState").starts_with("masked");
     let (alive, script_enabled) = script.unwrap_or_default();
     Service {
@@ -123,6 +129,14 @@ fn service(unit: Option<&HashMap<&str, &str>>, script: Option<(bool, bool)>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_unit_that_dies_at_each_start_is_not_running() {
+        let text = "Id=app.service\nLoadState=loaded\nActiveState=activating\nSubState=auto-restart\nUnitFileState=enabled\n\n=\n";
+        let reply = Reply { status: 0, stdout: text.into(), stderr: Vec::new() };
+        let Ok(Answer::Service(service)) = &read(&["app"], &reply)[0] else { panic!("not read") };
+        assert!(service.known && !service.running);
+    }
 
     #[test]
     fn an_exited_script_without_processes_is_not_running() {
