@@ -20,6 +20,8 @@ pub struct Command {
     pub umask: Option<String>,
     /// What its answer depends on when it is asked as a question. `None`: on anything.
     pub depends: Option<Vec<Touch>>,
+    /// What it does, in place of a script that nobody would want to read in a message.
+    pub told: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,6 +53,7 @@ impl Command {
             timeout: None,
             umask: None,
             depends: None,
+            told: None,
         }
     }
 
@@ -91,6 +94,13 @@ impl Command {
         self
     }
 
+    /// Says in messages what it does, in place of the script.
+    #[must_use]
+    pub fn told(mut self, told: impl Into<String>) -> Self {
+        self.told = Some(told.into());
+        self
+    }
+
     /// The command as the shell text of a job. A directory that cannot be entered ends it with status 1.
     pub fn job(&self) -> Job {
         let mut script = String::new();
@@ -119,6 +129,9 @@ impl Command {
 /// The line that a person would type.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(told) = &self.told {
+            return f.write_str(told);
+        }
         match &self.program {
             Program::Words(words) => f.write_str(&join(words)),
             Program::Shell { line, .. } => f.write_str(line),
