@@ -200,7 +200,13 @@ impl Wanted {
     }
 
     pub(crate) fn command(&self, script: String) -> Command {
-        let mut command = Command::shell(script).user(self.user.as_deref().filter(|user| *user != "root"));
+        let whose = match &self.python {
+            Python::Environment(path) => format!(", in {path}"),
+            Python::System => String::new(),
+        };
+        let mut command = Command::shell(script)
+            .user(self.user.as_deref().filter(|user| *user != "root"))
+            .told(format!("pip install{whose}"));
         command.env = self.env.clone();
         command
     }

@@ -155,6 +155,7 @@ impl Apt {
             "DPkg::Lock::Timeout=300".to_owned(),
         ];
         let mut script = self.before.clone();
+        let mut told = format!("apt-get {}", join(&self.words));
         if !self.words.is_empty() {
             let words = join(options.iter().chain(&self.words));
             let files: String = self.files.iter().map(|file| format!(" {file}")).collect();
@@ -168,6 +169,10 @@ impl Apt {
             .env("UCF_FORCE_CONFFOLD", "1")
             .env("NEEDRESTART_SUSPEND", "1")
             .input(self.input.clone());
+        if self.words.is_empty() {
+            told.clone_from(&self.after);
+        }
+        let command = command.told(told);
         Run::new(command, [Touch::Anything])
     }
 

@@ -48,7 +48,8 @@ const LIVES: &str = r#"alive() {
       [ -n "$cg" ] && [ -r "$f" ] && read -r pid <"$f" && [ -n "$pid" ] && return
     done
   fi
-  SYSTEMCTL_SKIP_REDIRECT=1 _SYSTEMCTL_SKIP_REDIRECT=1 "/etc/init.d/$s" status >/dev/null 2>&1
+  said=$(SYSTEMCTL_SKIP_REDIRECT=1 _SYSTEMCTL_SKIP_REDIRECT=1 "/etc/init.d/$s" status 2>&1) || return
+  case $said in *failed*|*"not running"*|*[Uu]sage*) return 1 ;; esac
 }
 "#;
 
@@ -131,7 +132,8 @@ impl Verb {
             }
         };
         let after = self.after(service);
-        Run::new(Command::shell(script.trim_end()), touches)
+        let command = Command::shell(script.trim_end()).told(format!("service {name} {}", self.word()));
+        Run::new(command, touches)
             .foretells(Question::Service(name.to_owned()), Answer::Service(after))
             .into()
     }

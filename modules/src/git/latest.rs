@@ -557,7 +557,10 @@ impl Latest {
     }
 
     fn run(&self, script: String, touches: impl Into<Vec<Touch>>) -> Run {
-        let command = Command::shell(script).user(self.arguments.user.as_deref()).dir(Some("/"));
+        let command = Command::shell(script)
+            .user(self.arguments.user.as_deref())
+            .dir(Some("/"))
+            .told(format!("git, in {}", self.arguments.target));
         let settled = Ended { stdout: "settled\n".into(), ..Ended::default() };
         Run::new(command, touches).foretells(Question::Run(Box::new(self.look())), Answer::Run(settled))
     }
