@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kstate_core::{Call, Transport};
+use kstate_core::{Call, Problem, Transport};
 use kstate_sls::Answers;
 use kstate_sls::jinja::{self, Rule};
 
@@ -21,26 +21,50 @@ impl Answering {
         Ok(Answering { rules })
     }
 
-    /// Answers all calls: by the fixture where one of its rules fits, else by the host, in one round trip.
+    /// Answers all calls: by the fixture where one of its rules fits, else by the host, in one round trip. What cannot
+    /// be answered is a problem of the tree; the error is a connection that was lost.
     pub(crate) fn answer(
         &self,
         calls: &[Call],
         transport: Option<&mut (dyn Transport + '_)>,
         answers: &mut Answers,
-    ) -> Result<(), String> {
+    ) -> Result<Vec<Problem>, String> {
+        let mut problems = Vec::new();
+        let mut refuse = |call: &Call, why: String| {
+            problems.push(Problem::error(format!("a template asks the host for `{call}`: {why}")));
+        };
         let mut open = Vec::new();
         for call in calls {
             match jinja::answer(&self.rules, call) {
                 Some(value) => {
                     answers.insert(call.to_string(), value.clone());
                 }
-                None => open.push(call),
+                None => match kstate_modules::calls::job(call) {
+                    Ok(job) => open.push((call, job)),
+                    Err(error) => refuse(call, error.to_string()),
+                },
             }
         }
-        if open.is_empty() {
-            return Ok(());
+        match transport {
+            Some(transport) if !open.is_empty() => {
+                let jobs: Vec<_> = open.iter().map(|(_, job)| job.clone()).collect();
+                let replies = transport.exchange(&jobs, &mut |_| {}).map_err(|error| error.to_string())?;
+                for ((call, _), reply) in open.into_iter().zip(&replies) {
+                    match kstate_modules::calls::read(call, reply) {
+                        Ok(value) => {
+                            answers.insert(call.to_string(), value);
+                        }
+                        Err(error) => refuse(call, error.to_string()),
+                    }
+                }
+            }
+            Some(_) => {}
+            None => {
+                for (call, _) in open {
+                    refuse(call, "no host is contacted here; answer it by `--exec-fixture FILE`".into());
+                }
+            }
         }
-        let _ = transport;
-        Err(format!("a template asks the host for `{}`; answer it by `--exec-fixture FILE`", open[0]))
+        Ok(problems)
     }
 }
