@@ -62,11 +62,13 @@ impl HostRun<'_> {
         traffic: crate::Traffic,
         started: std::time::Instant,
     ) -> HostReport {
-        let interrupted = matches!(&broken, Some(Broken { interrupted: true, .. }));
+        let interrupted = matches!(&broken, Some(Broken { end: End::Interrupted, .. }));
+        // The failed state says all there is to say.
+        let error = broken.filter(|broken| broken.end != End::Failhard);
         HostReport {
             target: self.target.to_owned(),
             reachable: true,
-            error: broken.map(|broken| self.plan.secrets.mask(&broken.message)),
+            error: error.map(|broken| self.plan.secrets.mask(&broken.message)),
             states,
             traffic,
             duration: started.elapsed(),
@@ -90,5 +92,13 @@ impl std::fmt::Debug for HostRun<'_> {
 #[derive(Debug)]
 struct Broken {
     message: String,
-    interrupted: bool,
+    end: End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Lost,
+    Interrupted,
+    /// A state failed that must not.
+    Failhard,
 }

@@ -65,6 +65,8 @@ struct Switch {
     name: String,
     how: &'static str,
     touches: Vec<Touch>,
+    /// A step goes before the one that turns it on.
+    prepares: bool,
 }
 
 impl Switch {
@@ -84,7 +86,11 @@ impl Resource for Switch {
         }
         let run = Run::new(Command::words([self.how, &self.name]), self.touches.clone())
             .foretells(self.questions().remove(0), Answer::Run(Ended::default()));
-        Ok(vec![Step::new([Change::new(self.name.as_str(), "off", "on")], run.into())])
+        let mut steps = vec![Step::new([Change::new(self.name.as_str(), "off", "on")], run.into())];
+        if self.prepares {
+            steps.insert(0, Step::new([], Run::new(Command::words(["true"]), self.touches.clone()).into()));
+        }
+        Ok(steps)
     }
 
     fn refresh(&self, _: &Facts) -> Result<Vec<Step>, Stop> {
@@ -97,7 +103,7 @@ fn at(line: u32) -> Position {
     Position::new("a.sls", line, 3)
 }
 
-/// States as `name how requisite:target,… `.
+/// States as `name how requisite:target,… `. `wild` may have changed anything; `twice` takes two steps.
 fn plan(states: &[&str]) -> Plan {
     let chunks = states.iter().zip(1..).map(|(text, line)| {
         let mut words = text.split(' ');
@@ -123,11 +129,12 @@ fn plan(states: &[&str]) -> Plan {
     let how = |id: &str| {
         let text = states.iter().find(|text| text.split(' ').next() == Some(id)).unwrap();
         match text.split(' ').nth(1).unwrap_or("set") {
-            "set" => "set",
+            "set" | "wild" | "twice" => "set",
             "stuck" => "stuck",
             _ => "fail",
         }
     };
+    let is = |id: &str, how: &str| states.iter().any(|text| text.starts_with(&format!("{id} {how}")));
     let planned = graph
         .chunks()
         .iter()
@@ -135,7 +142,12 @@ fn plan(states: &[&str]) -> Plan {
             resource: Box::new(Switch {
                 name: chunk.id.clone(),
                 how: how(&chunk.id),
-                touches: vec![Touch::Named(chunk.id.clone())],
+                touches: vec![if is(&chunk.id, "wild") {
+                    Touch::Anything
+                } else {
+                    Touch::Named(chunk.id.clone())
+                }],
+                prepares: is(&chunk.id, "twice"),
             }),
             conditions: Conditions::of(chunk, &[]).unwrap(),
         })
@@ -187,6 +199,23 @@ fn independent_states_are_made_and_proved_in_one_round_trip() {
     let (second, _) = run(&plan(&["a set", "b set", "c set"]), &mut host, true);
     assert_eq!(outcomes(&second), ["a unchanged", "b unchanged", "c unchanged"]);
     assert_eq!(host.exchanges, 3);
+}
+
+#[test]
+fn what_may_change_the_proof_of_an_earlier_state_comes_after_it() {
+    let mut host = FakeHost::default();
+    let (_, events) = run(&plan(&["a set", "b wild", "c set"]), &mut host, true);
+    assert_eq!(events[..3], ["making a", "a changed", "making b"]);
+}
+
+#[test]
+fn nothing_overtakes_the_second_step_of_an_earlier_state() {
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan(&["a twice", "b set"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["a changed", "b changed"]);
+    let made: Vec<&str> =
+        host.log.iter().map(String::as_str).filter(|line| !line.starts_with("get")).collect();
+    assert_eq!(made, ["true", "set a", "set b"]);
 }
 
 #[test]

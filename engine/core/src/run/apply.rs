@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use super::decide::{Decision, decide, listened};
 use super::observe::{Host, ahead};
 use super::records::{Record, Records};
-use super::{Broken, HostRun};
+use super::{Broken, End, HostRun};
 use crate::{
-    Event, ExchangeCause, ExchangeError, Job, Operation, Outcome, Output, Reply, RequisiteKind, StateReport,
-    Step, Stop,
+    Event, ExchangeCause, ExchangeError, Job, Operation, Outcome, Output, Question, Reply, RequisiteKind,
+    StateReport, Step, Stop, Touch,
 };
 
 pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>, Option<Broken>) {
@@ -31,8 +31,27 @@ struct Making<'r, 'h, 't> {
 struct Member {
     index: usize,
     steps: Vec<Step>,
+    /// What is asked to prove it.
+    questions: Vec<Question>,
     /// What went wrong with one of its steps.
     failure: Option<String>,
+}
+
+impl Member {
+    /// Whether these later steps cannot go out along with this state: they would change what proves it, or come before
+    /// its last step.
+    fn is_disturbed_by(&self, later: &[Step]) -> bool {
+        let would_overtake =
+            self.steps.len() > 1 && !(touch_only_files(&self.steps) && touch_only_files(later));
+        let touches: Vec<Touch> = later.iter().flat_map(|step| step.operation.touches()).collect();
+        let is_touched = |question: &Question| touches.iter().any(|touch| question.is_touched_by(touch));
+        would_overtake || self.questions.iter().any(is_touched)
+    }
+}
+
+fn touch_only_files(steps: &[Step]) -> bool {
+    let mut touches = steps.iter().flat_map(|step| step.operation.touches());
+    touches.all(|touch| matches!(touch, Touch::Path(_) | Touch::Above(_)))
 }
 
 /// What one exchange carries at most.
@@ -51,9 +70,12 @@ impl Making<'_, '_, '_> {
             let failhard = plan.states[index].conditions.failhard;
             match decision {
                 Ok(Decision::Act(steps)) => {
+                    if self.group.iter().any(|member| member.is_disturbed_by(&steps)) {
+                        self.flush()?;
+                    }
                     self.records.begin(index);
                     self.host.facts.begin(steps.iter().flat_map(|step| step.operation.touches()));
-                    self.group.push(Member { index, steps, failure: None });
+                    self.group.push(self.member(index, steps));
                     if failhard || self.is_alone(index) || self.group_bytes() > GROUP_BYTES {
                         self.flush()?;
                     }
@@ -62,10 +84,8 @@ impl Making<'_, '_, '_> {
             }
             if failhard && self.records.get(index).is_some_and(|r| r.report.outcome == Outcome::Failed) {
                 let id = &plan.graph.chunks()[index].id;
-                return Err(Broken {
-                    message: format!("`{id}` failed, and it is `failhard`"),
-                    interrupted: false,
-                });
+                let message = format!("`{id}` failed, and it is `failhard`");
+                return Err(Broken { message, end: End::Failhard });
             }
         }
         self.flush()?;
@@ -88,6 +108,11 @@ impl Making<'_, '_, '_> {
                 settled => return Ok(settled),
             }
         }
+    }
+
+    fn member(&self, index: usize, steps: Vec<Step>) -> Member {
+        let questions = self.run.plan.states[index].resource.questions();
+        Member { index, steps, questions, failure: None }
     }
 
     /// Whether its outcome has to be known before anything else goes out.
@@ -167,10 +192,9 @@ impl Making<'_, '_, '_> {
     }
 
     /// What has to be asked again to prove the group, and what the next states ask.
-    fn proof_questions(&self, group: &[Member]) -> Vec<crate::Question> {
+    fn proof_questions(&self, group: &[Member]) -> Vec<Question> {
         let states = &self.run.plan.states;
-        let mut questions: Vec<_> =
-            group.iter().flat_map(|member| states[member.index].resource.questions()).collect();
+        let mut questions: Vec<_> = group.iter().flat_map(|member| member.questions.clone()).collect();
         if let Some(last) = group.last() {
             questions.extend(ahead(states, last.index + 1, &self.host.facts));
         }
@@ -183,7 +207,7 @@ impl Making<'_, '_, '_> {
         wave: usize,
         jobs: &[Job],
         of_member: &[usize],
-        questions: Vec<crate::Question>,
+        questions: Vec<Question>,
     ) -> Result<Vec<Reply>, ExchangeError> {
         let run = self.run;
         let mut lines = Lines::default();
@@ -278,7 +302,7 @@ impl Making<'_, '_, '_> {
                 reason: self.run.plan.secrets.mask(&reason),
             });
             self.wait(retry.interval)?;
-            self.host.facts.forget(&crate::Touch::Anything);
+            self.host.facts.forget(&Touch::Anything);
             let resource = &self.run.plan.states[index].resource;
             let steps = self
                 .host
@@ -357,7 +381,7 @@ impl Making<'_, '_, '_> {
             {
                 self.host.facts.begin(steps.iter().flat_map(|step| step.operation.touches()));
                 self.records.begin(index);
-                self.group.push(Member { index, steps, failure: None });
+                self.group.push(self.member(index, steps));
                 self.flush()?;
             }
         }
@@ -419,10 +443,10 @@ impl Making<'_, '_, '_> {
     /// The reports; what has not had its turn is skipped.
     fn finish(mut self, broken: Option<&Broken>) -> Vec<StateReport> {
         if let Some(broken) = broken {
-            let reason = if broken.interrupted {
-                "interrupted before its turn"
-            } else {
-                "the run ended before its turn"
+            let reason = match broken.end {
+                End::Interrupted => "interrupted before its turn",
+                End::Lost => "the run ended before its turn",
+                End::Failhard => broken.message.as_str(),
             };
             for index in 0..self.run.plan.states.len() {
                 if self.records.get(index).is_none() {
@@ -482,7 +506,7 @@ impl Lines {
 
 impl Broken {
     pub(super) fn interrupted() -> Self {
-        Broken { message: "interrupted".into(), interrupted: true }
+        Broken { message: "interrupted".into(), end: End::Interrupted }
     }
 
     pub(super) fn asking(error: &ExchangeError) -> Self {
@@ -490,7 +514,7 @@ impl Broken {
             ExchangeCause::Interrupted => Broken::interrupted(),
             _ => Broken {
                 message: format!("{error}, while the host was asked; nothing was running"),
-                interrupted: false,
+                end: End::Lost,
             },
         }
     }
@@ -500,7 +524,10 @@ impl Broken {
             Some(id) => format!("while `{id}` was running"),
             None => "between two changes".to_owned(),
         };
-        let interrupted = matches!(error.cause, ExchangeCause::Interrupted);
-        Broken { message: format!("{error} {running}"), interrupted }
+        let end = match error.cause {
+            ExchangeCause::Interrupted => End::Interrupted,
+            _ => End::Lost,
+        };
+        Broken { message: format!("{error} {running}"), end }
     }
 }
