@@ -11,7 +11,7 @@ fn keys(value: &Json) -> BTreeSet<&str> {
     value.as_object().unwrap_or_else(|| panic!("not a map: {value}")).keys().map(String::as_str).collect()
 }
 
-fn names<'a>(words: &'a str) -> BTreeSet<&'a str> {
+fn names(words: &str) -> BTreeSet<&str> {
     words.split_whitespace().collect()
 }
 

@@ -5,7 +5,11 @@ mod architecture;
 #[cfg(test)]
 mod command_line;
 #[cfg(test)]
+mod connection;
+#[cfg(test)]
 mod mistakes;
+#[cfg(test)]
+mod requisites;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A throw-away server of one test: systemd, sshd, a file system and an address of its own. See `tests/sandbox`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -33,17 +33,8 @@ impl Host {
         Host { name, dir }
     }
 
-    /// The folder of the host's keys and configuration.
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     pub(crate) fn ssh_config(&self) -> PathBuf {
         self.dir.join("ssh_config")
-    }
-
-    pub(crate) fn address(&self) -> String {
-        std::fs::read_to_string(self.dir.join("address")).unwrap().trim().to_owned()
     }
 
     /// Runs a script on the host as root, and returns what it says. It has to end well.

@@ -75,7 +75,7 @@ impl TestEnv {
     pub(crate) fn of(host: &Host, sls: &str) -> Self {
         let mut env = TestEnv::new();
         env.reach(&host.ssh_config());
-        env.write("roster", &fs::read_to_string(host.dir().join("roster")).unwrap());
+        env.write("roster", &format!("{0}: {0}\n", host.name));
         env.write("states/top.sls", "base:\n  '*':\n    - it\n");
         env.sls("it", sls);
         env
