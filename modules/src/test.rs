@@ -12,6 +12,7 @@ pub(crate) use outcome::{
 };
 pub(crate) use show_notification::ShowNotification;
 
+use kstate_core::words::quote;
 use kstate_core::{Change, Command, Operation, Run, Step, Value};
 
 /// Salt's words for a change that is none.
@@ -25,12 +26,12 @@ fn succeeds() -> Step {
 
 /// Tells a change, and fails when it is made.
 fn fails(comment: &str) -> Step {
-    let script = "printf '%s\\n' \"$1\" >&2; exit 1";
-    let run = Run::new(Command::words(["sh", "-c", script, "sh", comment]), []);
+    let line = format!("echo {} >&2; false", quote(comment));
+    let run = Run::new(Command::shell(line), []);
     Step::always([pretended()], run.into())
 }
 
 /// What a watched change does.
 fn watched() -> Vec<Step> {
-    vec![Step::new([Change::new("watch", Value::Null, "Watch statement fired.")], Operation::Nothing)]
+    vec![Step::always([Change::new("watch", Value::Null, "Watch statement fired.")], Operation::Nothing)]
 }

@@ -236,10 +236,24 @@ impl Directory {
             let (path, attributes) = (self.path.clone(), wanted);
             return vec![Step::new(changes, Operation::Attributes { path, attributes })];
         }
-        let after = changed(there, &wanted, self.follow);
-        let mut run = attribute_run(&[&self.path], &wanted, self.follow, &self.path);
-        run = run.foretells(Question::Path(self.path.clone()), Answer::Path(Some(after)));
-        vec![Step::new(changes, run.into())]
+        // One process for the owner, one for the mode.
+        let mut there = there.clone();
+        let parts = [
+            Attributes { mode: None, ..wanted.clone() },
+            Attributes { mode: wanted.mode, ..Attributes::default() },
+        ];
+        let mut steps = Vec::new();
+        for wanted in parts {
+            let seen = if self.follow { there.followed().unwrap_or(&there) } else { &there };
+            let changes = attribute_changes(&wanted, Some(seen));
+            if !changes.is_empty() {
+                there = changed(&there, &wanted, self.follow);
+                let run = attribute_run(&[&self.path], &wanted, self.follow, &self.path)
+                    .foretells(Question::Path(self.path.clone()), Answer::Path(Some(there.clone())));
+                steps.push(Step::new(changes, run.into()));
+            }
+        }
+        steps
     }
 
     /// Owner and mode of everything below it, which `tree` tells.
@@ -322,6 +336,10 @@ fn changed(info: &PathInfo, wanted: &Attributes, follow: bool) -> PathInfo {
         PathKind::Symlink { leads_to: Some(leads_to), .. } if follow => leads_to.as_mut(),
         _ => &mut info,
     };
+    if (wanted.user.is_some() || wanted.group.is_some()) && seen.kind == PathKind::File {
+        // chown(2) clears the set-id bits of a file.
+        seen.mode &= 0o1777;
+    }
     if let Some(mode) = wanted.mode.filter(|_| follow || !is_link) {
         seen.mode = mode;
     }
@@ -499,6 +517,27 @@ mod tests {
         let mut facts = Facts::default();
         stands(&mut facts, "/srv/a", PathKind::File, 0o644, "root");
         settles(&*directory("    - force: True\n"), &mut facts);
+    }
+
+    #[test]
+    fn a_link_to_a_directory_is_owned_itself_unless_it_is_followed() {
+        let linked = || {
+            let mut facts = Facts::default();
+            stands(&mut facts, "/srv/a", PathKind::Directory, 0o755, "root");
+            let leads_to = facts.path("/srv/a").unwrap().cloned().map(Box::new);
+            let link = PathKind::Symlink { target: "b".into(), leads_to };
+            stands(&mut facts, "/srv/a", link, 0o777, "bob");
+            facts
+        };
+        let declared = "    - user: ann\n    - mode: 711\n";
+        let own = directory(declared);
+        assert_eq!(subjects(&*own, &linked()), ["user: bob -> ann"]);
+        settles(&*own, &mut linked());
+        let followed = directory(&format!("{declared}    - follow_symlinks: True\n"));
+        assert_eq!(subjects(&*followed, &linked()), ["user: root -> ann", "mode: 0755 -> 0711"]);
+        settles(&*followed, &mut linked());
+        let refused = directory("    - allow_symlink: False\n").diff(&linked());
+        assert!(matches!(refused, Err(Stop::Failed(_))), "{refused:?}");
     }
 
     #[test]
