@@ -56,11 +56,9 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-kstate_binary=$top/target/release/kstate
-if [ ! -x "$kstate_binary" ]; then
-    kstate_binary=${CARGO_TARGET_DIR:-$top/target}/debug/kstate
-    (cd "$top" && cargo build --quiet) || die 'kstate cannot be built'
-fi
+kstate_binary=${CARGO_TARGET_DIR:-$top/target}/debug/kstate
+echo 'Building kstate …'
+(cd "$top" && cargo build --quiet) || die 'kstate cannot be built'
 
 owner=(--owner $$)
 [ -z "$keep" ] || owner=()

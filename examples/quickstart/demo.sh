@@ -52,11 +52,9 @@ trap 'exit 143' TERM HUP
 
 ## A kstate, an sshd, a repository, a root
 
-kstate_binary=$top/target/release/kstate
-if [ ! -x "$kstate_binary" ]; then
-    kstate_binary=${CARGO_TARGET_DIR:-$top/target}/debug/kstate
-    (cd "$top" && cargo build --quiet) || die 'kstate cannot be built'
-fi
+kstate_binary=${CARGO_TARGET_DIR:-$top/target}/debug/kstate
+echo 'Building kstate …'
+(cd "$top" && cargo build --quiet) || die 'kstate cannot be built'
 
 start_sshd() {
     local port pam=no
