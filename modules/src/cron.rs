@@ -39,7 +39,9 @@ fn install(user: &str, old: Option<&str>, new: String) -> Vec<Step> {
     }
     let name = format!("crontab of {user}");
     let change = text::change(&name, &name, old.map(str::as_bytes), new.as_bytes());
-    let command = Command::words(["sh", "-c", INSTALL, "crontab", user]).input(new.as_bytes());
+    let command = Command::words(["sh", "-c", INSTALL, "crontab", user])
+        .input(new.as_bytes())
+        .told(format!("crontab -u {user} -"));
     let run = Run::new(command, [Touch::Crontab(user.to_owned())])
         .foretells(Question::Crontab(user.to_owned()), Answer::Crontab(Some(new)));
     vec![Step::new([change], run.into())]

@@ -110,9 +110,10 @@ pub(crate) fn render(
 
 /// Runs a program on many paths below `root` by one process.
 fn on_each(words: &[&str], paths: &[&str], root: &str) -> Run {
+    let told = format!("{} below {root}", words.join(" "));
     let words = ["xargs", "-0", "-r"].iter().chain(words).copied();
     let input: Vec<u8> = paths.iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
-    Run::new(Command::words(words).input(input), [Touch::Path(root.to_owned())])
+    Run::new(Command::words(words).input(input).told(told), [Touch::Path(root.to_owned())])
 }
 
 /// The steps of several resources as those of one: what they ask, they ask together.
