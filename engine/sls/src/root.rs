@@ -12,6 +12,8 @@ use crate::yaml;
 
 const CONFIGURATION: &str = "kstate.yaml";
 const SALTFILE: &str = "Saltfile";
+/// Where Salt checkouts keep their settings, also those that have no `Saltfile`.
+const SALT_CONFIG: &str = "salt-config";
 
 /// A tree with its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +46,14 @@ pub struct SshSettings {
     pub jobs: Option<usize>,
 }
 
-/// The nearest folder, from `start` upwards, that holds a `kstate.yaml` or a `Saltfile`.
+/// The nearest folder, from `start` upwards, that holds a `kstate.yaml`, a `Saltfile` or a `salt-config/master`.
 pub fn find_root(start: &Path) -> Option<PathBuf> {
-    let has = |folder: &&Path| folder.join(CONFIGURATION).is_file() || folder.join(SALTFILE).is_file();
+    let has = |folder: &&Path| {
+        let master = Path::new(SALT_CONFIG).join("master");
+        [Path::new(CONFIGURATION), Path::new(SALTFILE), &master]
+            .iter()
+            .any(|name| folder.join(name).is_file())
+    };
     start.ancestors().find(has).map(Path::to_path_buf)
 }
 
@@ -57,7 +64,7 @@ impl Root {
         if dir.join(CONFIGURATION).is_file() {
             return own(dir).map_err(|problem| vec![problem]);
         }
-        if dir.join(SALTFILE).is_file() {
+        if dir.join(SALTFILE).is_file() || dir.join(SALT_CONFIG).join("master").is_file() {
             return salt(dir);
         }
         let message = format!("`{}` holds neither `{CONFIGURATION}` nor a `{SALTFILE}`", dir.display());
@@ -181,17 +188,20 @@ fn wrong_configuration(error: &serde_yaml::Error) -> Problem {
 /// A Salt checkout: `Saltfile` names the folder of `master`, which names the roots; paths begin where salt-ssh is run.
 fn salt(dir: PathBuf) -> Result<Root, Vec<Problem>> {
     let one = |problem| vec![problem];
-    let saltfile = load(&dir.join(SALTFILE), SALTFILE).map_err(one)?;
-    let section = saltfile.get("salt-ssh");
-    let setting = |name| section.and_then(|section| section.get(name)).and_then(Node::text);
-    let Some(config) = setting("config_dir") else {
-        let problem = Problem::error("`salt-ssh:` names no `config_dir`").at(&saltfile.at);
-        return Err(vec![problem]);
-    };
-    let config = expand(&dir, Path::new(config));
+    let mut roster = None;
+    let mut config = dir.join(SALT_CONFIG);
+    if dir.join(SALTFILE).is_file() {
+        let saltfile = load(&dir.join(SALTFILE), SALTFILE).map_err(one)?;
+        let section = saltfile.get("salt-ssh");
+        let setting = |name| section.and_then(|section| section.get(name)).and_then(Node::text);
+        let Some(folder) = setting("config_dir") else {
+            return Err(vec![Problem::error("`salt-ssh:` names no `config_dir`").at(&saltfile.at)]);
+        };
+        config = expand(&dir, Path::new(folder));
+        roster = setting("roster_file").map(|path| expand(&dir, Path::new(path)));
+    }
     let mut file_roots = vec![PathBuf::from("/srv/salt")];
     let mut pillar_roots = vec![PathBuf::from("/srv/pillar")];
-    let mut roster = setting("roster_file").map(|path| expand(&dir, Path::new(path)));
     for path in master_files(&config) {
         let shown = path.strip_prefix(&dir).unwrap_or(&path).display().to_string();
         let master = load(&path, &shown).map_err(one)?;
