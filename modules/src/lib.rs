@@ -14,6 +14,7 @@ mod kinds;
 mod module;
 mod pip;
 mod pkg;
+mod pkgrepo;
 mod postgres_database;
 mod postgres_user;
 mod process;
@@ -68,6 +69,8 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<pkg::Latest>(),
     Function::of::<pkg::Purged>(),
     Function::of::<pkg::Removed>(),
+    Function::of::<pkgrepo::Absent>(),
+    Function::of::<pkgrepo::Managed>(),
     Function::of::<postgres_database::Absent>(),
     Function::of::<postgres_database::Present>(),
     Function::of::<postgres_user::GroupAbsent>(),

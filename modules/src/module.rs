@@ -18,7 +18,7 @@ use kstate_core::{
     Change, Command, Facts, Map, Operation, Problem, Question, Resource, Run, Step, Stop, Touch, Value,
 };
 
-use crate::service::{Manner, Verb, known, step};
+use crate::service::{Manner, Verb, known, step, with_processes};
 use crate::{Context, State};
 
 #[derive(Debug)]
@@ -225,7 +225,7 @@ fn steps(calls: &[Call], facts: &Facts) -> Result<Vec<Step>, Stop> {
             }
         }
     }
-    Ok(steps)
+    Ok(with_processes(steps, facts))
 }
 
 /// What is so already is not done again; a restart and a reload are always done.

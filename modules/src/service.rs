@@ -55,6 +55,7 @@ const LIVES: &str = r#"alive() {
 
 /// What a service said last, for the message about its failure.
 const TELL: &str = r#"tell() {
+  journalctl --sync 2>/dev/null
   systemctl --no-pager -n 0 status -- "$s" 2>/dev/null | sed -n '/Active:/p' >&2
   journalctl -q --no-pager -o cat -n 5 -u "$s" 2>/dev/null >&2
   exit 1
@@ -118,6 +119,12 @@ impl Verb {
             script = format!("s={}\n{TELL}", quote(name));
         } else {
             script.push_str(LIVES);
+        }
+        // A unit whose file has changed is read again first, as Salt does.
+        if matches!(self, Verb::Start | Verb::Restart | Verb::Reload | Verb::Enable) {
+            script.push_str(
+                "[ ! -d /run/systemd/system ] || [ \"$(systemctl show -p NeedDaemonReload --value -- \"$s\")\" != yes ] || systemctl daemon-reload\n",
+            );
         }
         script.push_str(&self.script(service.sysv, manner));
         if manner.delay > 0 {
@@ -187,6 +194,19 @@ pub(crate) fn step(name: &str, service: &Service, verb: Verb, manner: Manner) ->
     Step::new([change], verb.operation(name, service, manner))
 }
 
+/// In a prediction the processes of the host stay as they are known: which ones a service will have, nobody can say.
+pub(crate) fn with_processes(mut steps: Vec<Step>, facts: &Facts) -> Vec<Step> {
+    let Ok(processes) = facts.processes() else { return steps };
+    for step in &mut steps {
+        if let Operation::Run(run) = &mut step.operation
+            && run.touches.contains(&Touch::Processes)
+        {
+            run.foretells.push((Question::Processes, Answer::Processes(processes.to_vec())));
+        }
+    }
+    steps
+}
+
 /// What is known of a service that the host has to know.
 pub(crate) fn known<'a>(facts: &'a Facts, name: &str) -> Result<&'a Service, Stop> {
     let service = facts.service(name)?;
@@ -229,6 +249,15 @@ pub(crate) mod tests {
         let service = Service { sysv: true, ..unit(false, true) };
         let script = script(&step("uwsgi", &service, Verb::Start, Manner::default()));
         assert!(script.contains("systemctl restart"), "{script}");
+    }
+
+    #[test]
+    fn a_restart_does_not_hide_the_processes_that_are_known() {
+        let mut facts = facts("cron", unit(true, true));
+        facts.learn(Question::Processes, Ok(Answer::Processes(Vec::new())));
+        let steps = vec![step("cron", &unit(true, true), Verb::Restart, Manner::default())];
+        facts.predict(&with_processes(steps, &facts)[0].operation, "cron");
+        assert_eq!(facts.processes(), Ok(&[][..]));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use kstate_core::question::Service;
 use kstate_core::{Facts, Problem, Question, Resource, Step, Stop};
 use serde::Deserialize;
 
-use super::{Manner, Verb, known, step};
+use super::{Manner, Verb, known, step, with_processes};
 use crate::{Context, State};
 
 #[derive(Debug, Deserialize)]
@@ -151,7 +151,7 @@ impl Resource for Running {
         if !service.running {
             steps.push(self.0.step(&there, Verb::Start));
         }
-        Ok(steps)
+        Ok(with_processes(steps, facts))
     }
 
     fn refresh(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
@@ -161,7 +161,7 @@ impl Resource for Running {
             (true, true) => Verb::Reload,
             (true, false) => Verb::Restart,
         };
-        Ok(vec![self.0.step(service, verb)])
+        Ok(with_processes(vec![self.0.step(service, verb)], facts))
     }
 }
 
@@ -186,7 +186,7 @@ impl Resource for Dead {
         if let Some(verb) = self.0.at_boot(service) {
             steps.push(self.0.step(&there, verb));
         }
-        Ok(steps)
+        Ok(with_processes(steps, facts))
     }
 
     /// Salt: it stays dead.
