@@ -14,6 +14,11 @@ pub fn join<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> String {
     words.into_iter().map(|word| quote(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
+/// Whether programs print this name as it is when they complain about it: GNU quotes and escapes all others.
+pub(crate) fn is_printed_plainly(name: &str) -> bool {
+    name.chars().all(|c| (c.is_ascii_graphic() || c == ' ') && !matches!(c, '\'' | '\\'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

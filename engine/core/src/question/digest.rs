@@ -3,18 +3,36 @@
 use std::collections::HashMap;
 
 use super::{Answer, Answered, CannotTell, complaint};
-use crate::words::join;
+use crate::words::{is_printed_plainly, join, quote};
 use crate::{Job, Reply};
 
+/// Paths that `sha256sum` would print in another way are asked one by one, each after its number.
 pub(super) fn job(paths: &[&str]) -> Job {
-    Job::new(format!("sha256sum -- {} 2>&1", join(paths)))
+    let plain = join(paths.iter().filter(|path| is_printed_plainly(path)));
+    let mut script = if plain.is_empty() { String::new() } else { format!("sha256sum -- {plain} 2>&1\n") };
+    for (number, path) in paths.iter().enumerate().filter(|(_, path)| !is_printed_plainly(path)) {
+        script += &format!("echo '= {number}'; sha256sum -- {} 2>&1\n", quote(path));
+    }
+    Job::new(script)
 }
 
 pub(super) fn read(paths: &[&str], reply: &Reply) -> Vec<Answered> {
     let text = String::from_utf8_lossy(&reply.stdout);
     let mut found: HashMap<&str, Answered> = HashMap::new();
-    for line in text.lines() {
-        if let Some((hash, path)) = line.split_once("  ")
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(number) = line.strip_prefix("= ") {
+            let said = lines.next().unwrap_or_default();
+            if let Some(path) = number.parse().ok().and_then(|number: usize| paths.get(number)) {
+                let hash = said.trim_start_matches('\\').split(' ').next().filter(|hash| hash.len() == 64);
+                let reason = said.rsplit_once(": ").map_or(said, |(_, reason)| reason);
+                let answer = match hash {
+                    Some(hash) => Ok(Answer::Digest(Some(hash.to_owned()))),
+                    None => refused(path, reason),
+                };
+                found.insert(path, answer);
+            }
+        } else if let Some((hash, path)) = line.split_once("  ")
             && hash.len() == 64
         {
             found.insert(path, Ok(Answer::Digest(Some(hash.to_owned()))));
@@ -22,21 +40,31 @@ pub(super) fn read(paths: &[&str], reply: &Reply) -> Vec<Answered> {
             line.strip_prefix("sha256sum: ").and_then(|rest| rest.rsplit_once(": "))
         {
             let path = path.trim_matches(['\'', '‘', '’']);
-            let answer = match reason {
-                "No such file or directory" | "Not a directory" | "Is a directory" => {
-                    Ok(Answer::Digest(None))
-                }
-                _ => Err(CannotTell(format!("`{path}`: {reason}"))),
-            };
-            found.insert(path, answer);
+            found.insert(path, refused(path, reason));
         }
     }
     paths.iter().map(|path| found.remove(path).unwrap_or_else(|| Err(complaint(reply)))).collect()
 }
 
+fn refused(path: &str, reason: &str) -> Answered {
+    match reason {
+        "No such file or directory" | "Not a directory" | "Is a directory" => Ok(Answer::Digest(None)),
+        _ => Err(CannotTell(format!("`{path}`: {reason}"))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_printed_in_another_way_is_known_by_its_number() {
+        let hash = "a".repeat(64);
+        let text = format!("= 0\n\\{hash}  /a\\\\b\n= 1\nsha256sum: \"/it's\": No such file or directory\n");
+        let reply = Reply { status: 1, stdout: text.into_bytes(), stderr: Vec::new() };
+        let wanted = [Ok(Answer::Digest(Some(hash))), Ok(Answer::Digest(None))];
+        assert_eq!(read(&["/a\\b", "/it's"], &reply), wanted);
+    }
 
     #[test]
     fn tells_absent_from_unreadable() {

@@ -1,7 +1,7 @@
 //! What stands at a path: `stat(1)`, one process for all paths, and `readlink(1)` for links.
 
 use super::{Answer, Answered, CannotTell, complaint};
-use crate::words::{join, quote};
+use crate::words::{is_printed_plainly, join, quote};
 use crate::{Job, Reply};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +59,17 @@ impl PathInfo {
 
 const FORMAT: &str = "%f %u %g %s %U %G %n";
 
-const LINKS: &str = r#"for p do if [ -L "$p" ]; then printf '> %s\n' "$p"; readlink -- "$p"; stat -L -c '%f %u %g %s %U %G %n' -- "$p" 2>/dev/null || echo dangling; fi; done"#;
+const LINKS: &str = r#"i=0; for p do if [ -L "$p" ]; then echo "> $i"; readlink -- "$p"; stat -L -c '%f %u %g %s %U %G .' -- "$p" 2>/dev/null || echo dangling; fi; i=$((i+1)); done"#;
 
+/// Paths that `stat` would print in another way are asked one by one, each after its number.
 pub(super) fn job(paths: &[&str]) -> Job {
-    Job::new(format!("set -- {}\nstat -c '{FORMAT}' -- \"$@\" 2>&1\n{LINKS}", join(paths)))
+    let plain = join(paths.iter().filter(|path| is_printed_plainly(path)));
+    let mut script =
+        if plain.is_empty() { String::new() } else { format!("stat -c '{FORMAT}' -- {plain} 2>&1\n") };
+    for (number, path) in paths.iter().enumerate().filter(|(_, path)| !is_printed_plainly(path)) {
+        script += &format!("echo '= {number}'; stat -c '%f %u %g %s %U %G .' -- {} 2>&1\n", quote(path));
+    }
+    Job::new(format!("{script}set -- {}\n{LINKS}", join(paths)))
 }
 
 pub(super) fn read(paths: &[&str], reply: &Reply) -> Vec<Answered> {
@@ -71,11 +78,23 @@ pub(super) fn read(paths: &[&str], reply: &Reply) -> Vec<Answered> {
     let at = |path: &str| paths.iter().position(|p| *p == path);
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
-        if let Some(path) = line.strip_prefix("> ") {
+        if let Some(number) = line.strip_prefix("> ") {
             let target = lines.next().unwrap_or_default().to_owned();
             let leads_to = lines.next().and_then(info).map(|(info, _)| Box::new(info));
-            if let Some(Some(Ok(Answer::Path(Some(info))))) = at(path).map(|i| &mut found[i]) {
+            let place = number.parse().ok().and_then(|number: usize| found.get_mut(number));
+            if let Some(Some(Ok(Answer::Path(Some(info))))) = place {
                 info.kind = PathKind::Symlink { target, leads_to };
+            }
+        } else if let Some(number) = line.strip_prefix("= ") {
+            let said = lines.next().unwrap_or_default();
+            if let Some((number, place)) =
+                number.parse().ok().and_then(|number: usize| Some((number, found.get_mut(number)?)))
+            {
+                let reason = said.rsplit_once(": ").map_or(said, |(_, reason)| reason);
+                *place = Some(match info(said) {
+                    Some((info, _)) => Ok(Answer::Path(Some(info))),
+                    None => refused(paths[number], reason),
+                });
             }
         } else if let Some((info, path)) = info(line) {
             if let Some(i) = at(path) {
@@ -84,10 +103,7 @@ pub(super) fn read(paths: &[&str], reply: &Reply) -> Vec<Answered> {
         } else if let Some((path, reason)) = refusal(line)
             && let Some(i) = at(path)
         {
-            found[i] = Some(match reason {
-                "No such file or directory" | "Not a directory" => Ok(Answer::Path(None)),
-                _ => Err(CannotTell(format!("`{path}`: {reason}"))),
-            });
+            found[i] = Some(refused(path, reason));
         }
     }
     found.into_iter().map(|answer| answer.unwrap_or_else(|| Err(complaint(reply)))).collect()
@@ -145,6 +161,13 @@ fn info(line: &str) -> Option<(PathInfo, &str)> {
     Some((PathInfo { kind, mode: raw & 0o7777, uid, gid, user, group, size }, fields.next()?))
 }
 
+fn refused(path: &str, reason: &str) -> Answered {
+    match reason {
+        "No such file or directory" | "Not a directory" => Ok(Answer::Path(None)),
+        _ => Err(CannotTell(format!("`{path}`: {reason}"))),
+    }
+}
+
 /// `stat: cannot statx '/x': Permission denied`.
 fn refusal(line: &str) -> Option<(&str, &str)> {
     let (head, reason) = line.rsplit_once(": ")?;
@@ -164,7 +187,7 @@ mod tests {
     fn reads_what_stat_prints() {
         let text = "81a4 0 0 23 root root /etc/a b\nstat: cannot statx '/nope': No such file or directory\n\
                     stat: cannot statx '/root/x': Permission denied\na1ff 0 0 4 root root /l\n\
-                    > /l\n/tmp\n43ff 0 0 4096 root root /l\n";
+                    > 3\n/tmp\n43ff 0 0 4096 root root .\n";
         let answers = read(&["/etc/a b", "/nope", "/root/x", "/l", "/silent"], &reply(text));
         let Ok(Answer::Path(Some(file))) = &answers[0] else { panic!("{answers:?}") };
         assert_eq!((file.mode, file.size, &file.kind), (0o644, 23, &PathKind::File));
@@ -174,6 +197,21 @@ mod tests {
         assert!(link.is_directory());
         assert!(matches!(&link.kind, PathKind::Symlink { target, .. } if target == "/tmp"));
         assert!(answers[4].is_err());
+    }
+
+    #[test]
+    fn a_name_that_stat_would_quote_is_known_by_its_number() {
+        let paths = ["/it's", "/plain", "/é\\", "/new\nline"];
+        let script = job(&paths).script;
+        assert!(script.contains("-- /plain 2>&1") && script.contains("echo '= 2'"), "{script}");
+        let text = "stat: cannot statx '/plain': No such file or directory\n= 0\n\
+                    stat: cannot statx \"/it's\": No such file or directory\n= 2\n81a4 0 0 1 root root .\n= 3\n\
+                    stat: cannot statx '/new'$'\\n''line': Permission denied\n";
+        let answers = read(&paths, &reply(text));
+        assert_eq!(answers[0], Ok(Answer::Path(None)));
+        assert_eq!(answers[1], Ok(Answer::Path(None)));
+        assert!(matches!(&answers[2], Ok(Answer::Path(Some(info))) if info.size == 1), "{answers:?}");
+        assert_eq!(answers[3], Err(CannotTell("`/new\nline`: Permission denied".into())));
     }
 
     #[test]
