@@ -3,6 +3,7 @@
 //! [`FUNCTIONS`].
 
 mod apache_module;
+pub mod book;
 pub mod calls;
 mod cmd;
 mod cron;

@@ -3,9 +3,7 @@
 use std::fmt;
 
 use kstate_core::arguments::COMMON;
-use kstate_core::{
-    Chunk, Conditions, Position, Problem, Resource, SourceError, Sources, arguments, nearest,
-};
+use kstate_core::{Chunk, Conditions, Position, Problem, Resource, SourceError, Sources, arguments, nearest};
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, Visitor};
 

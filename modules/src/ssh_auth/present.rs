@@ -79,6 +79,9 @@ impl Resource for Present {
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
+        if self.keys.is_empty() {
+            return Ok(Vec::new());
+        }
         let account = self.file.account(facts)?.ok_or_else(|| self.file.no_user())?;
         self.file.edit(facts, account, |lines| {
             self.keys.iter().fold(lines.to_owned(), |lines, key| key.put(&lines))
@@ -169,5 +172,12 @@ pub(super) mod tests {
         assert_eq!(error(text), "a.sls:4: ssh_auth.present: `enc`: `x` is not a type of key");
         let text = "nope:\n  ssh_auth.present:\n    - user: ann\n    - config: '%x'\n";
         assert!(error(text).starts_with("a.sls:4: ssh_auth.present: `config`: only"), "{}", error(text));
+    }
+
+    #[test]
+    fn a_source_of_comments_alone_declares_nothing() {
+        let tree = Tree { files: [("salt://none", b"# nobody\n".as_slice())].into(), ..Tree::default() };
+        let text = "keys:\n  ssh_auth.present:\n    - user: ann\n    - source: salt://none\n";
+        assert_eq!(declare(text, &tree).diff(&facts(None)), Ok(Vec::new()));
     }
 }
