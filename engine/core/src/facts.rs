@@ -8,6 +8,7 @@ use crate::question::{
     Account, Answer, Answered, Candidate, CannotTell, Ended, Group, Package, PathInfo, Process, Question,
     Service,
 };
+use crate::touch::is_below;
 use crate::{Command, Operation, Touch};
 
 /// The answers of a host. A module reads them through typed look-ups; what is not known yet stops it with the question.
@@ -72,7 +73,10 @@ impl Facts {
     /// Pretends that an operation has been done by the state `by`: answers that it foretells are replaced, others that
     /// it changes are unsettled. What a shell command or a package may change besides is taken to stay as it is.
     pub fn predict(&mut self, operation: &Operation, by: &str) {
-        let foretold = operation.foretells(self);
+        let mut foretold = operation.foretells(self);
+        if let Operation::Remove { path } = operation {
+            foretold.extend(self.below(path));
+        }
         for touch in operation.touches() {
             if touch == Touch::Anything {
                 continue;
@@ -86,6 +90,18 @@ impl Facts {
             self.unsettled.retain(|(touch, _)| !question.is_touched_by(touch));
             self.answers.insert(question, Ok(answer));
         }
+    }
+
+    /// What is known of anything below a path, as it will be when all of that is gone.
+    fn below(&self, root: &str) -> Vec<(Question, Answer)> {
+        let gone = |question: &Question| match question {
+            Question::Path(path) if is_below(path, root) => Some(Answer::Path(None)),
+            Question::Digest(path) if is_below(path, root) => Some(Answer::Digest(None)),
+            Question::Content(path) if is_below(path, root) => Some(Answer::Content(None)),
+            Question::Tree(path) if is_below(path, root) => Some(Answer::Tree(Vec::new())),
+            _ => None,
+        };
+        self.answers.keys().filter_map(|question| Some((question.clone(), gone(question)?))).collect()
     }
 
     pub fn get(&self, question: &Question) -> Result<&Answer, Stop> {

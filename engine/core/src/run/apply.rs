@@ -254,9 +254,22 @@ impl Making<'_, '_, '_> {
 
     /// What still differs, after the steps.
     fn difference(&mut self, index: usize) -> Result<Option<String>, Broken> {
-        let resource = &self.run.plan.states[index].resource;
-        let left =
-            self.host.settle(|_| Vec::new(), |facts| resource.diff(facts)).map_err(|e| Broken::asking(&e))?;
+        let state = &self.run.plan.states[index];
+        let left = self
+            .host
+            .settle(|_| Vec::new(), |facts| state.resource.diff(facts))
+            .map_err(|e| Broken::asking(&e))?;
+        let differs = !matches!(&left, Ok(steps) if steps.iter().all(|step| step.always));
+        if differs && state.conditions.is_guarded() {
+            // A guard that now keeps the state back is as good a proof.
+            let held = self
+                .host
+                .settle(|_| Vec::new(), |facts| state.conditions.hold(facts))
+                .map_err(|e| Broken::asking(&e))?;
+            if matches!(held, Ok(Some(_))) {
+                return Ok(None);
+            }
+        }
         Ok(match left {
             Ok(steps) if steps.iter().all(|step| step.always) => None,
             Ok(steps) => {
