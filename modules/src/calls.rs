@@ -367,13 +367,21 @@ fn interfaces(_call: &Call, reply: &Reply) -> Result<Value, String> {
                 map.insert("up", *state == "up" || *state == "unknown");
                 all.push(((*name).to_owned(), map));
             }
-            ([_, _, family, address, ..], Some((name, map))) => {
+            ([_, _, family, address, rest @ ..], Some((name, map))) => {
                 let mut one = Map::new();
-                let (address, prefix) = address.split_once('/').unwrap_or((address, ""));
+                let (address, prefix) = address.split_once('/').unwrap_or((address, "32"));
+                let after = |word: &str| {
+                    let at = rest.iter().position(|w| *w == word)?;
+                    rest.get(at + 1).map(|value| Value::from(*value))
+                };
                 one.insert("address", address);
-                match *family {
-                    "inet" => one.insert("label", name.as_str()),
-                    _ => one.insert("prefixlen", prefix),
+                if *family == "inet" {
+                    one.insert("netmask", netmask(prefix));
+                    one.insert("broadcast", after("brd").unwrap_or_default());
+                    one.insert("label", name.as_str());
+                } else {
+                    one.insert("prefixlen", prefix);
+                    one.insert("scope", after("scope").unwrap_or_default());
                 }
                 let mut known = map.get(family).and_then(Value::as_list).unwrap_or_default().to_vec();
                 known.push(one.into());
@@ -383,6 +391,12 @@ fn interfaces(_call: &Call, reply: &Reply) -> Result<Value, String> {
         }
     }
     Ok(Value::Map(all.into_iter().collect()))
+}
+
+/// `24` as `255.255.255.0`.
+fn netmask(prefix: &str) -> String {
+    let bits = prefix.parse::<u32>().unwrap_or(32).min(32);
+    std::net::Ipv4Addr::from(u32::MAX.checked_shl(32 - bits).unwrap_or_default()).to_string()
 }
 
 const INSTALLED: &str = "${db:Status-Abbrev}\\t${Package}\\t${Version}\\n";
@@ -542,6 +556,15 @@ mod tests {
         ] {
             assert_eq!(answer(fun, arguments, status, stdout), expected, "{fun}");
         }
+    }
+
+    #[test]
+    fn interfaces_are_told_with_their_addresses() {
+        let stdout = "= eth0 02:00:00:00:00:01 up\n2: eth0    inet 192.0.2.10/24 brd 192.0.2.255 scope global eth0\\ valid_lft forever\n2: eth0    inet6 fe80::1/64 scope link \\ valid_lft forever\n";
+        assert_eq!(
+            answer("network.interfaces", &[], 0, stdout),
+            "{eth0: {hwaddr: 02:00:00:00:00:01, up: True, inet: [{address: 192.0.2.10, netmask: 255.255.255.0, broadcast: 192.0.2.255, label: eth0}], inet6: [{address: fe80::1, prefixlen: 64, scope: link}]}}"
+        );
     }
 
     #[test]
