@@ -36,9 +36,9 @@ pub(crate) struct Global {
     /// Stands for `~/.ssh/config`, as `ssh -F` does
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) ssh_config: Option<PathBuf>,
-    /// How many hosts at a time
-    #[arg(long, global = true, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) jobs: u16,
+    /// How many hosts at a time [default: `jobs` of kstate.yaml, else 32]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
     /// The hosts: a glob on roster names, or a compound expression (`G@os:Debian and not web*`)
     #[arg(short, long, global = true, value_name = "EXPR")]
     pub(crate) target: Option<String>,

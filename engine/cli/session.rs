@@ -135,13 +135,18 @@ impl<'a> Session<'a> {
     ) -> Result<Vec<R>, CommandError> {
         let targets = self.targets(sls)?;
         let connect = self.connector(&targets)?;
-        let results = side_by_side(usize::from(self.options.jobs), targets, |target| {
+        let results = side_by_side(self.jobs(), targets, |target| {
             let prepared = self.prepare(&target, sls, contact, connect.as_ref());
             let result = work(prepared);
             self.ui.ended(&target.name);
             result
         });
         Ok(results)
+    }
+
+    /// How many hosts are worked on at a time.
+    pub(crate) fn jobs(&self) -> usize {
+        self.options.jobs.map(usize::from).or(self.tree.root().jobs).unwrap_or(32)
     }
 
     fn connector(&self, targets: &[Target]) -> Result<Box<dyn Connect>, CommandError> {

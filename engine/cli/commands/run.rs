@@ -64,7 +64,7 @@ pub(super) fn ask_and_apply(
     let kept = kept.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut reports: Vec<HostReport> =
         shown.into_iter().filter(|report| !report.reachable || !report.problems.is_empty()).collect();
-    let made = kstate_core::side_by_side(usize::from(options.jobs), kept, |mut ready| {
+    let made = kstate_core::side_by_side(session.jobs(), kept, |mut ready| {
         let report = run(session, Kind::Apply, &mut ready);
         session.ui.ended(&ready.target);
         report

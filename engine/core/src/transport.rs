@@ -86,7 +86,7 @@ pub struct ExchangeError {
 pub enum ExchangeCause {
     #[error("the connection was lost: {0}")]
     Lost(String),
-    #[error("the host has been silent for {} s", .0.as_secs())]
+    #[error("the host fell silent for {} s", .0.as_secs())]
     Silent(Duration),
     #[error("cannot become user `{user}`: {reason}")]
     NoSuchLogin { user: String, reason: String },

@@ -299,6 +299,18 @@ fn diff_shows_what_apply_makes_and_changes_nothing() {
 }
 
 #[test]
+fn a_guard_that_holds_cannot_be_relied_on_below_a_change() {
+    let mut plan = plan(&["a set", "b set require:a", "c set require:b", "d set"]);
+    for index in [1, 2, 3] {
+        plan.states[index].conditions.unless = vec![Command::words(["true"])];
+    }
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan, &mut host, false);
+    assert_eq!(outcomes(&report), ["a drift", "b unknown", "c unknown", "d in_sync"]);
+    assert_eq!(reason(&report, "c"), "`unless` is met: true; hangs on `b`, which is to change first");
+}
+
+#[test]
 fn a_lost_connection_says_what_was_done_and_what_was_running() {
     let mut host = FakeHost { breaks_at: Some("set b"), ..FakeHost::default() };
     let (report, _) = run(&plan(&["a set", "b set", "c set", "d set require:c"]), &mut host, true);

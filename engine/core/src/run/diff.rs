@@ -33,7 +33,16 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
                 pending.add(index, &steps);
                 record
             }
-            Ok(Ok(Decision::Rest(reason))) => Record::new(chunk, Outcome::InSync, reason),
+            Ok(Ok(Decision::Rest(Some(reason)))) => match ancestor(run, index, &records) {
+                // The guard was asked of the host as it is; what it asks about is to change first.
+                Some(by) => Record::new(
+                    chunk,
+                    Outcome::Unknown,
+                    Some(format!("{reason}; hangs on `{by}`, which is to change first")),
+                ),
+                None => Record::new(chunk, Outcome::InSync, Some(reason)),
+            },
+            Ok(Ok(Decision::Rest(None))) => Record::new(chunk, Outcome::InSync, None),
             Ok(Ok(Decision::NotAsked(reason))) => Record::new(chunk, Outcome::InSync, Some(reason)),
             // What is broken is reported where it stands; what hangs on it cannot be told.
             Ok(Ok(Decision::Unmet(reason))) => Record::new(chunk, Outcome::Unknown, Some(reason)),
@@ -66,6 +75,30 @@ fn stopped(run: &HostRun<'_>, index: usize, stop: &Stop, records: &Records, pend
         ),
         (other, _) => Record::new(chunk, Outcome::Unknown, Some(other.to_string())),
     }
+}
+
+/// A state that the one at `index` requires, directly or through others, and that is to change.
+fn ancestor(run: &HostRun<'_>, index: usize, records: &Records) -> Option<String> {
+    let graph = &run.plan.graph;
+    let mut seen = vec![false; graph.chunks().len()];
+    let mut open = vec![index];
+    while let Some(state) = open.pop() {
+        for target in graph
+            .requisites(state)
+            .iter()
+            .filter(|r| r.kind != RequisiteKind::Listen)
+            .flat_map(|r| &r.targets)
+        {
+            if std::mem::replace(&mut seen[*target], true) {
+                continue;
+            }
+            if records.get(*target).is_some_and(|record| record.changed != Changed::No) {
+                return Some(graph.chunks()[*target].id.clone());
+            }
+            open.push(*target);
+        }
+    }
+    None
 }
 
 /// Changes that would have been made by now.
