@@ -146,7 +146,7 @@ impl<'a> Session<'a> {
 
     /// How many hosts are worked on at a time.
     pub(crate) fn jobs(&self) -> usize {
-        self.options.jobs.map(usize::from).or(self.tree.root().jobs).unwrap_or(32)
+        self.options.jobs.map(usize::from).or(self.tree.root().ssh.jobs).unwrap_or(32)
     }
 
     fn connector(&self, targets: &[Target]) -> Result<Box<dyn Connect>, CommandError> {
