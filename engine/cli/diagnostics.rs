@@ -19,6 +19,7 @@ impl Diagnostics {
     }
 
     pub(crate) fn show(&mut self, problem: &Problem) -> String {
+        let is_secret = problem.at.as_ref().is_some_and(is_private);
         for position in problem.at.iter().chain(problem.related.iter().map(|(_, at)| at)) {
             self.load(position);
         }
@@ -43,7 +44,7 @@ impl Diagnostics {
                 None => notes.push(format!("{what}: {at}")),
             }
         }
-        if let Some(rendered) = &problem.rendered {
+        if let Some(rendered) = problem.rendered.as_ref().filter(|_| !is_secret) {
             notes.push(format!("rendered: {rendered}"));
         }
         for note in &notes {
@@ -61,7 +62,8 @@ impl Diagnostics {
     fn load(&mut self, position: &Position) {
         let file = position.file.to_string();
         if !self.texts.contains_key(&file) {
-            let text = std::fs::read_to_string(self.root.join(&file)).ok();
+            let text = (!is_private(position)).then(|| std::fs::read_to_string(self.root.join(&file)).ok());
+            let text = text.flatten();
             self.texts.insert(file, text);
         }
     }
@@ -87,4 +89,9 @@ impl Diagnostics {
         let annotation = if label.is_empty() { annotation } else { annotation.label(label) };
         Some(Snippet::source(line).line_start(at.line as usize).path(&*at.file).annotation(annotation))
     }
+}
+
+/// Whether a file is one of those whose lines nobody shall see.
+fn is_private(position: &Position) -> bool {
+    Path::new(&*position.file).components().any(|part| part.as_os_str() == "private")
 }

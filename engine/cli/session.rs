@@ -247,7 +247,9 @@ impl<'a> Session<'a> {
     }
 
     /// Makes resources of the chunks.
-    fn declare(&self, request: &Request<'_>, compiled: Compiled) -> (Ready, Vec<kstate_core::Call>) {
+    fn declare(&self, request: &Request<'_>, mut compiled: Compiled) -> (Ready, Vec<kstate_core::Call>) {
+        let secrets = Secrets::new(compiled.secrets.iter().cloned());
+        compiled.problems = compiled.problems.iter().map(|problem| secrets.mask_problem(problem)).collect();
         let mut problems = compiled.problems.clone();
         let mut calls = compiled.calls.clone();
         let sources = self.tree.sources(request, &compiled.pillar);
@@ -255,16 +257,15 @@ impl<'a> Session<'a> {
         for chunk in compiled.chunks() {
             match kstate_modules::declare(chunk, &sources) {
                 Ok(declared) => {
-                    problems.extend(declared.warnings);
+                    problems.extend(declared.warnings.iter().map(|problem| secrets.mask_problem(problem)));
                     states.push(Planned { resource: declared.resource, conditions: declared.conditions });
                 }
-                Err(more) => problems.extend(more),
+                Err(more) => problems.extend(more.iter().map(|problem| secrets.mask_problem(problem))),
             }
         }
         calls.extend(sources.calls());
         problems.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         problems.dedup();
-        let secrets = Secrets::new(compiled.secrets.iter().cloned());
         let plan = compiled
             .graph
             .clone()

@@ -1,6 +1,6 @@
 //! Masking: what came from private pillar never leaves in a report, an event or an error.
 
-use crate::{Change, Map, Value};
+use crate::{Change, Map, Problem, Value};
 
 /// What stands for a secret wherever it would be shown.
 pub const MASK: &str = "********";
@@ -53,6 +53,18 @@ impl Secrets {
                 Value::Map(map.iter().map(|(k, v)| (self.mask_value(k), self.mask_value(v))).collect::<Map>())
             }
             other => other.clone(),
+        }
+    }
+
+    pub fn mask_problem(&self, problem: &Problem) -> Problem {
+        let mask = |text: &String| self.mask(text);
+        Problem {
+            message: mask(&problem.message),
+            id: problem.id.as_ref().map(mask),
+            related: problem.related.iter().map(|(what, at)| (mask(what), at.clone())).collect(),
+            hints: problem.hints.iter().map(mask).collect(),
+            rendered: problem.rendered.as_ref().map(mask),
+            ..problem.clone()
         }
     }
 
