@@ -3,15 +3,23 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
-mod book;
-#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod connection;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod functions;
+#[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod on_the_host;
+#[cfg(test)]
 mod requisites;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod services;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
