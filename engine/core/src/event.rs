@@ -26,6 +26,11 @@ pub enum Event {
         of: u32,
         reason: String,
     },
+    /// A state failed and is tried again when the states after it are made.
+    Deferred {
+        state: String,
+        reason: String,
+    },
     Warning(String),
 }
 

@@ -53,6 +53,11 @@ impl Facts {
         self.answers.contains_key(question)
     }
 
+    /// Drops an answer, so that it is asked again.
+    pub fn unlearn(&mut self, question: &Question) {
+        self.answers.remove(question);
+    }
+
     /// Drops every answer that a change may have made stale.
     pub fn forget(&mut self, touch: &Touch) {
         self.answers.retain(|question, _| !question.is_touched_by(touch));

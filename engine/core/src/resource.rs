@@ -14,6 +14,12 @@ pub trait Resource: fmt::Debug + Send + Sync {
     /// What differs, as steps that mend it. Empty: as declared.
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop>;
 
+    /// Whether a failure may mend itself by states that come later: a service that serves a checkout which is declared
+    /// after it. Such a state is tried once more before states of `order: last`, and at the end.
+    fn may_hold_later(&self) -> bool {
+        false
+    }
+
     /// What to do when a watched state has changed and `diff` is empty.
     fn refresh(&self, _facts: &Facts) -> Result<Vec<Step>, Stop> {
         Ok(Vec::new())

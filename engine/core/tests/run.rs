@@ -30,6 +30,13 @@ impl FakeHost {
                 *self.on.entry((*name).to_owned()).or_default() += 1;
                 reply(0, String::new())
             }
+            // It stands only when what it leans on does.
+            ["lean", name] => {
+                if self.on.contains_key("ground") {
+                    self.on.insert((*name).to_owned(), 1);
+                }
+                reply(0, String::new())
+            }
             ["stuck", _] | ["true"] => reply(0, String::new()),
             _ => reply(3, "it does not work\n".into()),
         }
@@ -93,6 +100,10 @@ impl Resource for Switch {
         Ok(steps)
     }
 
+    fn may_hold_later(&self) -> bool {
+        self.how == "lean"
+    }
+
     fn refresh(&self, _: &Facts) -> Result<Vec<Step>, Stop> {
         let run = Run::new(Command::words(["set", "refreshed"]), [Touch::Named("refreshed".into())]);
         Ok(vec![Step::new([Change::new("refresh", Value::Null, "done")], run.into())])
@@ -131,6 +142,7 @@ fn plan(states: &[&str]) -> Plan {
         match text.split(' ').nth(1).unwrap_or("set") {
             "set" | "wild" | "twice" => "set",
             "stuck" => "stuck",
+            "lean" => "lean",
             _ => "fail",
         }
     };
@@ -296,6 +308,18 @@ fn diff_shows_what_apply_makes_and_changes_nothing() {
     let changed: Vec<_> =
         made.states.iter().filter(|s| s.outcome == Outcome::Changed).map(|s| &s.changes).collect();
     assert_eq!(changed[..3], shown.states.iter().map(|s| &s.changes).collect::<Vec<_>>()[..3]);
+}
+
+#[test]
+fn what_may_hold_later_is_tried_again_before_the_last() {
+    let mut plan = plan(&["a lean", "ground set", "z set"]);
+    let mut host = FakeHost::default();
+    let (report, events) = run(&plan, &mut host, true);
+    assert_eq!(outcomes(&report), ["a changed", "ground changed", "z changed"], "{events:?}");
+    assert_eq!(events.last().map(String::as_str), Some("a changed"));
+    plan = self::plan(&["a lean", "z set"]);
+    let (report, _) = run(&plan, &mut FakeHost::default(), true);
+    assert_eq!(reason(&report, "a"), "applied, but still differs: a: off -> on");
 }
 
 #[test]

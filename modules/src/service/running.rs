@@ -154,6 +154,11 @@ impl Resource for Running {
         Ok(with_processes(steps, facts))
     }
 
+    /// What it serves may be declared after it.
+    fn may_hold_later(&self) -> bool {
+        true
+    }
+
     fn refresh(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
         let service = known(facts, &self.0.name)?;
         let verb = match (service.running, self.0.reload) {

@@ -13,7 +13,8 @@ use crate::{
 };
 
 pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>, Option<Broken>) {
-    let mut making = Making { run, host, records: Records::new(run.plan.states.len()), group: Vec::new() };
+    let records = Records::new(run.plan.states.len());
+    let mut making = Making { run, host, records, group: Vec::new(), deferred: Vec::new() };
     let broken = making.walk().err();
     let reports = making.finish(broken.as_ref());
     (reports, broken)
@@ -25,6 +26,8 @@ struct Making<'r, 'h, 't> {
     records: Records,
     /// States whose steps go out together.
     group: Vec<Member>,
+    /// States that failed, but may hold when others are made.
+    deferred: Vec<usize>,
 }
 
 /// A state with steps.
@@ -35,6 +38,8 @@ struct Member {
     questions: Vec<Question>,
     /// What went wrong with one of its steps.
     failure: Option<String>,
+    /// It has had its turn.
+    again: bool,
 }
 
 impl Member {
@@ -66,6 +71,9 @@ impl Making<'_, '_, '_> {
         self.host.observe(&plan.states).map_err(|error| Broken::asking(&error))?;
         for index in 0..plan.states.len() {
             self.check_interrupt()?;
+            if plan.graph.chunks()[index].argument("order").and_then(crate::Node::text) == Some("last") {
+                self.try_deferred()?;
+            }
             let decision = self.decide(index)?;
             let failhard = plan.states[index].conditions.failhard;
             match decision {
@@ -89,7 +97,37 @@ impl Making<'_, '_, '_> {
             }
         }
         self.flush()?;
+        self.try_deferred()?;
         self.listen()
+    }
+
+    /// Gives states that failed, but may hold by now, their second chance.
+    fn try_deferred(&mut self) -> Result<(), Broken> {
+        if self.deferred.is_empty() {
+            return Ok(());
+        }
+        self.flush()?;
+        for index in std::mem::take(&mut self.deferred) {
+            let plan = self.run.plan;
+            for question in plan.states[index].questions() {
+                self.host.facts.unlearn(&question);
+            }
+            match self.decide(index)? {
+                Ok(Decision::Act(steps)) => {
+                    self.records.begin(index);
+                    self.host.facts.begin(steps.iter().flat_map(|step| step.operation.touches()));
+                    self.group.push(Member { again: true, ..self.member(index, steps) });
+                    self.flush()?;
+                }
+                Ok(Decision::Rest(None)) => {
+                    let reason = Some("it did not hold in its turn, but does by what came after".to_owned());
+                    let record = Record::new(&plan.graph.chunks()[index], Outcome::Changed, reason);
+                    self.put(index, record);
+                }
+                other => self.rest(index, other),
+            }
+        }
+        Ok(())
     }
 
     /// Decides on a state; waits for the group where the decision hangs on it.
@@ -112,7 +150,7 @@ impl Making<'_, '_, '_> {
 
     fn member(&self, index: usize, steps: Vec<Step>) -> Member {
         let questions = self.run.plan.states[index].resource.questions();
-        Member { index, steps, questions, failure: None }
+        Member { index, steps, questions, failure: None, again: false }
     }
 
     /// Whether its outcome has to be known before anything else goes out.
@@ -146,6 +184,15 @@ impl Making<'_, '_, '_> {
         let record = record.masked(&self.run.plan.secrets);
         self.run.event(Event::Finished(Box::new(record.report.clone())));
         self.records.put(index, record);
+    }
+
+    /// Leaves a failure for later. Until then it counts as one.
+    fn defer(&mut self, index: usize, record: Record) {
+        let record = record.masked(&self.run.plan.secrets);
+        let reason = record.report.reason.clone().unwrap_or_default();
+        self.run.event(Event::Deferred { state: self.id(index), reason });
+        self.records.put(index, record);
+        self.deferred.push(index);
     }
 
     /// Makes the group: the first steps of all in one exchange, then the second ones of those that have any, and the
@@ -184,9 +231,14 @@ impl Making<'_, '_, '_> {
             }
         }
         for member in group {
-            let index = member.index;
+            let (index, again) = (member.index, member.again);
             let record = self.prove(member, started)?;
-            self.put(index, record);
+            let failed = record.report.outcome == Outcome::Failed;
+            if failed && !again && self.run.plan.states[index].resource.may_hold_later() {
+                self.defer(index, record);
+            } else {
+                self.put(index, record);
+            }
         }
         Ok(())
     }
@@ -394,7 +446,7 @@ impl Making<'_, '_, '_> {
             {
                 self.host.facts.begin(steps.iter().flat_map(|step| step.operation.touches()));
                 self.records.begin(index);
-                self.group.push(self.member(index, steps));
+                self.group.push(Member { again: true, ..self.member(index, steps) });
                 self.flush()?;
             }
         }
