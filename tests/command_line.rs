@@ -445,6 +445,21 @@ fn a_fixture_answers_what_templates_ask_of_the_host() {
     env.kstate(&words).exits(0).within(5).says("the-release").says("the-rest");
 }
 
+#[test]
+fn a_template_may_ask_the_host() {
+    let env = TestEnv::local("{{ salt['cmd.run']('echo asked-on-the-host') }}:\n  test.nop: []\n");
+    env.kstate(&["diff", "it", "-v"]).exits(0).says("asked-on-the-host");
+}
+
+#[test]
+fn the_examples_are_sound() {
+    let env = TestEnv::new();
+    for example in ["examples/kingfisher", "examples/quickstart"] {
+        let root = repository().join(example);
+        env.kstate(&["check", "--root", root.to_str().unwrap()]).exits(0).says("sound");
+    }
+}
+
 // --- what a person sees
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Folder, repository, run};
+use crate::support::{Folder, Host, TestEnv, repository, run};
 
 #[test]
 #[ignore = "needs a sandbox host"]
@@ -22,6 +22,32 @@ fn the_kingfisher_demo_does_what_it_says_from_a_bare_server() {
     output.exits(0).does_not_say("NOT AS STATED").says(" 0 not as stated");
     let checks = output.stdout.lines().filter(|line| line.trim_start().starts_with("ok ")).count();
     assert!(checks >= 35, "only {checks} checks: {output}");
+}
+
+#[test]
+#[ignore = "needs a sandbox host"]
+fn the_difference_of_a_bare_server_has_no_false_failure() {
+    let host = Host::pristine("bare");
+    let env = TestEnv::of(&host, "");
+    let example = repository().join("examples/kingfisher");
+    let pillar = example.join("pillar");
+    let states = repository().join("states");
+    env.write(
+        "kstate.yaml",
+        &format!(
+            "file_roots: [{}]\npillar_roots: [{}]\nroster: roster\n",
+            states.display(),
+            pillar.display()
+        ),
+    );
+    env.write("roster", &format!("kingfisher-process: {}\n", host.name));
+    let output = env.kstate(&["diff", "ocdskingfisherprocess", "--format", "json"]);
+    output.exits(2);
+    let report = output.report();
+    assert_eq!(report["summary"]["failed"], 0, "{output}");
+    assert_eq!(report["logins"], 1, "{output}");
+    assert!(report["summary"]["drift"].as_u64() > Some(20), "{output}");
+    assert!(report["states"].as_array().unwrap().len() > 50, "{output}");
 }
 
 #[test]

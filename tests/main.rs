@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod architecture;
 #[cfg(test)]
+mod book;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod connection;
