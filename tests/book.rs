@@ -9,7 +9,8 @@ use std::path::Path;
 fn the_pages_about_modules_are_up_to_date() {
     let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("book/src");
     let pages = kstate_modules::book::pages();
-    let list: String = pages.iter().map(|(module, _)| format!("- [{module}](modules/{module}.md)\n")).collect();
+    let list: String =
+        pages.iter().map(|(module, _)| format!("- [{module}](modules/{module}.md)\n")).collect();
     let summary = fs::read_to_string(book.join("SUMMARY.md")).unwrap();
     let (before, rest) = summary.split_once("# Modules\n\n").unwrap();
     let (_, after) = rest.split_once("\n#").unwrap();

@@ -170,7 +170,9 @@ impl Sink for Ui {
             }
             Event::Deferred { state, reason } => {
                 let reason = reason.lines().next().unwrap_or_default();
-                self.talk(&format!("{target}: {state}: {reason}; to be tried again when what comes after it is made"));
+                self.talk(&format!(
+                    "{target}: {state}: {reason}; to be tried again when what comes after it is made"
+                ));
             }
             Event::Warning(text) => self.talk(&format!("{}: {target}: {text}", paint(YELLOW, "warning"))),
         }

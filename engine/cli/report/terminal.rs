@@ -55,9 +55,7 @@ pub(crate) fn summary(kind: Kind, reports: &[HostReport], took: std::time::Durat
 }
 
 fn is_worth_showing(state: &StateReport) -> bool {
-    !matches!(state.outcome, Outcome::InSync | Outcome::Unchanged)
-        && !(state.outcome == Outcome::Skipped
-            && state.reason.as_deref().is_some_and(|r| r.starts_with("nothing that it names")))
+    state.asked && !matches!(state.outcome, Outcome::InSync | Outcome::Unchanged)
 }
 
 fn rank(outcome: Outcome) -> u8 {

@@ -13,6 +13,8 @@ pub struct StateReport {
     pub file: String,
     pub line: u32,
     pub outcome: Outcome,
+    /// `false`: `onchanges`, `onfail` or `prereq` did not ask for it.
+    pub asked: bool,
     pub changes: Vec<Change>,
     /// Why it failed, was skipped, or cannot be told.
     pub reason: Option<String>,

@@ -1,5 +1,7 @@
 //! The run of one host against a host in memory: order, requisites, grouping, proof, and what a lost connection leaves.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 

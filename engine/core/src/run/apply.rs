@@ -173,7 +173,7 @@ impl Making<'_, '_, '_> {
         let record = match decision {
             Ok(Decision::Act(_)) => return,
             Ok(Decision::Rest(reason)) => Record::new(chunk, Outcome::Unchanged, reason),
-            Ok(Decision::NotAsked(reason)) => Record::new(chunk, Outcome::Skipped, Some(reason)),
+            Ok(Decision::NotAsked(reason)) => Record::not_asked(chunk, Outcome::Skipped, reason),
             Ok(Decision::Unmet(reason)) => Record::unmet(chunk, reason),
             Err(stop) => Record::new(chunk, Outcome::Failed, Some(stop.to_string())),
         };

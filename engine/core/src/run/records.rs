@@ -91,11 +91,19 @@ impl Record {
             file: chunk.at.file.to_string(),
             line: chunk.at.line,
             outcome,
+            asked: true,
             changes: Vec::new(),
             reason,
             duration: Duration::ZERO,
         };
         Record { standing, changed, report }
+    }
+
+    /// `onchanges`, `onfail` or `prereq` do not ask for it.
+    pub(super) fn not_asked(chunk: &Chunk, outcome: Outcome, reason: String) -> Self {
+        let mut record = Record::new(chunk, outcome, Some(reason));
+        record.report.asked = false;
+        record
     }
 
     /// Not run because something that it requires is broken.
