@@ -22,12 +22,16 @@ pub struct Service {
     pub main_pid: u32,
 }
 
-/// For a script-run service: `+ name alive|dead enabled|disabled` after systemd's own words. Some scripts say of a
-/// question that they do not understand that it failed, and succeed.
-const SYSV: &str = r#"for s do
+/// For a script-run service: `+ name alive|dead enabled|disabled` after systemd's own words. Units with a script beside
+/// them are not looked at further, since each look costs a process. Some scripts say of a question that they do not
+/// understand that it failed, and succeed.
+const SYSV: &str = r#"n=0
+for s do
+  n=$((n+1))
   [ -x "/etc/init.d/$s" ] || continue
   alive=dead
   if [ -d /run/systemd/system ]; then
+    case $run_by_script in *" $n "*) ;; *) continue ;; esac
     cg=$(systemctl show -p ControlGroup --value -- "$s")
     for f in "/sys/fs/cgroup/systemd$cg/cgroup.procs" "/sys/fs/cgroup/unified$cg/cgroup.procs" "/sys/fs/cgroup$cg/cgroup.procs"; do
       [ -n "$cg" ] && [ -r "$f" ] && read -r pid <"$f" && [ -n "$pid" ] && alive=alive
@@ -45,11 +49,16 @@ const SYSV: &str = r#"for s do
 done
 true"#;
 
+/// The places, among the units asked for, of those that systemd made of a script or does not know.
+const RUN_BY_SCRIPT: &str = r#"run_by_script=" $(printf '%s\n' "$units" | awk -v RS= '/(^|\n)SourcePath=\/etc\/init\.d\/|(^|\n)LoadState=not-found/ { print NR }' | tr '\n' ' ') ""#;
+
 const PROPERTIES: &str = "Id,LoadState,ActiveState,SubState,UnitFileState,SourcePath,MainPID";
 
 pub(super) fn job(names: &[&str]) -> Job {
     Job::new(format!(
-        "set -- {names}\n[ -d /run/systemd/system ] && {{ systemctl show -p {PROPERTIES} -- \"$@\"; echo; }}\necho =\n{SYSV}",
+        "set -- {names}\n\
+         [ -d /run/systemd/system ] && {{ units=$(systemctl show -p {PROPERTIES} -- \"$@\"); printf '%s\\n\\n' \"$units\"; {RUN_BY_SCRIPT}; }}\n\
+         echo =\n{SYSV}",
         names = join(names)
     ))
 }
