@@ -32,12 +32,12 @@ fi
 
 cargo build --workspace --all-targets
 status=0
+cargo test --workspace --doc --quiet "$@" || status=$?
 if cargo nextest --version >/dev/null 2>&1; then
     [ ${#ignored[@]} -eq 0 ] || ignored=(--run-ignored all)
     cargo nextest run --workspace --no-fail-fast "${ignored[@]}" "$@" || status=$?
-    cargo test --workspace --doc --quiet "$@" || status=$?
 else
-    cargo test --workspace --no-fail-fast "$@" -- "${ignored[@]}" || status=$?
+    cargo test --workspace --all-targets --no-fail-fast "$@" -- "${ignored[@]}" || status=$?
 fi
 [ ${#ignored[@]} -eq 0 ] || tests/sandbox/sandbox sweep
 exit $status
