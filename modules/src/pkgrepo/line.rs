@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn reads_what_it_prints() {
         for line in [
-            "deb http://deb.debian.org/debian bookworm main contrib",
+            "deb http://deb.example.org/debian bookworm main contrib",
             "deb-src [arch=amd64 signed-by=/usr/share/keyrings/x.gpg] https://example.org/apt stable main",
             "deb https://example.org/apt ./",
             "# deb http://example.org/ x y",
