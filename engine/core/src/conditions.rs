@@ -94,11 +94,11 @@ impl Conditions {
         facts.need(self.questions())?;
         for command in &self.onlyif {
             if !facts.run(command)?.ok() {
-                return Ok(Some(format!("`onlyif` is not met: {command}")));
+                return Ok(Some(format!("`onlyif` is not met: {}", brief(command))));
             }
         }
         if !self.unless.is_empty() && all(&self.unless, |command| Ok(facts.run(command)?.ok()))? {
-            return Ok(Some(format!("`unless` is met: {}", self.unless[0])));
+            return Ok(Some(format!("`unless` is met: {}", brief(&self.unless[0]))));
         }
         let exists = |path: &String| Ok(facts.path(path)?.is_some_and(|info| info.followed().is_some()));
         if !self.creates.is_empty() && all(&self.creates, exists)? {
@@ -115,6 +115,16 @@ fn all<T>(items: &[T], holds: impl Fn(&T) -> Result<bool, Stop>) -> Result<bool,
         }
     }
     Ok(true)
+}
+
+/// The first line of a command.
+fn brief(command: &Command) -> String {
+    let line = command.to_string();
+    match line.split_once('\n') {
+        Some((first, rest)) if !rest.trim().is_empty() => format!("{first} …"),
+        Some((first, _)) => first.to_owned(),
+        None => line,
+    }
 }
 
 /// A condition runs as its state does: as the same user, in the same place, with the same environment.
