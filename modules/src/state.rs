@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kstate_core::arguments::COMMON;
+use kstate_core::arguments::{COMMON, is_common};
 use kstate_core::{Chunk, Conditions, Position, Problem, Resource, SourceError, Sources, arguments, nearest};
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, Visitor};
@@ -143,8 +143,8 @@ impl Function {
         let is_known = |name: &str| {
             name.starts_with("__")
                 || known.contains(&name)
-                || COMMON.contains(&name)
-                || ["use", "use_in", "prerequired", "name"].contains(&name)
+                || name == "name"
+                || is_common(name)
                 || self.unsupported.iter().any(|(unsupported, _)| *unsupported == name)
         };
         let (kept, unknown) = chunk.arguments.iter().cloned().partition(|(name, _)| is_known(name));

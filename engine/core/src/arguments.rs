@@ -48,6 +48,11 @@ pub const COMMON: [&str; 31] = [
 /// Likewise, but they have no meaning of their own after compiling.
 const COMPILED: [&str; 4] = ["use", "use_in", "prerequired", "onchanges_any_in"];
 
+/// Whether the engine, and not the state's function, takes an argument.
+pub fn is_common(name: &str) -> bool {
+    COMMON.contains(&name) || COMPILED.contains(&name)
+}
+
 /// Reads the arguments of a chunk as `T`. `own` are common arguments that this function takes itself (`check_cmd` of
 /// `file.managed`).
 pub fn arguments<T: DeserializeOwned>(chunk: &Chunk, own: &[&str]) -> Result<T, Vec<Problem>> {
@@ -55,8 +60,7 @@ pub fn arguments<T: DeserializeOwned>(chunk: &Chunk, own: &[&str]) -> Result<T, 
     let mut entries: Vec<(Node, Node)> =
         vec![(Node::scalar("name", name_at.clone()), Node::scalar(chunk.name.as_str(), name_at))];
     for (name, node) in &chunk.arguments {
-        let is_common = COMMON.contains(&name.as_str()) || COMPILED.contains(&name.as_str());
-        if name != "name" && !name.starts_with("__") && (own.contains(&name.as_str()) || !is_common) {
+        if name != "name" && !name.starts_with("__") && (own.contains(&name.as_str()) || !is_common(name)) {
             entries.push((Node::scalar(name.as_str(), node.at.clone()), node.clone()));
         }
     }
