@@ -1,8 +1,76 @@
 //! Mistakes in the tree: each is told with file, line, column and what to do, before any host is touched.
+//!
+//! `mistakes/` has a file for each kind of mistake, with what a person sees of it. Its sections begin with a line
+//! `--- PATH`; they are laid over a tree whose only host is `alpha`, to which the top file gives the SLS `a`. `--- without
+//! PATH` leaves a file of that tree out, `--- run WORDS` names a command other than `kstate check`, and the last section,
+//! `--- expected`, is what the command prints. `KSTATE_BLESS=1 cargo nextest run -p kstate mistakes::` writes it anew.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
 
 use serde_json::Value as Json;
 
-use crate::support::TestEnv;
+use crate::support::{TestEnv, repository};
+
+#[test]
+fn each_mistake_is_told_as_people_should_see_it() {
+    let folder = repository().join("tests/mistakes");
+    let mut paths: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(paths.len() >= 40, "{} has {} files", folder.display(), paths.len());
+    let halves = paths.split_at(paths.len() / 2);
+    let wrong = std::thread::scope(|scope| {
+        let other = scope.spawn(|| differences(halves.1));
+        differences(halves.0) + &other.join().unwrap()
+    });
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// What files of `mistakes/` expect and do not get.
+fn differences(paths: &[PathBuf]) -> String {
+    let mut wrong = String::new();
+    for path in paths {
+        let text = fs::read_to_string(path).unwrap();
+        let (files, expected) = text.split_once("--- expected\n").unwrap_or((&text, ""));
+        let found = told(files);
+        if std::env::var_os("KSTATE_BLESS").is_some() {
+            fs::write(path, format!("{files}--- expected\n{found}")).unwrap();
+        } else if found != expected {
+            let _ = write!(wrong, "{}\nexpected:\n{expected}\nfound:\n{found}\n", path.display());
+        }
+    }
+    wrong
+}
+
+/// What `kstate` says of a tree of these files.
+fn told(files: &str) -> String {
+    let env = TestEnv::new();
+    env.write("kstate.yaml", "");
+    env.write("roster", "alpha: 192.0.2.1\n");
+    env.write("salt/top.sls", "base:\n  '*':\n    - a\n");
+    env.write("pillar/top.sls", "base: {}\n");
+    let grains = env.scratch("grains.yaml");
+    fs::write(&grains, "{id: alpha, os: Debian, os_family: Debian, roles: [web]}\n").unwrap();
+    let mut command = "check";
+    let files = format!("\n{}", files.trim_end_matches('\n'));
+    for section in files.split("\n--- ").skip(1) {
+        let (name, text) = section.split_once('\n').unwrap_or((section, ""));
+        match name.split_once(' ') {
+            Some(("run", words)) => command = words,
+            Some(("without", path)) => env.remove(path),
+            _ => {
+                env.write(name, &format!("{text}\n"));
+            }
+        }
+    }
+    let mut words: Vec<&str> = command.split(' ').collect();
+    let grains = grains.display().to_string();
+    words.extend(["--grains", &grains]);
+    let output = env.kstate(&words);
+    let status = output.status.map_or_else(|| "a signal".to_owned(), |status| status.to_string());
+    format!("$ kstate {command}\n{}{}exit {status}\n", output.stdout, output.stderr)
+}
 
 /// The errors of an SLS called `it`, as `check` tells them: message, place, id.
 #[track_caller]

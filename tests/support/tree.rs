@@ -115,6 +115,11 @@ impl TestEnv {
         self.write(&format!("pillar/{}.sls", name.replace('.', "/")), text);
     }
 
+    /// Removes a file below the root.
+    pub(crate) fn remove(&self, name: &str) {
+        fs::remove_file(self.path(name)).unwrap();
+    }
+
     /// A place outside the tree, removed with it.
     pub(crate) fn scratch(&self, name: &str) -> PathBuf {
         let path = self.folder.path("scratch");

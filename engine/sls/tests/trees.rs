@@ -1,4 +1,4 @@
-//! Small trees, each in one file with what comes of it: `trees/` compile, `mistakes/` do not, or with warnings.
+//! Small trees, each in one file with what comes of it.
 //!
 //! A file has sections that begin with `--- PATH`; the last, `--- expected`, is what the compiler gives for the target
 //! `alpha`. `KSTATE_BLESS=1 cargo test -p kstate-sls` writes it anew.
@@ -29,11 +29,6 @@ fn trees_compile_to_what_is_expected() {
         out.push_str(&problems(&compiled.problems));
         out
     });
-}
-
-#[test]
-fn mistakes_are_told_with_their_place() {
-    check("mistakes", &|compiled| problems(&compiled.problems));
 }
 
 #[test]
