@@ -15,6 +15,7 @@ use crate::pillar::{self, Pillar};
 use crate::render;
 use crate::root::Root;
 use crate::roster::{self, Target};
+use crate::storage::{Disk, Storage};
 use crate::templates::{Answers, Templates};
 use crate::top::{self, TopEntry};
 use crate::tree::{Folders, SourceFile};
@@ -23,6 +24,7 @@ use crate::tree::{Folders, SourceFile};
 #[derive(Debug)]
 pub struct Tree {
     root: Root,
+    storage: Arc<dyn Storage>,
     pub(crate) states: Arc<Folders>,
     pillar: Arc<Folders>,
     state_engine: Arc<Engine>,
@@ -74,16 +76,28 @@ impl Compiled {
 }
 
 impl Tree {
+    /// A tree on the disk.
     pub fn new(root: Root) -> Self {
-        let states = Arc::new(Folders::new(root.file_roots.clone(), root.dir.clone()));
-        let pillar = Arc::new(Folders::new(root.pillar_roots.clone(), root.dir.clone()));
+        Tree::stored(root, Arc::new(Disk))
+    }
+
+    /// A tree that is stored in another way.
+    pub fn stored(root: Root, storage: Arc<dyn Storage>) -> Self {
+        let folders = |folders: &Vec<_>| Folders::new(folders.clone(), root.dir.clone(), storage.clone());
+        let states = Arc::new(folders(&root.file_roots));
+        let pillar = Arc::new(folders(&root.pillar_roots));
         let state_engine = Arc::new(Engine::new(states.clone()));
         let pillar_engine = Arc::new(Engine::new(pillar.clone()));
-        Tree { root, states, pillar, state_engine, pillar_engine }
+        Tree { root, storage, states, pillar, state_engine, pillar_engine }
     }
 
     pub fn root(&self) -> &Root {
         &self.root
+    }
+
+    /// Where its files are read from.
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
     }
 
     /// The file roots.
@@ -95,7 +109,7 @@ impl Tree {
     pub fn roster(&self) -> Result<(Vec<Target>, Vec<Problem>), Vec<Problem>> {
         let folder = self.root.roster.parent().unwrap_or(&self.root.dir).to_path_buf();
         let name = self.root.roster.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let folders = Arc::new(Folders::new(vec![folder], self.root.dir.clone()));
+        let folders = Arc::new(Folders::new(vec![folder], self.root.dir.clone(), self.storage.clone()));
         let file = match folders.file(name) {
             Ok(Some(file)) => file,
             Ok(None) => {

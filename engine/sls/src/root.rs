@@ -1,6 +1,6 @@
 //! The folder that everything is found from: `kstate.yaml`, or a `Saltfile` and Salt's `master`.
 
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use kstate_core::{Data, Node, Position, Problem};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::storage::{Disk, Storage};
 use crate::yaml;
 
 const CONFIGURATION: &str = "kstate.yaml";
@@ -58,14 +59,20 @@ pub fn find_root(start: &Path) -> Option<PathBuf> {
 }
 
 impl Root {
-    /// Reads the settings of a tree.
+    /// Reads the settings of a tree on the disk.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Root, Vec<Problem>> {
+        Root::stored(dir, &Disk)
+    }
+
+    /// Reads the settings of a tree that is stored in another way.
+    pub fn stored(dir: impl Into<PathBuf>, storage: &dyn Storage) -> Result<Root, Vec<Problem>> {
         let dir = dir.into();
-        if dir.join(CONFIGURATION).is_file() {
-            return own(dir).map_err(|problem| vec![problem]);
+        let has = |path: &Path| storage.is_file(&dir.join(path));
+        if has(Path::new(CONFIGURATION)) {
+            return own(dir, storage).map_err(|problem| vec![problem]);
         }
-        if dir.join(SALTFILE).is_file() || dir.join(SALT_CONFIG).join("master").is_file() {
-            return salt(dir);
+        if has(Path::new(SALTFILE)) || has(&Path::new(SALT_CONFIG).join("master")) {
+            return salt(dir, storage);
         }
         let message = format!("`{}` holds neither `{CONFIGURATION}` nor a `{SALTFILE}`", dir.display());
         Err(vec![Problem::error(message).hint("name the folder with `--root`")])
@@ -142,8 +149,8 @@ impl<'de> Deserialize<'de> for Folders {
     }
 }
 
-fn own(dir: PathBuf) -> Result<Root, Problem> {
-    let text = read(&dir.join(CONFIGURATION), CONFIGURATION)?;
+fn own(dir: PathBuf, storage: &dyn Storage) -> Result<Root, Problem> {
+    let text = read(storage, &dir.join(CONFIGURATION), CONFIGURATION)?;
     let configuration: Configuration = if text.trim().is_empty() {
         Configuration::default()
     } else {
@@ -186,12 +193,12 @@ fn wrong_configuration(error: &serde_yaml::Error) -> Problem {
 }
 
 /// A Salt checkout: `Saltfile` names the folder of `master`, which names the roots; paths begin where salt-ssh is run.
-fn salt(dir: PathBuf) -> Result<Root, Vec<Problem>> {
+fn salt(dir: PathBuf, storage: &dyn Storage) -> Result<Root, Vec<Problem>> {
     let one = |problem| vec![problem];
     let mut roster = None;
     let mut config = dir.join(SALT_CONFIG);
-    if dir.join(SALTFILE).is_file() {
-        let saltfile = load(&dir.join(SALTFILE), SALTFILE).map_err(one)?;
+    if storage.is_file(&dir.join(SALTFILE)) {
+        let saltfile = load(storage, &dir.join(SALTFILE), SALTFILE).map_err(one)?;
         let section = saltfile.get("salt-ssh");
         let setting = |name| section.and_then(|section| section.get(name)).and_then(Node::text);
         let Some(folder) = setting("config_dir") else {
@@ -202,9 +209,9 @@ fn salt(dir: PathBuf) -> Result<Root, Vec<Problem>> {
     }
     let mut file_roots = vec![PathBuf::from("/srv/salt")];
     let mut pillar_roots = vec![PathBuf::from("/srv/pillar")];
-    for path in master_files(&config) {
+    for path in master_files(storage, &config) {
         let shown = path.strip_prefix(&dir).unwrap_or(&path).display().to_string();
-        let master = load(&path, &shown).map_err(one)?;
+        let master = load(storage, &path, &shown).map_err(one)?;
         for (name, folders) in [("file_roots", &mut file_roots), ("pillar_roots", &mut pillar_roots)] {
             if let Some(node) = master.get(name) {
                 *folders = roots(name, node)
@@ -223,21 +230,19 @@ fn salt(dir: PathBuf) -> Result<Root, Vec<Problem>> {
         file_roots,
         pillar_roots,
         roster: roster.unwrap_or_else(|| config.join("roster")),
-        ssh: SshSettings { key: key.is_file().then_some(key), ..SshSettings::default() },
+        ssh: SshSettings { key: storage.is_file(&key).then_some(key), ..SshSettings::default() },
         secrets: Vec::new(),
         dir,
     })
 }
 
 /// `master`, then `master.d/*.conf` over it.
-fn master_files(config: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = Vec::from_iter(
-        fs::read_dir(config.join("master.d")).into_iter().flatten().flatten().map(|entry| entry.path()),
-    );
+fn master_files(storage: &dyn Storage, config: &Path) -> Vec<PathBuf> {
+    let folder = config.join("master.d");
+    let mut files: Vec<PathBuf> = storage.names(&folder).into_iter().map(|name| folder.join(name)).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
-    files.sort();
     let master = config.join("master");
-    if master.is_file() {
+    if storage.is_file(&master) {
         files.insert(0, master);
     }
     files
@@ -255,13 +260,14 @@ fn roots(name: &str, node: &Node) -> Result<Vec<String>, Problem> {
     folders.ok_or_else(|| Problem::error(format!("`{name}` is a list of folders")).at(&list.at))
 }
 
-fn load(path: &Path, shown: &str) -> Result<Node, Problem> {
-    let text = read(path, shown)?;
+fn load(storage: &dyn Storage, path: &Path, shown: &str) -> Result<Node, Problem> {
+    let text = read(storage, path, shown)?;
     yaml::load(&text, &|line| Position::new(shown, line, 1))
 }
 
-fn read(path: &Path, shown: &str) -> Result<String, Problem> {
-    fs::read_to_string(path).map_err(|error| Problem::error(format!("`{shown}` cannot be read: {error}")))
+fn read(storage: &dyn Storage, path: &Path, shown: &str) -> Result<String, Problem> {
+    let text = storage.read(path).and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    text.map_err(|error| Problem::error(format!("`{shown}` cannot be read: {error}")))
 }
 
 /// A path that may begin with `~`.

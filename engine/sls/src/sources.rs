@@ -1,8 +1,6 @@
 //! The tree as the states of one target see it.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use kstate_core::{Chunk, Map, Problem, SourceEntry, SourceError, SourceKind, Sources, Value, nearest};
@@ -10,6 +8,7 @@ use kstate_core::{Chunk, Map, Problem, SourceEntry, SourceError, SourceKind, Sou
 use crate::compile::{Request, Tree};
 use crate::data::traverse;
 use crate::pillar::is_private_path;
+use crate::storage::Storage;
 use crate::templates::Templates;
 use crate::tree::{Folders, SourceFile};
 
@@ -64,17 +63,18 @@ impl TargetSources<'_> {
 impl Sources for TargetSources<'_> {
     fn read(&self, url: &str) -> Result<Vec<u8>, SourceError> {
         let path = self.find(url)?;
-        fs::read(path).map_err(|error| unreadable(url, &error))
+        self.folders.storage().read(&path).map_err(|error| unreadable(url, &error))
     }
 
     fn list(&self, url: &str) -> Result<Vec<SourceEntry>, SourceError> {
         let path = path_of(url)?.trim_end_matches('/');
-        if !self.find(url)?.is_dir() {
+        let storage = self.folders.storage();
+        if !storage.is_folder(&self.find(url)?) {
             return Err(SourceError::Unreadable { url: url.to_owned(), reason: "it is no folder".into() });
         }
         let mut entries = Vec::new();
         for (name, path) in self.folders.below(path) {
-            let kind = kind(&path).map_err(|error| unreadable(url, &error))?;
+            let kind = storage.kind(&path).map_err(|error| unreadable(url, &error))?;
             entries.push(SourceEntry { path: name, kind });
         }
         Ok(entries)
@@ -109,35 +109,29 @@ impl Folders {
     fn below(&self, folder: &str) -> BTreeMap<String, std::path::PathBuf> {
         let mut found = BTreeMap::new();
         for root in self.roots() {
-            walk(&root.join(folder), "", 0, &mut found);
+            walk(self.storage(), &root.join(folder), "", 0, &mut found);
         }
         found
     }
 }
 
-fn walk(folder: &Path, prefix: &str, depth: usize, found: &mut BTreeMap<String, std::path::PathBuf>) {
+fn walk(
+    storage: &dyn Storage,
+    folder: &Path,
+    prefix: &str,
+    depth: usize,
+    found: &mut BTreeMap<String, std::path::PathBuf>,
+) {
     const DEPTH_LIMIT: usize = 40;
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let (name, path) = (format!("{prefix}{name}"), entry.path());
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+    for name in storage.names(folder) {
+        let path = folder.join(&name);
+        let name = format!("{prefix}{name}");
+        let is_folder = matches!(storage.kind(&path), Ok(SourceKind::Directory));
         if is_folder && depth < DEPTH_LIMIT {
-            walk(&path, &format!("{name}/"), depth + 1, found);
+            walk(storage, &path, &format!("{name}/"), depth + 1, found);
         }
         found.entry(name).or_insert(path);
     }
-}
-
-fn kind(path: &Path) -> std::io::Result<SourceKind> {
-    let metadata = fs::symlink_metadata(path)?;
-    Ok(if metadata.is_dir() {
-        SourceKind::Directory
-    } else if metadata.is_symlink() {
-        SourceKind::Symlink { target: fs::read_link(path)?.to_string_lossy().into_owned() }
-    } else {
-        SourceKind::File { executable: metadata.permissions().mode() & 0o111 != 0 }
-    })
 }
 
 /// The path below the roots that a `salt://` address names. What follows `?` names an environment.

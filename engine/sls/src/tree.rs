@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kstate_core::{Position, fnmatch};
 
+use crate::storage::Storage;
+
 /// Folders of which the first that holds a file gives it.
 pub struct Folders {
     folders: Vec<PathBuf>,
     /// Places are named relative to this folder.
     base: PathBuf,
+    storage: Arc<dyn Storage>,
     names: OnceLock<Vec<String>>,
     files: Mutex<HashMap<String, Option<Arc<SourceFile>>>>,
 }
@@ -37,13 +39,17 @@ impl SourceFile {
 }
 
 impl Folders {
-    pub(crate) fn new(folders: Vec<PathBuf>, base: PathBuf) -> Self {
-        Folders { folders, base, names: OnceLock::new(), files: Mutex::new(HashMap::new()) }
+    pub(crate) fn new(folders: Vec<PathBuf>, base: PathBuf, storage: Arc<dyn Storage>) -> Self {
+        Folders { folders, base, storage, names: OnceLock::new(), files: Mutex::new(HashMap::new()) }
     }
 
     /// The folders, as people know them.
     pub fn shown(&self) -> Vec<String> {
         self.folders.iter().map(|folder| self.name(folder)).collect()
+    }
+
+    pub(crate) fn storage(&self) -> &dyn Storage {
+        &*self.storage
     }
 
     pub(crate) fn roots(&self) -> &[PathBuf] {
@@ -62,7 +68,17 @@ impl Folders {
         if name.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
             return None;
         }
-        self.folders.iter().map(|folder| folder.join(name)).find(|path| path.exists())
+        self.folders.iter().map(|folder| folder.join(name)).find(|path| self.storage.leads_to(path).is_some())
+    }
+
+    /// Whether a file lies there.
+    pub(crate) fn is_file(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|path| self.storage.is_file(&path))
+    }
+
+    /// Whether a folder lies there.
+    pub(crate) fn is_folder(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|path| self.storage.is_folder(&path))
     }
 
     /// A text file by its path below a root; none if there is no such file.
@@ -70,9 +86,9 @@ impl Folders {
         if let Some(known) = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
             return Ok(known.clone());
         }
-        let found = match self.find(name).filter(|path| path.is_file()) {
+        let found = match self.find(name).filter(|path| self.storage.is_file(path)) {
             Some(path) => {
-                let bytes = fs::read(&path)?;
+                let bytes = self.storage.read(&path)?;
                 let text = String::from_utf8(bytes)
                     .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))?;
                 let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -100,7 +116,7 @@ impl Folders {
         self.names.get_or_init(|| {
             let mut names = BTreeSet::new();
             for folder in &self.folders {
-                collect(folder, "", 0, &mut names);
+                collect(&*self.storage, folder, "", 0, &mut names);
             }
             names.into_iter().collect()
         })
@@ -119,15 +135,13 @@ impl fmt::Debug for Folders {
 }
 
 /// Adds the SLS of a folder; links to folders are followed, but not without end.
-fn collect(folder: &Path, prefix: &str, depth: usize, names: &mut BTreeSet<String>) {
+fn collect(storage: &dyn Storage, folder: &Path, prefix: &str, depth: usize, names: &mut BTreeSet<String>) {
     const DEPTH_LIMIT: usize = 40;
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let Ok(file_name) = entry.file_name().into_string() else { continue };
-        let path = entry.path();
-        if path.is_dir() {
+    for file_name in storage.names(folder) {
+        let path = folder.join(&file_name);
+        if storage.is_folder(&path) {
             if depth < DEPTH_LIMIT {
-                collect(&path, &format!("{prefix}{file_name}."), depth + 1, names);
+                collect(storage, &path, &format!("{prefix}{file_name}."), depth + 1, names);
             }
         } else if let Some(stem) = file_name.strip_suffix(".sls") {
             let name = match stem {

@@ -279,12 +279,8 @@ const LOCAL: &[(&str, Local)] = &[
             other => Err(type_error(format!("the serializer `{other}` is not supported"))),
         }
     }),
-    ("slsutil.dir_exists", |root, a| {
-        Ok(Value::from(root.engine.folders.find(a.text(0, "path")?).is_some_and(|p| p.is_dir())))
-    }),
-    ("slsutil.file_exists", |root, a| {
-        Ok(Value::from(root.engine.folders.find(a.text(0, "path")?).is_some_and(|p| p.is_file())))
-    }),
+    ("slsutil.dir_exists", |root, a| Ok(Value::from(root.engine.folders.is_folder(a.text(0, "path")?)))),
+    ("slsutil.file_exists", |root, a| Ok(Value::from(root.engine.folders.is_file(a.text(0, "path")?)))),
     ("slsutil.findup", |root, a| {
         let start = a.text_or(0, "startpath", "")?.trim_matches('/').to_owned();
         let names = match a.need(1, "filenames")? {
@@ -295,7 +291,7 @@ const LOCAL: &[(&str, Local)] = &[
         while let Some(at) = folder {
             for name in &names {
                 let path = path_join(at, &to_str(name));
-                if root.engine.folders.find(&path).is_some_and(|p| p.is_file()) {
+                if root.engine.folders.is_file(&path) {
                     return Ok(Value::from(path));
                 }
             }

@@ -21,7 +21,7 @@ fn map(text: &str) -> Map {
 }
 
 fn environment(answers: &HashMap<String, Plain>) -> Environment {
-    let folders = Folders::new(vec![folder().join("tree")], folder());
+    let folders = Folders::new(vec![folder().join("tree")], folder(), Arc::new(crate::Disk));
     let engine = Arc::new(Engine::new(Arc::new(folders)));
     let (grains, pillar) = (map(include_str!("cases/grains.json")), map(include_str!("cases/pillar.json")));
     Environment::new(&engine, "web1", &grains, &pillar, &Map::new(), answers)
