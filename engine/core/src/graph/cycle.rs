@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::{Requisite, RequisiteKind};
@@ -23,7 +23,8 @@ pub(super) fn explain(chunks: &[Chunk], requisites: &[Vec<Requisite>]) -> Vec<Pr
             }
         }
     }
-    let mut knots: Vec<Vec<NodeIndex>> = tarjan_scc(&graph)
+    // Not Tarjan's algorithm: petgraph's calls itself for every state of a chain.
+    let mut knots: Vec<Vec<NodeIndex>> = kosaraju_scc(&graph)
         .into_iter()
         .filter(|knot| knot.len() > 1 || knot.iter().any(|&node| graph.contains_edge(node, node)))
         .collect();
@@ -35,20 +36,24 @@ pub(super) fn explain(chunks: &[Chunk], requisites: &[Vec<Requisite>]) -> Vec<Pr
         knots.iter().filter_map(|knot| Some(describe(chunks, &graph, &around(&graph, knot)?))).collect();
     if problems.is_empty() {
         // Only the trial runs of `prereq` make it.
-        return vec![Problem::error("the `prereq` requisites of this run wait for each other")];
+        let mut problem = Problem::error("the `prereq` requisites of this run wait for each other");
+        let first = requisites.iter().flatten().find(|requisite| requisite.kind == RequisiteKind::Prereq);
+        problem.at = first.map(|requisite| requisite.at.clone());
+        return vec![problem];
     }
     problems
 }
 
 type Waits<'a> = DiGraph<(), (RequisiteKind, &'a Position)>;
 
-/// The shortest way from the first state of a knot back to itself.
+/// The shortest way from the first state of a knot, which is sorted, back to itself.
 fn around(graph: &Waits<'_>, knot: &[NodeIndex]) -> Option<Vec<NodeIndex>> {
     let start = *knot.first()?;
     let mut came_from: HashMap<NodeIndex, NodeIndex> = HashMap::new();
     let mut queue = VecDeque::from([start]);
     while let Some(node) = queue.pop_front() {
-        let mut next: Vec<NodeIndex> = graph.neighbors(node).filter(|next| knot.contains(next)).collect();
+        let mut next: Vec<NodeIndex> =
+            graph.neighbors(node).filter(|next| knot.binary_search(next).is_ok()).collect();
         next.sort_unstable();
         for next in next {
             if next == start {

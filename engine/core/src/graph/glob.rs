@@ -2,33 +2,45 @@
 
 /// Whether the whole of `name` fits `pattern`: `*`, `?`, `[a-z]`, `[!a-z]`; the case counts, and no character is special.
 pub fn fnmatch(name: &str, pattern: &str) -> bool {
-    let pattern = parse(pattern);
-    let name: Vec<char> = name.chars().collect();
-    let (mut n, mut p) = (0, 0);
-    // Where to go on after the last `*` when what follows it does not fit.
-    let mut retry = None;
-    loop {
-        match pattern.get(p) {
-            Some(Part::Any) => {
-                retry = Some((p + 1, n));
-                p += 1;
-                continue;
+    Pattern::new(pattern).fits(name)
+}
+
+/// A pattern that many names are held against.
+pub(super) struct Pattern(Vec<Part>);
+
+impl Pattern {
+    pub(super) fn new(pattern: &str) -> Self {
+        Pattern(parse(pattern))
+    }
+
+    pub(super) fn fits(&self, name: &str) -> bool {
+        let name: Vec<char> = name.chars().collect();
+        let (mut n, mut p) = (0, 0);
+        // Where to go on after the last `*` when what follows it does not fit.
+        let mut retry = None;
+        loop {
+            match self.0.get(p) {
+                Some(Part::Any) => {
+                    retry = Some((p + 1, n));
+                    p += 1;
+                    continue;
+                }
+                Some(part) if n < name.len() && part.fits(name[n]) => {
+                    n += 1;
+                    p += 1;
+                    continue;
+                }
+                None if n == name.len() => return true,
+                _ => {}
             }
-            Some(part) if n < name.len() && part.fits(name[n]) => {
-                n += 1;
-                p += 1;
-                continue;
+            match retry {
+                Some((after, from)) if from < name.len() => {
+                    retry = Some((after, from + 1));
+                    p = after;
+                    n = from + 1;
+                }
+                _ => return false,
             }
-            None if n == name.len() => return true,
-            _ => {}
-        }
-        match retry {
-            Some((after, from)) if from < name.len() => {
-                retry = Some((after, from + 1));
-                p = after;
-                n = from + 1;
-            }
-            _ => return false,
         }
     }
 }

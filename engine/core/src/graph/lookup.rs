@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::RequisiteKind;
-use super::glob::{fnmatch, is_pattern};
+use super::glob::{Pattern, is_pattern};
 use super::nearest::nearest;
 use crate::{Chunk, Data, Node, Problem, Value};
 
@@ -30,13 +30,15 @@ impl Lookup {
         lookup
     }
 
-    /// The chunks that one entry means; none for an entry without a value, which Salt skips.
+    /// The chunks that one entry means; none for an entry without a value, which Salt skips. `hinted` asks for the
+    /// neighbours of a missing state.
     pub(super) fn resolve(
         &self,
         chunks: &[Chunk],
         chunk: &Chunk,
         kind: RequisiteKind,
         entry: &Node,
+        hinted: bool,
     ) -> Result<Option<Vec<usize>>, Problem> {
         let wrong = |message: String| Problem::error(message).at(&entry.at).of(&chunk.id);
         let (module, name) = match &entry.data {
@@ -65,7 +67,7 @@ impl Lookup {
         found.map(Some).ok_or_else(|| {
             let what = if module == "id" { name.to_owned() } else { format!("{module}: {name}") };
             let problem = wrong(format!("`{}` names `{what}`, which is no state of this run", kind.name()));
-            self.hints(chunks, module, name, problem)
+            if hinted { self.hints(chunks, module, name, problem) } else { problem }
         })
     }
 
@@ -125,9 +127,10 @@ fn add(map: &mut HashMap<String, Vec<usize>>, key: &str, index: usize) {
 }
 
 fn matching(map: &HashMap<String, Vec<usize>>, pattern: &str) -> Vec<usize> {
+    let pattern = Pattern::new(pattern);
     let mut found: Vec<usize> = map
         .iter()
-        .filter(|(name, _)| fnmatch(name, pattern))
+        .filter(|(name, _)| pattern.fits(name))
         .flat_map(|(_, list)| list.iter().copied())
         .collect();
     found.sort_unstable();

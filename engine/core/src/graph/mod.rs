@@ -26,7 +26,7 @@ use std::collections::hash_map::Entry;
 use crate::{Chunk, Data, Node, Position, Problem, Value};
 
 pub use glob::fnmatch;
-pub use nearest::nearest;
+pub use nearest::{distance, nearest};
 
 use lookup::Lookup;
 
@@ -85,6 +85,11 @@ impl RequisiteKind {
     }
 }
 
+/// How many states the requisites of a host may name, each counted as often as it is named.
+const TARGETS_LIMIT: usize = 2_000_000;
+/// How many missing states are told with their neighbours, which takes a look at every name.
+const HINTED_LIMIT: usize = 100;
+
 /// One entry of a requisite list: `- file: /etc/x` under `require`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Requisite {
@@ -117,13 +122,21 @@ impl Graph {
         let mut problems = Vec::new();
         let mut warnings = Vec::new();
         let mut requisites: Vec<Vec<Requisite>> = vec![Vec::new(); chunks.len()];
+        let mut named = 0;
         let replaced = earlier.iter().map(|(place, chunk)| (*place, chunk));
         for (place, chunk) in replaced.chain(chunks.iter().enumerate()) {
             let found = &mut requisites[place];
             for kind in RequisiteKind::ALL {
                 for entry in entries(chunk.argument(kind.name())) {
-                    match lookup.resolve(&chunks, chunk, kind, entry) {
-                        Ok(Some(targets)) => found.push(Requisite { kind, targets, at: entry.at.clone() }),
+                    let hinted = problems.len() + warnings.len() < HINTED_LIMIT;
+                    match lookup.resolve(&chunks, chunk, kind, entry, hinted) {
+                        Ok(Some(targets)) => {
+                            named += targets.len();
+                            if named > TARGETS_LIMIT {
+                                return Err(vec![too_many(chunk, entry)]);
+                            }
+                            found.push(Requisite { kind, targets, at: entry.at.clone() });
+                        }
                         Ok(None) => {}
                         // Salt looks a listener up only when it runs it.
                         Err(problem) if kind == RequisiteKind::Listen => {
@@ -136,9 +149,15 @@ impl Graph {
         }
         for (index, chunk) in chunks.iter().enumerate() {
             for entry in entries(chunk.argument("listen_in")) {
-                match lookup.resolve(&chunks, chunk, RequisiteKind::Listen, entry) {
+                let hinted = warnings.len() < HINTED_LIMIT;
+                match lookup.resolve(&chunks, chunk, RequisiteKind::Listen, entry, hinted) {
                     Ok(targets) => {
-                        for target in targets.unwrap_or_default() {
+                        let targets = targets.unwrap_or_default();
+                        named += targets.len();
+                        if named > TARGETS_LIMIT {
+                            return Err(vec![too_many(chunk, entry)]);
+                        }
+                        for target in targets {
                             let at = entry.at.clone();
                             requisites[target].push(Requisite {
                                 kind: RequisiteKind::Listen,
@@ -210,6 +229,13 @@ impl Graph {
         }
         graph
     }
+}
+
+fn too_many(chunk: &Chunk, entry: &Node) -> Problem {
+    Problem::error(format!("the requisites of this run name more than {TARGETS_LIMIT} states"))
+        .at(&entry.at)
+        .of(&chunk.id)
+        .hint("name single states in place of `sls:` and patterns that mean thousands of them")
 }
 
 /// One chunk for each module, function, id and name, and the replaced ones with the places of those that stand for them.

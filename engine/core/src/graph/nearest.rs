@@ -1,5 +1,8 @@
 //! Which of several names somebody may have meant.
 
+/// Longer words are not compared: nobody mistypes them, and the effort grows with the square of the length.
+const LENGTH_LIMIT: usize = 100;
+
 /// The names that are close to `wanted`, the closest first, at most `limit`.
 pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>, limit: usize) -> Vec<&'a str> {
     // Any two short words are close to each other.
@@ -7,40 +10,40 @@ pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>, limit
         0..=2 => 0,
         length => length / 3,
     };
-    let mut found: Vec<(usize, &str)> = names
-        .into_iter()
-        .filter_map(|name| {
-            let distance = distance(&wanted.to_lowercase(), &name.to_lowercase(), allowed)?;
-            Some((distance, name))
-        })
-        .collect();
+    let mut found: Vec<(usize, &str)> =
+        names.into_iter().filter_map(|name| Some((distance(wanted, name, allowed)?, name))).collect();
     found.sort();
     found.dedup();
     found.truncate(limit);
     found.into_iter().map(|(_, name)| name).collect()
 }
 
-/// The number of changed, missing, added or swapped characters, if it is at most `limit`.
-fn distance(a: &str, b: &str, limit: usize) -> Option<usize> {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len().abs_diff(b.len()) > limit {
+/// The number of changed, missing, added or swapped characters, whatever their case, if it is at most `limit`.
+pub fn distance(a: &str, b: &str, limit: usize) -> Option<usize> {
+    let characters = |word: &str| word.chars().flat_map(char::to_lowercase).take(LENGTH_LIMIT + 1).collect();
+    let (a, b): (Vec<char>, Vec<char>) = (characters(a), characters(b));
+    if a.len().abs_diff(b.len()) > limit || a.len().max(b.len()) > LENGTH_LIMIT {
         return None;
     }
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {
         let mut row = vec![i];
         for j in 1..=b.len() {
-            let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = changed.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            let changed = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = changed.min(above[j] + 1).min(row[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
+                best = best.min(before[j - 2] + 1);
             }
             row.push(best);
         }
-        rows.push(row);
+        // What follows cannot be less than the least of two rows.
+        if row.iter().chain(&above).all(|least| *least > limit) {
+            return None;
+        }
+        before = std::mem::replace(&mut above, row);
     }
-    let distance = rows[a.len()][b.len()];
-    (distance <= limit).then_some(distance)
+    above.last().copied().filter(|distance| *distance <= limit)
 }
 
 #[cfg(test)]
@@ -54,5 +57,11 @@ mod tests {
         assert_eq!(nearest("Postgres-ql", names, 3), ["postgresql"]);
         assert!(nearest("redis", names, 3).is_empty());
         assert!(nearest("a", ["b", "c"], 3).is_empty());
+    }
+
+    #[test]
+    fn long_words_are_not_compared() {
+        let (long, other) = ("a".repeat(1_000_000), "b".repeat(1_000_000));
+        assert!(nearest(&long, [other.as_str()], 3).is_empty());
     }
 }

@@ -158,6 +158,41 @@ fn a_state_that_waits_for_itself_is_a_cycle() {
     assert_eq!(problems[0].to_string(), "a.sls:1:1: `test: a` waits for itself");
 }
 
+/// A run of a size that no tree has, whose states each require the next one.
+fn chain(length: usize, last: &str) -> Tree {
+    (0..length).fold(Tree::new(), |tree, n| {
+        let next = if n + 1 == length { last.to_owned() } else { format!("require: s{}", n + 1) };
+        tree.state(&format!("s{n}"), n as f64, &next)
+    })
+}
+
+#[test]
+fn fifty_thousand_states_in_a_row_find_their_order() {
+    let graph = Graph::link(chain(50_000, "").0).unwrap();
+    assert_eq!(graph.chunks()[0].id, "s49999");
+}
+
+#[test]
+fn fifty_thousand_states_in_a_circle_are_a_cycle() {
+    let problems = chain(50_000, "require: s0").problems();
+    assert_eq!(problems[0].related.len(), 50_000);
+}
+
+#[test]
+fn of_very_many_missing_states_the_first_ones_are_explained() {
+    let tree = (0..150)
+        .fold(Tree::new(), |tree, n| tree.state(&format!("state{n}"), 1.0, &format!("require: stats{n}")));
+    let problems = tree.problems();
+    assert_eq!(problems.len(), 150);
+    assert!(!problems[0].hints.is_empty() && problems[149].hints.is_empty());
+}
+
+#[test]
+fn requisites_that_name_everything_are_limited() {
+    let tree = (0..1_500).fold(Tree::new(), |tree, n| tree.state(&format!("s{n}"), 1.0, "require: sls/b"));
+    assert!(tree.problems()[0].message.contains("more than 2000000 states"));
+}
+
 #[test]
 fn listeners_are_found_from_both_sides_and_a_missing_one_only_warns() {
     let tree = Tree::new().state("a", 1.0, "listen_in: c").state("b", 2.0, "listen: gone").state(
