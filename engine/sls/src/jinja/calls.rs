@@ -1004,9 +1004,14 @@ fn to_bool(value: &Value) -> Value {
 // ---- matchers ----
 
 fn matches(root: &Arc<Root>, args: &Args, kind_of: &str) -> Result<Value, Error> {
-    matcher(root, args.text(0, "tgt")?, kind_of).map(Value::from)
+    let target = args.get(0, "tgt").ok_or_else(|| type_error("missing argument 'tgt'"))?;
+    Ok(Value::from(match target.as_str() {
+        Some(target) => matcher(root, target, kind_of)?,
+        None => false,
+    }))
 }
 
+/// Salt takes an expression that cannot be read for one that does not match.
 fn matcher(root: &Arc<Root>, target: &str, kind_of: &str) -> Result<bool, Error> {
     let expression =
         Expression::with_matcher(kind_of, target).map_err(|error| type_error(error.to_string()))?;
@@ -1016,7 +1021,7 @@ fn matcher(root: &Arc<Root>, target: &str, kind_of: &str) -> Result<bool, Error>
         grains: root.data.grains.as_map().unwrap_or(&empty),
         pillar: root.data.pillar.as_map().unwrap_or(&empty),
     };
-    expression.matches(&minion).map_err(|error| type_error(error.to_string()))
+    Ok(expression.matches(&minion).unwrap_or(false))
 }
 
 /// `os.path.join` of two parts.

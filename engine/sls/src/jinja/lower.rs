@@ -1114,10 +1114,6 @@ impl<'a> Lower<'a> {
         self.put("__tpl(");
         self.expr(&name)?;
         self.put(if ignore { ",true)" } else { ")" });
-        // A loop is not seen by what is included.
-        if self.bound("loop") {
-            self.put(", loop = __missing()");
-        }
         self.close();
         if with {
             self.put(&format!("{{% include __tk{missing} %}}"));

@@ -110,7 +110,6 @@ const FUNCTIONS: &[(&str, Function)] = &[
             parameters,
         }))
     }),
-    ("__missing", |_, _| Ok(Value::UNDEFINED)),
     ("__neg", |_, a| negate(&a[0])),
     ("__nothing", |_, _| {
         Ok(Value::from_object(Undef {
