@@ -446,6 +446,65 @@ fn a_fixture_answers_what_templates_ask_of_the_host() {
 }
 
 #[test]
+fn what_no_rule_answers_is_one_error_at_its_place() {
+    let env = two_hosts("{% from 'map.jinja' import name %}\n{{ name }}:\n  test.nop: []\n");
+    env.write("states/more.sls", "{% from 'map.jinja' import name %}\nmore {{ name }}:\n  test.nop: []\n");
+    env.write(
+        "states/map.jinja",
+        "{% set host = salt['cmd.run']('hostname') %}\n{% set name = host.lower() %}\n",
+    );
+    let output = env.kstate(&[
+        "show",
+        "lowstate",
+        "it",
+        "more",
+        "-t",
+        "web1",
+        "--grains",
+        "grains.json",
+        "--format",
+        "json",
+    ]);
+    output.exits(1).says("states/map.jinja:1:15").says("--exec-fixture");
+    let errors = output.json()["web1"]["errors"].clone();
+    assert_eq!(errors.as_array().map(Vec::len), Some(1), "{output}");
+    assert_eq!(errors[0]["file"], "states/map.jinja", "{output}");
+    let message = errors[0]["message"].as_str().unwrap();
+    assert!(message.contains("`cmd.run(hostname)`: no host is contacted here"), "{output}");
+}
+
+#[test]
+fn check_warns_where_a_template_asks_the_host() {
+    let env = two_hosts("{{ salt['cmd.run']('hostname') }}:\n  test.nop: []\n");
+    env.kstate(&["check", "--grains", "grains.json"])
+        .exits(0)
+        .says("states/it.sls:1:4")
+        .says("`cmd.run(hostname)`: no host is contacted here, and what hangs on the answer is not checked")
+        .says("1 warning");
+}
+
+#[test]
+fn states_wait_for_a_pillar_that_asks_the_host() {
+    let env = TestEnv::local("{{ pillar.name }}:\n  test.nop: []\n");
+    env.pillar("common", "name: {{ salt['cmd.run']('echo told-by-the-host') }}\n");
+    env.kstate(&["diff", "it", "-v"]).exits(0).says("told-by-the-host");
+    env.kstate(&["check"]).exits(0).says("`cmd.run(echo told-by-the-host)`").does_not_say("undefined");
+}
+
+#[test]
+fn questions_without_end_are_an_error() {
+    let env = TestEnv::local(
+        "{% set it = namespace(said='') %}\n\
+         {% for _ in range(30) %}{% set it.said = salt['cmd.run']('echo x' ~ it.said) %}{% endfor %}\n\
+         {{ it.said }}:\n  test.nop: []\n",
+    );
+    env.kstate(&["diff", "it"])
+        .exits(1)
+        .says("states/it.sls:2:")
+        .says("each of 20 rounds of answers has led to new questions");
+}
+
+#[test]
 fn a_template_may_ask_the_host() {
     let env = TestEnv::local("{{ salt['cmd.run']('echo asked-on-the-host') }}:\n  test.nop: []\n");
     env.kstate(&["diff", "it", "-v"]).exits(0).says("asked-on-the-host");

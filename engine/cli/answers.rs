@@ -2,14 +2,24 @@
 
 use std::path::Path;
 
-use kstate_core::{Call, Problem, Transport};
-use kstate_sls::Answers;
+use kstate_core::{Call, ExchangeError, Severity, Transport, nearest};
+use kstate_modules::calls::CallError;
 use kstate_sls::jinja::{self, Rule};
+use kstate_sls::{Answer, Answers, Refusal};
 
 use crate::error::CommandError;
 
 pub(crate) struct Answering {
     rules: Vec<Rule>,
+}
+
+/// Whom to ask what no rule answers.
+pub(crate) enum Host<'a> {
+    Connected(&'a mut dyn Transport),
+    /// Nobody: given grains stand for the host.
+    StoodFor,
+    /// Nobody: the tree is only checked, and the rest of it can be.
+    NotWanted,
 }
 
 impl Answering {
@@ -21,50 +31,83 @@ impl Answering {
         Ok(Answering { rules })
     }
 
-    /// Answers all calls: by the fixture where one of its rules fits, else by the host, in one round trip. What cannot
-    /// be answered is a problem of the tree; the error is a connection that was lost.
+    /// Answers all calls: by the fixture where one of its rules fits, else by the host, in one round trip. A call that
+    /// cannot be answered is refused. The error is a connection that was lost.
     pub(crate) fn answer(
         &self,
         calls: &[Call],
-        transport: Option<&mut (dyn Transport + '_)>,
+        host: Host<'_>,
         answers: &mut Answers,
-    ) -> Result<Vec<Problem>, String> {
-        let mut problems = Vec::new();
-        let mut refuse = |call: &Call, why: String| {
-            problems.push(Problem::error(format!("a template asks the host for `{call}`: {why}")));
-        };
+    ) -> Result<(), ExchangeError> {
         let mut open = Vec::new();
         for call in calls {
-            match jinja::answer(&self.rules, call) {
-                Some(value) => {
-                    answers.insert(call.to_string(), value.clone());
-                }
+            let answer = match jinja::answer(&self.rules, call) {
+                Some(value) => Answer::Known(value.clone()),
                 None => match kstate_modules::calls::job(call) {
-                    Ok(job) => open.push((call, job)),
-                    Err(error) => refuse(call, error.to_string()),
-                },
-            }
-        }
-        match transport {
-            Some(transport) if !open.is_empty() => {
-                let jobs: Vec<_> = open.iter().map(|(_, job)| job.clone()).collect();
-                let replies = transport.exchange(&jobs, &mut |_| {}).map_err(|error| error.to_string())?;
-                for ((call, _), reply) in open.into_iter().zip(&replies) {
-                    match kstate_modules::calls::read(call, reply) {
-                        Ok(value) => {
-                            answers.insert(call.to_string(), value);
-                        }
-                        Err(error) => refuse(call, error.to_string()),
+                    Ok(job) => {
+                        open.push((call, job));
+                        continue;
                     }
-                }
-            }
-            Some(_) => {}
-            None => {
-                for (call, _) in open {
-                    refuse(call, "no host is contacted here; answer it by `--exec-fixture FILE`".into());
-                }
-            }
+                    Err(error) => refused(&error),
+                },
+            };
+            answers.insert(call.to_string(), answer);
         }
-        Ok(problems)
+        match host {
+            Host::Connected(transport) if !open.is_empty() => {
+                let jobs: Vec<_> = open.iter().map(|(_, job)| job.clone()).collect();
+                let replies = transport.exchange(&jobs, &mut |_| {})?;
+                for ((call, _), reply) in open.into_iter().zip(&replies) {
+                    let answer = match kstate_modules::calls::read(call, reply) {
+                        Ok(value) => Answer::Known(value),
+                        Err(error) => refused(&error),
+                    };
+                    answers.insert(call.to_string(), answer);
+                }
+            }
+            Host::Connected(_) => {}
+            Host::StoodFor => open.iter().for_each(|(call, _)| {
+                answers.insert(call.to_string(), no_host(Severity::Error));
+            }),
+            Host::NotWanted => open.iter().for_each(|(call, _)| {
+                answers.insert(call.to_string(), no_host(Severity::Warning));
+            }),
+        }
+        Ok(())
     }
+}
+
+/// Refuses calls of templates that would never come to an end.
+pub(crate) fn refuse_endless(calls: &[Call], rounds: usize, answers: &mut Answers) {
+    for call in calls {
+        let refusal = Refusal {
+            severity: Severity::Error,
+            reason: format!("each of {rounds} rounds of answers has led to new questions"),
+            hint: Some("ask for less in what hangs on other answers".into()),
+        };
+        answers.insert(call.to_string(), Answer::Refused(refusal));
+    }
+}
+
+fn refused(error: &CallError) -> Answer {
+    let (reason, hint) = match error {
+        CallError::Unknown { fun, known } => {
+            let near = nearest(fun, known.iter().copied(), 1);
+            (
+                "templates cannot call this function".to_owned(),
+                near.first().map(|name| format!("did you mean `{name}`?")),
+            )
+        }
+        CallError::Wrong { message, .. } => (message.clone(), None),
+    };
+    Answer::Refused(Refusal { severity: Severity::Error, reason, hint })
+}
+
+fn no_host(severity: Severity) -> Answer {
+    let reason = match severity {
+        Severity::Error => "no host is contacted here",
+        Severity::Warning => "no host is contacted here, and what hangs on the answer is not checked",
+    };
+    let hint = Some("answer it by `--exec-fixture FILE`".into());
+    Answer::Refused(Refusal { severity, reason: reason.into(), hint })
 }

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use kstate_core::{
-    Connect, ConnectError, Event, HostReport, Interrupt, Map, Plan, Planned, Problem, Secrets, Sink,
+    Call, Connect, ConnectError, Event, HostReport, Interrupt, Map, Plan, Planned, Problem, Secrets, Sink,
     Transport, Value, side_by_side,
 };
-use kstate_sls::{Answers, Compiled, Expression, Minion, Request, Root, Target, Tree, find_root, names};
+use kstate_sls::{
+    Answer, Answers, Compiled, Expression, Minion, Request, Root, Target, Tree, find_root, names,
+};
 use kstate_ssh::{Local, Login, Ssh, SshSettings};
 
-use crate::answers::Answering;
+use crate::answers::{Answering, Host, refuse_endless};
 use crate::args::Global;
 use crate::error::CommandError;
 use crate::remembered;
@@ -56,6 +58,22 @@ pub(crate) enum Prepared {
     NotMeant,
     /// It could not be reached, or could not tell what was asked.
     Lost(Box<HostReport>),
+}
+
+/// Whether a target is meant.
+enum Meant {
+    Yes,
+    No,
+    /// It hangs on what the host answers.
+    HangsOn(Vec<Call>),
+}
+
+impl Meant {
+    /// What hangs on calls, unless one was refused.
+    fn hangs_on(calls: Vec<Call>, answers: &Answers) -> Meant {
+        let is_open = calls.iter().any(|call| !answers.contains_key(&call.to_string()));
+        if is_open { Meant::HangsOn(calls) } else { Meant::Yes }
+    }
 }
 
 /// Where grains come from.
@@ -196,58 +214,71 @@ impl<'a> Session<'a> {
         };
         let pillar = merged(&target.pillar, &self.pillar);
         let mut answers = Answers::new();
-        // Each round may bring templates further, and so to new questions.
-        const ROUNDS: usize = 20;
-        for round in 0.. {
+        let mut rounds = 0;
+        loop {
             let request = Request { target: name, grains: &grains, pillar: &pillar, sls, answers: &answers };
-            if let Some(meant) = self.is_meant(&request, sls)
-                && !meant
+            let (ready, calls) = match self.meant(&request) {
+                Meant::No => return Prepared::NotMeant,
+                Meant::Yes => self.declare(&request),
+                Meant::HangsOn(calls) => (None, calls),
+            };
+            let open: Vec<Call> =
+                calls.into_iter().filter(|call| !answers.contains_key(&call.to_string())).collect();
+            if let Some(ready) = ready
+                && (open.is_empty() || answers.values().any(Answer::is_error))
             {
-                return Prepared::NotMeant;
-            }
-            let compiled = self.tree.compile(&request);
-            let (ready, calls) = self.declare(&request, compiled);
-            if calls.is_empty() || round == ROUNDS {
-                let ready =
-                    Ready { transport, grains: grains.clone(), stand_in, target: name.to_owned(), ..ready };
+                let ready = Ready { transport, grains: grains.clone(), stand_in, ..ready };
                 return Prepared::Ready(Box::new(ready));
             }
-            if let Err(reason) = self.answering.answer(&calls, transport.as_deref_mut(), &mut answers) {
-                return self.lost(lost(name, reason, transport.as_deref()));
+            // Each round may bring templates further, and so to new questions.
+            const ROUNDS: usize = 20;
+            if rounds == ROUNDS {
+                refuse_endless(&open, ROUNDS, &mut answers);
+                continue;
+            }
+            rounds += 1;
+            let host = match (transport.as_deref_mut(), contact) {
+                (Some(transport), _) => Host::Connected(transport),
+                (None, Contact::Never) => Host::NotWanted,
+                (None, _) => Host::StoodFor,
+            };
+            if let Err(error) = self.answering.answer(&open, host, &mut answers) {
+                return self.lost(lost(name, error.to_string(), transport.as_deref()));
             }
         }
-        Prepared::NotMeant
     }
 
     fn lost(&self, report: HostReport) -> Prepared {
         Prepared::Lost(Box::new(HostReport { interrupted: self.interrupt.is_raised(), ..report }))
     }
 
-    /// Whether grains and pillar say that the host is meant, where the name alone could not.
-    fn is_meant(&self, request: &Request<'_>, sls: &[String]) -> Option<bool> {
-        if self.options.local {
-            return None;
+    /// Whether grains and pillar say that the host is meant, where the name alone could not. A call that was refused
+    /// does not speak against it: the compiler tells of it.
+    fn meant(&self, request: &Request<'_>) -> Meant {
+        let by_top_file = self.expression.is_none() && !request.sls.is_empty();
+        let expression = self.expression.as_ref().filter(|expression| expression.asks_for_data());
+        if self.options.local || (expression.is_none() && !by_top_file) {
+            return Meant::Yes;
         }
-        match &self.expression {
-            Some(expression) if expression.asks_for_data() => {
-                let pillar = self.tree.pillar(request).pillar;
-                expression
-                    .matches(&Minion { id: request.target, grains: request.grains, pillar: &pillar })
-                    .ok()
-            }
-            Some(_) => None,
-            None if sls.is_empty() => None,
-            None => {
-                let pillar = self.tree.pillar(request).pillar;
-                let (top, problems) = self.tree.top(request, &pillar);
-                // A broken top file is told by the compiler.
-                Some(!problems.is_empty() || top.iter().any(|entry| names(&entry.name, sls)))
-            }
+        let Compiled { pillar, calls, .. } = self.tree.pillar(request);
+        if !calls.is_empty() {
+            return Meant::hangs_on(calls, request.answers);
         }
+        let Some(expression) = expression else {
+            let top = self.tree.top(request, &pillar);
+            if !top.calls.is_empty() {
+                return Meant::hangs_on(top.calls, request.answers);
+            }
+            let is_named = top.entries.iter().any(|entry| names(&entry.name, request.sls));
+            return if is_named || !top.problems.is_empty() { Meant::Yes } else { Meant::No };
+        };
+        let minion = Minion { id: request.target, grains: request.grains, pillar: &pillar };
+        if expression.matches(&minion).unwrap_or(true) { Meant::Yes } else { Meant::No }
     }
 
-    /// Makes resources of the chunks.
-    fn declare(&self, request: &Request<'_>, mut compiled: Compiled) -> (Ready, Vec<kstate_core::Call>) {
+    /// Compiles, and makes resources of the chunks; with what the templates ask the host.
+    fn declare(&self, request: &Request<'_>) -> (Option<Ready>, Vec<Call>) {
+        let mut compiled = self.tree.compile(request);
         let secrets = Secrets::new(compiled.secrets.iter().cloned());
         compiled.problems = compiled.problems.iter().map(|problem| secrets.mask_problem(problem)).collect();
         let mut problems = compiled.problems.clone();
@@ -280,7 +311,7 @@ impl<'a> Session<'a> {
             problems,
             stand_in: None,
         };
-        (ready, calls)
+        (Some(ready), calls)
     }
 
     /// The grains of a target, and what they stand in for if they are not its own.

@@ -8,7 +8,7 @@ use kstate_core::{Call, Chunk, Graph, Map, Node, Position, Problem};
 use crate::high::declare::{Include, declare};
 use crate::high::extend::{Finding, reconcile};
 use crate::high::{Body, HighState, Item, requisite_in, verify};
-use crate::jinja::Engine;
+use crate::jinja::{Answers, Engine};
 use crate::low;
 use crate::matching::Minion;
 use crate::pillar::{self, Pillar};
@@ -16,7 +16,7 @@ use crate::render;
 use crate::root::Root;
 use crate::roster::{self, Target};
 use crate::storage::{Disk, Storage};
-use crate::templates::{Answers, Templates};
+use crate::templates::Templates;
 use crate::top::{self, TopEntry};
 use crate::tree::{Folders, SourceFile};
 
@@ -59,8 +59,17 @@ pub struct Compiled {
     unordered: Vec<Chunk>,
     /// Every problem once, by file and line.
     pub problems: Vec<Problem>,
-    /// What templates asked the host without an answer. Unless it is empty, all else is provisional: ask the host,
-    /// and compile again with the answers.
+    /// What templates asked the host without an answer, also what was refused. Unless it is empty, all else is
+    /// provisional: ask the host, and compile again with the answers.
+    pub calls: Vec<Call>,
+}
+
+/// What the top file gives to a target.
+#[derive(Clone, Debug)]
+pub struct Top {
+    pub entries: Vec<TopEntry>,
+    pub problems: Vec<Problem>,
+    /// What it asked the host without an answer; unless it is empty, the entries are provisional.
     pub calls: Vec<Call>,
 }
 
@@ -133,12 +142,12 @@ impl Tree {
     }
 
     /// What the top file gives to a target. `pillar` is its compiled pillar.
-    pub fn top(&self, request: &Request<'_>, pillar: &Map) -> (Vec<TopEntry>, Vec<Problem>) {
+    pub fn top(&self, request: &Request<'_>, pillar: &Map) -> Top {
         let templates = self.templates(request, pillar);
         let mut problems = Vec::new();
         let entries = self.top_entries(&templates, request, pillar, &mut problems);
         tidy(&mut problems);
-        (entries, problems)
+        Top { entries, problems, calls: templates.calls() }
     }
 
     /// Whether the top file may name one of the SLS for the target, by all that is known without its grains and
@@ -169,7 +178,8 @@ impl Tree {
     pub fn compile(&self, request: &Request<'_>) -> Compiled {
         let mut compiled = Compiled::default();
         self.compile_pillar(request, &mut compiled);
-        if !compiled.has_errors() {
+        // States must not be seen with half a pillar: they would ask the host the wrong questions.
+        if !compiled.has_errors() && compiled.calls.is_empty() {
             self.compile_states(request, &mut compiled);
         }
         tidy(&mut compiled.problems);
@@ -436,8 +446,8 @@ fn or_itself(found: Vec<String>, name: &str) -> Vec<String> {
     if found.is_empty() { vec![name.to_owned()] } else { found }
 }
 
-/// Every problem once, by file and line.
+/// Every problem once, by file and line, however many files lead to its place.
 fn tidy(problems: &mut Vec<Problem>) {
     problems.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-    problems.dedup();
+    problems.dedup_by(|a, b| a.sort_key() == b.sort_key() && a.id == b.id);
 }

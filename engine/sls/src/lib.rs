@@ -19,13 +19,13 @@ mod top;
 mod tree;
 pub mod yaml;
 
-pub use compile::{Compiled, Request, Tree, names};
+pub use compile::{Compiled, Request, Top, Tree, names};
 pub use high::HighState;
+pub use jinja::{Answer, Answers, Refusal};
 pub use matching::{Expression, ExpressionError, Minion};
 pub use root::{Root, SshSettings, find_root};
 pub use roster::Target;
 pub use sources::{TargetSources, is_private};
 pub use storage::{Disk, Storage};
-pub use templates::Answers;
 pub use top::TopEntry;
 pub use tree::{Folders, SourceFile};

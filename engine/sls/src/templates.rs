@@ -1,16 +1,12 @@
 //! The template engine, as the stages of the compiler use it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use kstate_core::{Call, Chunk, Map, Node, Problem, Value};
 
-use crate::jinja::{Engine, Environment, LineMap, Rendered, TemplateContext};
+use crate::jinja::{Answers, Engine, Environment, LineMap, Rendered, TemplateContext};
 use crate::render::Text;
 use crate::tree::SourceFile;
-
-/// Answers to what templates ask the host, by [`Call`] as it prints.
-pub type Answers = HashMap<String, Value>;
 
 /// Renders the templates of one target.
 #[derive(Debug)]

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use kstate_core::{Call, Map, Value as Plain, fnmatch};
+use kstate_core::{Call, Map, fnmatch};
 use minijinja::value::{Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind, State};
-use thiserror::Error as ThisError;
 
+use super::answers::Answer;
 use super::args::Args;
 use super::dump::{self, Flow};
-use super::fault::{fault, type_error};
+use super::fault::{fault, refused, type_error};
 use super::json::{self, Style};
 use super::root::{Root, root};
 use super::value::{
@@ -660,7 +660,8 @@ pub(super) fn local(state: &mut State<'_, '_>, name: &str, args: &Args) -> Resul
     function(&root(state)?, args)
 }
 
-/// A question to the host: its answer, or a value that is not known yet.
+/// A question to the host: its answer, or a value that is not known yet. A question that has been refused fails here,
+/// where a person looks for it.
 fn ask(root: &Arc<Root>, name: &str, args: &Args) -> Result<Value, Error> {
     let mut keywords = Map::new();
     for (key, value) in &args.keywords {
@@ -672,58 +673,17 @@ fn ask(root: &Arc<Root>, name: &str, args: &Args) -> Result<Value, Error> {
         keywords,
     };
     let text = call.to_string();
-    if let Some(answer) = root.data.answers.get(&text) {
-        return Ok(from_plain(answer));
+    match root.data.answers.get(&text) {
+        Some(Answer::Known(answer)) => Ok(from_plain(answer)),
+        Some(Answer::Refused(refusal)) => {
+            root.want(call);
+            Err(refused(&text, refusal))
+        }
+        None => {
+            root.want(call);
+            Ok(Value::from_object(Unknown { call: text }))
+        }
     }
-    root.want(call);
-    Ok(Value::from_object(Unknown { call: text }))
-}
-
-// ---- answers from rules ----
-
-/// An answer that stands in for a host's: for calls of `fun` whose arguments contain a text.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rule {
-    pub fun: String,
-    pub contains: Option<String>,
-    pub answer: Plain,
-}
-
-#[derive(Debug, ThisError)]
-pub enum RuleError {
-    #[error("not JSON: {0}")]
-    Json(String),
-    #[error("rule {0} is not a mapping with `fun` and `return`")]
-    Form(usize),
-}
-
-/// Reads rules: a JSON list of `{"fun", "contains"?, "return"}`.
-pub fn rules(text: &str) -> Result<Vec<Rule>, RuleError> {
-    let read = json::load(text).map_err(RuleError::Json)?;
-    let items = read.as_list().ok_or_else(|| RuleError::Json("a list is needed".to_owned()))?;
-    items
-        .iter()
-        .enumerate()
-        .map(|(i, item)| {
-            let map = item.as_map().ok_or(RuleError::Form(i + 1))?;
-            let fun = map.get("fun").and_then(Plain::as_str).ok_or(RuleError::Form(i + 1))?;
-            let answer = map.get("return").ok_or(RuleError::Form(i + 1))?;
-            let contains = map.get("contains").and_then(Plain::as_str).map(str::to_owned);
-            Ok(Rule { fun: fun.to_owned(), contains, answer: answer.clone() })
-        })
-        .collect()
-}
-
-/// The answer of the first rule that fits.
-pub fn answer<'a>(rules: &'a [Rule], call: &Call) -> Option<&'a Plain> {
-    let text = call.to_string();
-    let arguments = text.strip_prefix(call.fun.as_str()).unwrap_or(&text);
-    rules
-        .iter()
-        .find(|rule| {
-            rule.fun == call.fun && rule.contains.as_deref().is_none_or(|part| arguments.contains(part))
-        })
-        .map(|rule| &rule.answer)
 }
 
 // ---- paths into data ----

@@ -1,12 +1,11 @@
 //! Expectations made by real Salt and Jinja2 (`tests/jinja/make.py`), and what only kstate has: places and questions.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kstate_core::{Map, Value as Plain};
+use kstate_core::{Map, Position, Problem, Severity, Value as Plain};
 
-use super::{Engine, Environment, TemplateContext, json};
+use super::{Answer, Answers, Engine, Environment, Refusal, TemplateContext, json};
 use crate::tree::Folders;
 
 fn folder() -> PathBuf {
@@ -20,14 +19,14 @@ fn map(text: &str) -> Map {
     }
 }
 
-fn environment(answers: &HashMap<String, Plain>) -> Environment {
+fn environment(answers: &Answers) -> Environment {
     let folders = Folders::new(vec![folder().join("tree")], folder(), Arc::new(crate::Disk));
     let engine = Arc::new(Engine::new(Arc::new(folders)));
     let (grains, pillar) = (map(include_str!("cases/grains.json")), map(include_str!("cases/pillar.json")));
     Environment::new(&engine, "web1", &grains, &pillar, &Map::new(), answers)
 }
 
-fn render(environment: &Environment, text: &str) -> Result<super::Rendered, Box<kstate_core::Problem>> {
+fn render(environment: &Environment, text: &str) -> Result<super::Rendered, Box<Problem>> {
     let context =
         TemplateContext { tpldir: ".".into(), tplfile: ":string:".into(), ..TemplateContext::default() };
     environment.render("case.jinja", &"case.jinja".into(), text, &context)
@@ -51,7 +50,7 @@ fn renders_as_salt_does() {
     let Ok(Plain::List(expected)) = json::load(include_str!("cases/expected.json")) else {
         panic!("expected.json")
     };
-    let environment = environment(&HashMap::new());
+    let environment = environment(&Answers::new());
     let mut wrong = Vec::new();
     let mut right = 0;
     for (number, (template, expected)) in templates.lines().zip(&expected).enumerate() {
@@ -81,7 +80,7 @@ fn renders_as_salt_does() {
 /// A refusal by the engine that runs what was rewritten is a mistake of the rewriting.
 #[test]
 fn the_engine_reads_what_is_rewritten() {
-    let environment = environment(&HashMap::new());
+    let environment = environment(&Answers::new());
     let engine = &environment.engine;
     for template in include_str!("cases/expressions.txt").lines() {
         let text = template.replace('⏎', "\n");
@@ -93,7 +92,7 @@ fn the_engine_reads_what_is_rewritten() {
 
 /// Where each line of the rendered text comes from, as `file:line:column text`.
 fn places(text: &str) -> String {
-    let rendered = render(&environment(&HashMap::new()), text).unwrap();
+    let rendered = render(&environment(&Answers::new()), text).unwrap();
     let mut out = String::new();
     for (i, line) in rendered.text.lines().enumerate() {
         let at = rendered.lines.origin(u32::try_from(i + 1).unwrap());
@@ -164,13 +163,13 @@ b{% endmacro -%}
 {%- set s %}x{{ m() }}{% endset -%}
 {{ m() | length }} {{ m() == 'a\\nb' }} {{ s | length }} {{ [m()] }} {{ {'k': s} | json }} {{ m().split('\\n') }}
 {%- if m() | upper != 'A\\nB' %} wrong{% endif %} {{ m() ~ '' }}";
-    let rendered = render(&environment(&HashMap::new()), text).unwrap();
+    let rendered = render(&environment(&Answers::new()), text).unwrap();
     let expected = "3 True 4 ['a\\nb'] {\"k\": \"xa\\nb\"} ['a', 'b'] a\nb";
     assert_eq!(rendered.text, expected);
 }
 
 fn refusal(text: &str) -> String {
-    let problem = render(&environment(&HashMap::new()), text).unwrap_err();
+    let problem = render(&environment(&Answers::new()), text).unwrap_err();
     let mut out = problem.to_string();
     for (what, at) in &problem.related {
         out.push_str(&format!("\n  {what}: {at}"));
@@ -242,7 +241,7 @@ b: {{ salt.cmd.run('uname', shell='/bin/sh') }}
 {% if salt['file.file_exists']('/x') %}{{ salt['cmd.run']('rm -rf /') }}{% endif %}
 c: {{ salt['cmd.run']('date +%F') }}
 ";
-    let first = environment(&HashMap::new());
+    let first = environment(&Answers::new());
     let rendered = render(&first, text).unwrap();
     assert!(rendered.waiting);
     let wanted: Vec<String> = first.wanted().iter().map(ToString::to_string).collect();
@@ -256,13 +255,27 @@ c: {{ salt['cmd.run']('date +%F') }}
     let answers = first
         .wanted()
         .iter()
-        .filter_map(|call| Some((call.to_string(), super::answer(&rules, call)?.clone())))
+        .filter_map(|call| Some((call.to_string(), Answer::Known(super::answer(&rules, call)?.clone()))))
         .collect();
     let second = environment(&answers);
     let rendered = render(&second, text).unwrap();
     assert!(!rendered.waiting);
     assert!(second.wanted().is_empty());
     assert_eq!(rendered.text, "\na: 2026-01-02\nb: Linux\n\nc:  2026-01-02\n\n");
+}
+
+#[test]
+fn a_refused_question_is_a_problem_at_its_place() {
+    let refusal =
+        Refusal { severity: Severity::Warning, reason: "nobody knows".into(), hint: Some("wait".into()) };
+    let answers = Answers::from([("cmd.run(date)".to_owned(), Answer::Refused(refusal))]);
+    let environment = environment(&answers);
+    let problem = render(&environment, "a\n b: {{ salt['cmd.run']('date') }}").unwrap_err();
+    let expected = Problem::warning("a template asks the host for `cmd.run(date)`: nobody knows")
+        .at(&Position::new("case.jinja", 2, 8))
+        .hint("wait");
+    assert_eq!(*problem, expected);
+    assert_eq!(environment.wanted().len(), 1);
 }
 
 #[test]
@@ -289,7 +302,7 @@ fn nothing_hangs_or_overflows() {
     ];
     for text in cases {
         let shown: String = text.chars().take(80).collect();
-        assert!(render(&environment(&HashMap::new()), &text).is_err(), "{shown}");
+        assert!(render(&environment(&Answers::new()), &text).is_err(), "{shown}");
     }
     let fine = [
         "{{ 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!' | regex_match('(a+)+(?=b)$') }}",
@@ -298,6 +311,6 @@ fn nothing_hangs_or_overflows() {
         "{% set d = {} %}{% do d.update({'d': d}) %}{{ d == d }}",
     ];
     for text in fine {
-        render(&environment(&HashMap::new()), text).unwrap();
+        render(&environment(&Answers::new()), text).unwrap();
     }
 }

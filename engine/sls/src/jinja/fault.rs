@@ -2,14 +2,17 @@
 
 use std::fmt;
 
-use kstate_core::Problem;
+use kstate_core::{Problem, Severity};
 use minijinja::{Error, ErrorKind};
+
+use super::answers::Refusal;
 
 /// Travels as the source of an engine's error.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) message: String,
     pub(super) hints: Vec<String>,
+    pub(super) severity: Severity,
     pub(super) waiting: bool,
     /// A mistake in another template that was to be loaded.
     pub(super) problem: Option<Box<Problem>>,
@@ -23,9 +26,24 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+impl Fault {
+    fn new(message: impl Into<String>) -> Fault {
+        Fault {
+            message: message.into(),
+            hints: Vec::new(),
+            severity: Severity::Error,
+            waiting: false,
+            problem: None,
+        }
+    }
+
+    fn into_error(self, kind: ErrorKind) -> Error {
+        Error::new(kind, self.message.clone()).with_source(self)
+    }
+}
+
 pub(super) fn fault(kind: ErrorKind, message: impl Into<String>, hints: Vec<String>) -> Error {
-    let message = message.into();
-    Error::new(kind, message.clone()).with_source(Fault { message, hints, waiting: false, problem: None })
+    Fault { hints, ..Fault::new(message) }.into_error(kind)
 }
 
 /// Python's TypeError, ValueError and the like: the operation does not go with the value.
@@ -36,17 +54,17 @@ pub(super) fn type_error(message: impl Into<String>) -> Error {
 /// The template cannot go on before the host has answered.
 pub(super) fn waiting(call: &str) -> Error {
     let message = format!("`{call}` has not been answered yet");
-    Error::new(ErrorKind::InvalidOperation, message.clone()).with_source(Fault {
-        message,
-        hints: Vec::new(),
-        waiting: true,
-        problem: None,
-    })
+    Fault { waiting: true, ..Fault::new(message) }.into_error(ErrorKind::InvalidOperation)
+}
+
+/// The host will not answer.
+pub(super) fn refused(call: &str, refusal: &Refusal) -> Error {
+    let message = format!("a template asks the host for `{call}`: {}", refusal.reason);
+    let hints = refusal.hint.clone().into_iter().collect();
+    Fault { hints, severity: refusal.severity, ..Fault::new(message) }.into_error(ErrorKind::InvalidOperation)
 }
 
 /// A template that cannot be read, met while another is running.
 pub(super) fn unreadable(problem: Box<Problem>) -> Error {
-    let message = problem.message.clone();
-    let fault = Fault { message: message.clone(), hints: Vec::new(), waiting: false, problem: Some(problem) };
-    Error::new(ErrorKind::BadInclude, message).with_source(fault)
+    Fault { problem: Some(problem.clone()), ..Fault::new(problem.message) }.into_error(ErrorKind::BadInclude)
 }

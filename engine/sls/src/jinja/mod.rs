@@ -23,6 +23,7 @@
 //! What a template asks the host (`salt['cmd.run'](…)`) is answered from the answers given; otherwise the call is
 //! noted, its value is unknown, and the template goes on until something depends on the value.
 
+mod answers;
 mod args;
 mod calls;
 mod dates;
@@ -51,11 +52,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kstate_core::{Call, Map, Position, Problem, Value as Plain};
+use kstate_core::{Call, Map, Position, Problem, Severity, Value as Plain};
 use minijinja::UndefinedBehavior;
 use minijinja::value::Value;
 
-pub use calls::{Rule, RuleError, answer, rules};
+pub use answers::{Answer, Answers, Refusal, Rule, RuleError, answer, rules};
 pub use lines::LineMap;
 use lower::Lowered;
 use root::Root;
@@ -227,19 +228,18 @@ struct Data {
     grains: Plain,
     pillar: Plain,
     opts: Map,
-    answers: HashMap<String, Plain>,
+    answers: Answers,
     wanted: Mutex<Vec<Call>>,
 }
 
 impl Environment {
-    /// `answers` are what the host is known to answer, by [`Call`] as it prints.
     pub fn new(
         engine: &Arc<Engine>,
         id: &str,
         grains: &Map,
         pillar: &Map,
         opts: &Map,
-        answers: &HashMap<String, Plain>,
+        answers: &Answers,
     ) -> Environment {
         let data = Data {
             id: id.to_owned(),
@@ -252,7 +252,8 @@ impl Environment {
         Environment { engine: engine.clone(), data: Arc::new(data) }
     }
 
-    /// What templates have asked the host so far without getting an answer; each question once.
+    /// What templates have asked the host so far without getting an answer, also what has been refused; each question
+    /// once.
     pub fn wanted(&self) -> Vec<Call> {
         self.data.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -329,6 +330,7 @@ impl Environment {
         let innermost = errors.last().copied().unwrap_or(error);
         let message = fault.map_or_else(|| plain_message(innermost), |fault| fault.message.clone());
         let mut problem = Problem::error(message);
+        problem.severity = fault.map_or(Severity::Error, |fault| fault.severity);
         problem.hints = fault.map(|fault| fault.hints.clone()).unwrap_or_default();
         if let Some((template, at)) = errors.iter().rev().find_map(|error| self.place(error)) {
             problem.at = Some(Position::new(template.file.clone(), at.line, at.column));
