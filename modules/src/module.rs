@@ -15,7 +15,7 @@
 //! A service that is to be reloaded and is found dead is started.
 
 use kstate_core::{
-    Change, Command, Facts, Map, Operation, Problem, Question, Resource, Run, Step, Stop, Touch, Value,
+    Change, Command, Due, Facts, Map, Operation, Problem, Question, Resource, Run, Step, Stop, Touch, Value,
 };
 
 use crate::service::{Manner, Verb, known, step, with_processes};
@@ -82,6 +82,14 @@ impl Resource for Runs {
         steps(&self.0, facts)
     }
 
+    fn due(&self) -> Due {
+        let is_always = |call: &Call| match call {
+            Call::Service { verb, .. } => is_always(*verb),
+            Call::DaemonReload | Call::Command(_) => true,
+        };
+        if self.0.iter().any(is_always) { Due::Always } else { Due::Different }
+    }
+
     fn refresh(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
         steps(&self.0, facts)
     }
@@ -97,6 +105,10 @@ impl Resource for Wait {
         Ok(Vec::new())
     }
 
+    fn due(&self) -> Due {
+        Due::Watched
+    }
+
     fn refresh(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
         steps(&self.0, facts)
     }
@@ -109,6 +121,10 @@ impl Resource for Watch {
 
     fn diff(&self, _facts: &Facts) -> Result<Vec<Step>, Stop> {
         Ok(Vec::new())
+    }
+
+    fn due(&self) -> Due {
+        Due::Watched
     }
 
     fn refresh(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
@@ -243,8 +259,11 @@ fn service(verb: Verb, name: &str, facts: &Facts) -> Result<Option<Step>, Stop> 
         return Ok(None);
     }
     let step = step(name, service, verb, Manner::default());
-    let always = matches!(verb, Verb::Restart | Verb::Reload);
-    Ok(Some(Step { always, ..step }))
+    Ok(Some(Step { always: is_always(verb), ..step }))
+}
+
+fn is_always(verb: Verb) -> bool {
+    matches!(verb, Verb::Restart | Verb::Reload)
 }
 
 #[cfg(test)]

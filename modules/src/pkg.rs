@@ -12,7 +12,7 @@ pub(crate) use removed::{Purged, Removed};
 use std::fmt;
 
 use kstate_core::words::join;
-use kstate_core::{Command, Run, Touch, Value};
+use kstate_core::{Claim, Command, Run, Touch, Value};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
@@ -71,6 +71,11 @@ impl<'de> Visitor<'de> for PackagesVisitor {
 fn entry((name, value): (&Value, &Value)) -> (String, Option<String>) {
     let value = Some(value).filter(|value| **value != Value::Null).map(ToString::to_string);
     (name.to_string(), value)
+}
+
+/// What a state says about a package.
+fn claim(name: &str, installed: bool) -> Claim {
+    Claim::new(format!("package {name}"), if installed { "installed" } else { "removed" })
 }
 
 /// When the package lists are fetched again, before packages are installed.

@@ -10,7 +10,7 @@ pub(crate) use running::{Dead, Running};
 
 use kstate_core::question::{Answer, Service};
 use kstate_core::words::quote;
-use kstate_core::{Change, Command, Facts, Operation, Question, Run, Step, Stop, Touch, Value};
+use kstate_core::{Change, Claim, Command, Facts, Operation, Question, Run, Step, Stop, Touch, Value};
 
 /// What can be done to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,6 +205,11 @@ pub(crate) fn with_processes(mut steps: Vec<Step>, facts: &Facts) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// What a state says about the start of a service at boot.
+pub(crate) fn at_boot(name: &str, enabled: bool) -> Claim {
+    Claim::new(format!("service {name} at boot"), if enabled { "enabled" } else { "disabled" })
 }
 
 /// What is known of a service that the host has to know.

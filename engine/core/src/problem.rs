@@ -27,6 +27,8 @@ pub struct Problem {
     pub hints: Vec<String>,
     /// The line as it is after rendering, where that differs from what `at` points to.
     pub rendered: Option<String>,
+    /// The lines that it is about hold a secret: they are not to be shown.
+    pub hidden: bool,
 }
 
 impl Problem {
@@ -39,6 +41,7 @@ impl Problem {
             related: Vec::new(),
             hints: Vec::new(),
             rendered: None,
+            hidden: false,
         }
     }
 
@@ -67,6 +70,12 @@ impl Problem {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn hidden(mut self) -> Self {
+        self.hidden = true;
         self
     }
 

@@ -14,6 +14,16 @@ pub trait Resource: fmt::Debug + Send + Sync {
     /// What differs, as steps that mend it. Empty: as declared.
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop>;
 
+    /// When it has something to do.
+    fn due(&self) -> Due {
+        Due::Different
+    }
+
+    /// What it alone decides about the host.
+    fn claims(&self) -> Vec<Claim> {
+        Vec::new()
+    }
+
     /// Whether a failure may mend itself by states that come later: a service that serves a checkout which is declared
     /// after it. Such a state is tried once more before states of `order: last`, and at the end.
     fn may_hold_later(&self) -> bool {
@@ -23,5 +33,31 @@ pub trait Resource: fmt::Debug + Send + Sync {
     /// What to do when a watched state has changed and `diff` is empty.
     fn refresh(&self, _facts: &Facts) -> Result<Vec<Step>, Stop> {
         Ok(Vec::new())
+    }
+}
+
+/// When a state has something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// When the host differs from what is declared.
+    Different,
+    /// Every time, whatever the host looks like: a command. It wants a guard.
+    Always,
+    /// Only when a watched state has changed.
+    Watched,
+}
+
+/// What one thing of a host shall be. Two states that claim the same thing differently undo each other in every run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// `/etc/motd`, `service apache2`.
+    pub thing: String,
+    /// `absent`, `a link to /srv/app`.
+    pub shape: String,
+}
+
+impl Claim {
+    pub fn new(thing: impl Into<String>, shape: impl Into<String>) -> Self {
+        Claim { thing: thing.into(), shape: shape.into() }
     }
 }

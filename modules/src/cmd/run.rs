@@ -14,7 +14,9 @@
 
 use kstate_core::command::Program;
 use kstate_core::conditions::environment;
-use kstate_core::{Change, Command, Facts, Operation, Problem, Question, Resource, Step, Stop, Touch, Value};
+use kstate_core::{
+    Change, Command, Due, Facts, Operation, Problem, Question, Resource, Step, Stop, Touch, Value,
+};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -118,6 +120,10 @@ impl Resource for Run {
         Ok(vec![self.0.step()])
     }
 
+    fn due(&self) -> Due {
+        Due::Always
+    }
+
     /// Salt: a watched change runs the command, which `diff` has already asked for.
     fn refresh(&self, _facts: &Facts) -> Result<Vec<Step>, Stop> {
         Ok(vec![self.0.step()])
@@ -131,6 +137,10 @@ impl Resource for Wait {
 
     fn diff(&self, _facts: &Facts) -> Result<Vec<Step>, Stop> {
         Ok(Vec::new())
+    }
+
+    fn due(&self) -> Due {
+        Due::Watched
     }
 
     fn refresh(&self, _facts: &Facts) -> Result<Vec<Step>, Stop> {

@@ -8,7 +8,7 @@
 //! A directory goes with everything below it; a link goes, and what it leads to stays.
 
 use kstate_core::question::PathInfo;
-use kstate_core::{Change, Facts, Operation, Problem, Question, Resource, Step, Stop, Value};
+use kstate_core::{Change, Claim, Facts, Operation, Problem, Question, Resource, Step, Stop, Value};
 use serde::Deserialize;
 
 use super::absolute;
@@ -51,6 +51,10 @@ impl Resource for Absent {
         let Some(kind) = facts.path(&self.path)?.map(PathInfo::kind_name) else { return Ok(Vec::new()) };
         let change = Change::new(kind, self.path.as_str(), Value::Null);
         Ok(vec![Step::new([change], Operation::Remove { path: self.path.clone() })])
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim::new(&*self.path, "absent")]
     }
 }
 

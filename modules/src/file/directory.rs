@@ -16,8 +16,8 @@
 
 use kstate_core::question::{Answer, PathInfo, PathKind};
 use kstate_core::{
-    Attributes, Change, Command, Facts, Operation, Parents, Problem, Question, Resource, Run, Step, Stop,
-    Touch, Value,
+    Attributes, Change, Claim, Command, Facts, Operation, Parents, Problem, Question, Resource, Run, Step,
+    Stop, Touch, Value,
 };
 use serde::Deserialize;
 
@@ -420,6 +420,10 @@ impl Resource for Directory {
             steps.extend(self.below(below, facts, &tree_at, tree));
         }
         Ok(steps)
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim::new(&*self.path, "directory")]
     }
 }
 

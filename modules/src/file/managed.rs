@@ -14,8 +14,8 @@
 
 use kstate_core::question::PathInfo;
 use kstate_core::{
-    Attributes, Change, Facts, Operation, Parents, Problem, Question, Resource, Step, Stop, Value, Write,
-    digest,
+    Attributes, Change, Claim, Facts, Operation, Parents, Problem, Question, Resource, Step, Stop, Value,
+    Write, digest,
 };
 use serde::Deserialize;
 
@@ -263,6 +263,11 @@ impl Resource for Managed {
                 Ok(vec![Step::new(changes, Operation::Attributes { path, attributes })])
             }
         }
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let content = self.content.iter().filter(|_| self.replace);
+        content.map(|content| Claim::new(&*self.path, digest(content))).collect()
     }
 }
 

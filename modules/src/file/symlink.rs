@@ -9,8 +9,8 @@
 
 use kstate_core::question::{Answer, PathInfo, PathKind};
 use kstate_core::{
-    Attributes, Change, Command, Facts, Operation, Parents, Problem, Question, Resource, Run, Step, Stop,
-    Touch, Value,
+    Attributes, Change, Claim, Command, Facts, Operation, Parents, Problem, Question, Resource, Run, Step,
+    Stop, Touch, Value,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -206,6 +206,10 @@ impl Resource for Symlink {
                 Ok(steps)
             }
         }
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim::new(&*self.path, format!("link to {}", self.target))]
     }
 }
 

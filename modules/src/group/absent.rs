@@ -6,7 +6,9 @@
 //! ```
 
 use kstate_core::question::Answer;
-use kstate_core::{Change, Command, Facts, Problem, Question, Resource, Run, Step, Stop, Touch, Value};
+use kstate_core::{
+    Change, Claim, Command, Facts, Problem, Question, Resource, Run, Step, Stop, Touch, Value,
+};
 use serde::Deserialize;
 
 use super::LOCAL;
@@ -48,6 +50,10 @@ impl Resource for Absent {
         let run = Run::new(Command::words(["groupdel", "--", &self.name]), [Touch::Accounts])
             .foretells(Question::Group(self.name.clone()), Answer::Group(None));
         Ok(vec![Step::new([Change::new("group", self.name.as_str(), Value::Null)], run.into())])
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim::new(format!("group {}", self.name), "absent")]
     }
 }
 

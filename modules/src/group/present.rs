@@ -9,7 +9,9 @@
 //! ```
 
 use kstate_core::question::{Answer, Group};
-use kstate_core::{Change, Command, Facts, Problem, Question, Resource, Run, Step, Stop, Touch, Value};
+use kstate_core::{
+    Change, Claim, Command, Facts, Problem, Question, Resource, Run, Step, Stop, Touch, Value,
+};
 use serde::Deserialize;
 
 use super::{LOCAL, NOT_YET, foretell_membership};
@@ -97,6 +99,10 @@ impl Resource for Present {
         };
         steps.extend(self.membership(&group, facts));
         Ok(steps)
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim::new(format!("group {}", self.name), "present")]
     }
 }
 

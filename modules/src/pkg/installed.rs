@@ -14,11 +14,13 @@
 
 use kstate_core::question::{Answer, Candidate, Package};
 use kstate_core::words::{join, quote};
-use kstate_core::{Change, Command, Facts, Operation, Problem, Question, Resource, Step, Stop, Touch, Value};
+use kstate_core::{
+    Change, Claim, Command, Facts, Operation, Problem, Question, Resource, Step, Stop, Touch, Value,
+};
 use serde::Deserialize;
 
 use super::version::{Demand, compare};
-use super::{Apt, Packages, Refresh};
+use super::{Apt, Packages, Refresh, claim};
 use crate::kinds::yes;
 use crate::{Context, State};
 
@@ -234,6 +236,10 @@ impl Resource for Installed {
             return Ok(Vec::new());
         }
         Ok(vec![self.step(&due, &holds)])
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        self.wanted.iter().map(|wanted| claim(&wanted.name, true)).collect()
     }
 }
 

@@ -9,10 +9,12 @@
 //! fetched again by `kstate apply`; `kstate diff` says that they are, as something to be done every time.
 
 use kstate_core::question::{Answer, Candidate, Package};
-use kstate_core::{Change, Command, Facts, Operation, Problem, Question, Resource, Step, Stop, Touch, Value};
+use kstate_core::{
+    Change, Claim, Command, Facts, Operation, Problem, Question, Resource, Step, Stop, Touch, Value,
+};
 use serde::Deserialize;
 
-use super::{Apt, Packages, Refresh};
+use super::{Apt, Packages, Refresh, claim};
 use crate::kinds::yes;
 use crate::{Context, State};
 
@@ -143,6 +145,10 @@ impl Resource for Latest {
             return Ok(vec![Step::always(changes, run)]);
         }
         Ok(vec![Step::new(changes, run)])
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        self.names.iter().map(|name| claim(name, true)).collect()
     }
 }
 

@@ -11,11 +11,11 @@
 //! `pkg.removed` leaves configuration files; `pkg.purged` removes them too.
 
 use kstate_core::question::{Answer, Package};
-use kstate_core::{Change, Facts, Operation, Problem, Question, Resource, Step, Stop, Value};
+use kstate_core::{Change, Claim, Facts, Operation, Problem, Question, Resource, Step, Stop, Value};
 use serde::Deserialize;
 
 use super::version::Demand;
-use super::{Apt, Packages};
+use super::{Apt, Packages, claim};
 use crate::{Context, State};
 
 #[derive(Debug, Deserialize)]
@@ -79,6 +79,10 @@ impl Resource for Removed {
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
         self.0.diff(facts)
     }
+
+    fn claims(&self) -> Vec<Claim> {
+        self.0.claims()
+    }
 }
 
 impl Resource for Purged {
@@ -88,6 +92,10 @@ impl Resource for Purged {
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
         self.0.diff(facts)
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        self.0.claims()
     }
 }
 
@@ -104,6 +112,12 @@ impl Gone {
 
     fn questions(&self) -> Vec<Question> {
         self.unwanted.iter().map(|(name, _)| Question::Package(name.clone())).collect()
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        // One version may go for another.
+        let whole = self.unwanted.iter().filter(|(_, demand)| demand.is_none());
+        whole.map(|(name, _)| claim(name, false)).collect()
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

@@ -7,10 +7,10 @@
 //!
 //! Whether it runs now is not looked at.
 
-use kstate_core::{Facts, Problem, Question, Resource, Step, Stop};
+use kstate_core::{Claim, Facts, Problem, Question, Resource, Step, Stop};
 use serde::Deserialize;
 
-use super::{Manner, Verb, known, step};
+use super::{Manner, Verb, at_boot, known, step};
 use crate::{Context, State};
 
 #[derive(Debug, Deserialize)]
@@ -62,6 +62,10 @@ impl Resource for Enabled {
         }
         Ok(vec![step(&self.0, service, Verb::Enable, Manner::default())])
     }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![at_boot(&self.0, true)]
+    }
 }
 
 impl Resource for Disabled {
@@ -75,6 +79,10 @@ impl Resource for Disabled {
             return Ok(Vec::new());
         }
         Ok(vec![step(&self.0, service, Verb::Disable, Manner::default())])
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![at_boot(&self.0, false)]
     }
 }
 

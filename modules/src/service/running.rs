@@ -14,10 +14,10 @@
 //! systemd calls it.
 
 use kstate_core::question::Service;
-use kstate_core::{Facts, Problem, Question, Resource, Step, Stop};
+use kstate_core::{Claim, Facts, Problem, Question, Resource, Step, Stop};
 use serde::Deserialize;
 
-use super::{Manner, Verb, known, step, with_processes};
+use super::{Manner, Verb, at_boot, known, step, with_processes};
 use crate::{Context, State};
 
 #[derive(Debug, Deserialize)]
@@ -122,6 +122,11 @@ impl Declared {
             _ => None,
         }
     }
+
+    fn claims(&self, shape: &str) -> Vec<Claim> {
+        let claim = Claim::new(format!("service {}", self.name), shape);
+        std::iter::once(claim).chain(self.enable.map(|enable| at_boot(&self.name, enable))).collect()
+    }
 }
 
 impl Resource for Running {
@@ -168,6 +173,10 @@ impl Resource for Running {
         };
         Ok(with_processes(vec![self.0.step(service, verb)], facts))
     }
+
+    fn claims(&self) -> Vec<Claim> {
+        self.0.claims("running")
+    }
 }
 
 impl Resource for Dead {
@@ -197,6 +206,10 @@ impl Resource for Dead {
     /// Salt: it stays dead.
     fn refresh(&self, _facts: &Facts) -> Result<Vec<Step>, Stop> {
         Ok(Vec::new())
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        self.0.claims("dead")
     }
 }
 

@@ -7,7 +7,9 @@
 //! ```
 
 use kstate_core::question::Answer;
-use kstate_core::{Change, Command, Facts, Problem, Question, Resource, Run, Step, Stop, Touch, Value};
+use kstate_core::{
+    Change, Claim, Command, Facts, Problem, Question, Resource, Run, Step, Stop, Touch, Value,
+};
 use serde::Deserialize;
 
 use crate::group::LOCAL;
@@ -73,6 +75,10 @@ impl Resource for Absent {
             run = run.foretells(Question::Path(account.home.clone()), Answer::Path(None));
         }
         Ok(vec![Step::new(changes, run.into())])
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim::new(format!("user {}", self.name), "absent")]
     }
 }
 

@@ -14,8 +14,8 @@
 
 use kstate_core::question::{Account, Aging, Answer, Group, PathInfo, PathKind};
 use kstate_core::{
-    Attributes, Change, Command, Facts, Operation, Parents, Problem, Question, Resource, Run, Step, Stop,
-    Touch, Value,
+    Attributes, Change, Claim, Command, Facts, Operation, Parents, Problem, Question, Resource, Run, Step,
+    Stop, Touch, Value,
 };
 use serde::Deserialize;
 
@@ -249,6 +249,10 @@ impl Resource for Present {
         steps.extend(self.home(&after, is_moved, facts)?);
         steps.extend(self.shadow.steps(&after)?);
         Ok(steps)
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim::new(format!("user {}", self.name), "present")]
     }
 }
 

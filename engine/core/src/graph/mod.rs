@@ -79,6 +79,12 @@ impl RequisiteKind {
         }
     }
 
+    /// Whether a state that has it runs only when the states it names ask for it.
+    pub fn asks(self) -> bool {
+        use RequisiteKind::{Onchanges, OnchangesAny, Onfail, OnfailAll, OnfailAny, Prereq};
+        matches!(self, Onchanges | OnchangesAny | Onfail | OnfailAll | OnfailAny | Prereq)
+    }
+
     /// The kind of an argument.
     pub fn named(name: &str) -> Option<Self> {
         RequisiteKind::ALL.into_iter().find(|kind| kind.name() == name)
@@ -259,7 +265,7 @@ fn collapse(all: Vec<Chunk>) -> (Vec<Chunk>, Vec<(usize, Chunk)>) {
 }
 
 /// The entries of a requisite argument. Salt takes a mapping in place of a list for the `_in` forms.
-fn entries(argument: Option<&Node>) -> Vec<&Node> {
+pub(crate) fn entries(argument: Option<&Node>) -> Vec<&Node> {
     match argument {
         Some(node) => match &node.data {
             Data::List(items) => items.iter().collect(),

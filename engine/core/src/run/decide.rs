@@ -77,9 +77,7 @@ impl Decider<'_> {
 
     /// Whether it runs only when another state asks for it: then it is no more due every time.
     fn is_asked_for(&self, index: usize) -> bool {
-        use RequisiteKind::{Onchanges, OnchangesAny, Onfail, OnfailAll, OnfailAny, Prereq};
-        let kinds = [Onchanges, OnchangesAny, Onfail, OnfailAll, OnfailAny, Prereq];
-        self.plan.graph.requisites(index).iter().any(|requisite| kinds.contains(&requisite.kind))
+        self.plan.graph.requisites(index).iter().any(|requisite| requisite.kind.asks())
     }
 
     /// A watched change has an effect of its own only on a state that is as declared.
