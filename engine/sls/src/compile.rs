@@ -59,6 +59,8 @@ pub struct Compiled {
     unordered: Vec<Chunk>,
     /// Every problem once, by file and line.
     pub problems: Vec<Problem>,
+    /// What is not wrong, and hardly meant.
+    pub suspicions: Vec<Problem>,
     /// What templates asked the host without an answer, also what was refused. Unless it is empty, all else is
     /// provisional: ask the host, and compile again with the answers.
     pub calls: Vec<Call>,
@@ -191,10 +193,11 @@ impl Tree {
         let templates = Templates::new(engine, request.target, request.grains, over, request.answers);
         let template = |file: &SourceFile, sls: &str, extra: &Map| templates.sls(file, sls, extra);
         let compiler = pillar::Compiler::new(&self.pillar, &template, &self.root.secrets);
-        let (Pillar { data, secrets }, problems) =
+        let (Pillar { data, secrets, leaks }, problems) =
             compiler.compile(request.target, request.grains, request.pillar);
         compiled.pillar = data;
         compiled.secrets = secrets;
+        compiled.suspicions.extend(leaks);
         compiled.problems.extend(problems);
         compiled.calls.extend(templates.calls());
     }
@@ -293,6 +296,7 @@ fn link(high: &mut HighState, compiled: &mut Compiled) {
     if problems.iter().any(Problem::is_error) {
         return;
     }
+    compiled.suspicions.extend(low::deaf_watches(high));
     let chunks = low::chunks(high, problems);
     if problems.iter().any(Problem::is_error) {
         return;

@@ -6,6 +6,7 @@ mod data;
 mod high;
 pub mod jinja;
 pub mod json;
+mod leak;
 mod low;
 mod matching;
 mod pillar;

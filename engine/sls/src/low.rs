@@ -1,5 +1,6 @@
 //! From the high state to chunks, in the order of declaration (Salt: `compile_high_data`).
 
+use kstate_core::suspicion::deaf_watch;
 use kstate_core::{Chunk, Data, Node, Problem, Value};
 
 use crate::high::{HighState, Item, Module, State};
@@ -44,19 +45,15 @@ struct Draft {
 }
 
 fn drafts(state: &State, module: &Module, problems: &mut Vec<Problem>) -> Vec<Draft> {
-    let function = module.items().iter().find_map(|item| match item {
-        Item::Function { name, .. } => Some(name.clone()),
-        _ => None,
-    });
     // A module without a function can only have come by `extend` or a requisite.
-    let Some(fun) = function else {
+    let Some(fun) = module.function() else {
         let message = format!("`{}` has nothing of the module `{}` to run", state.id, module.name);
         problems.push(Problem::warning(message).at(&module.at).of(&state.id));
         return Vec::new();
     };
     let mut chunk = Chunk {
         state: module.name.clone(),
-        fun,
+        fun: fun.to_owned(),
         id: state.id.clone(),
         name: state.id.clone(),
         sls: state.sls.to_string(),
@@ -156,6 +153,26 @@ fn settle_watch(chunk: &mut Chunk) {
             _ => chunk.arguments.push((require.to_owned(), watched)),
         }
     }
+}
+
+/// The watches that [`settle_watch`] will make requires of.
+pub(crate) fn deaf_watches(high: &HighState) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for state in &high.states {
+        for module in state.modules.iter().filter(|module| !WATCHING.contains(&module.name.as_str())) {
+            let is_watch = |item: &&Item| item.is_named("watch") || item.is_named("watch_any");
+            let Some((_, watched)) = module.items().iter().find(is_watch).and_then(Item::single) else {
+                continue;
+            };
+            let first = watched.list().and_then(<[Node]>::first).unwrap_or(watched);
+            problems.push(
+                deaf_watch(&format!("{}.{}", module.name, module.function().unwrap_or_default()))
+                    .at(&first.at)
+                    .of(&state.id),
+            );
+        }
+    }
+    problems
 }
 
 /// Gives every chunk its order number.

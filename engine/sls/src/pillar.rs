@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kstate_core::{Data, Map, Node, Position, Problem, Value, fnmatch, nearest};
 
 use crate::data::merge;
+use crate::leak::{self, Leak};
 use crate::matching::Minion;
 use crate::render::{self, Text};
 use crate::top;
@@ -20,6 +21,8 @@ pub(crate) struct Pillar {
     pub(crate) data: Map,
     /// The texts that must not be shown.
     pub(crate) secrets: BTreeSet<String>,
+    /// Secrets that everybody can read.
+    pub(crate) leaks: Vec<Problem>,
 }
 
 pub(crate) struct Compiler<'a> {
@@ -29,6 +32,7 @@ pub(crate) struct Compiler<'a> {
     pub(crate) secret_paths: &'a [String],
     pub(crate) problems: Vec<Problem>,
     secrets: BTreeSet<String>,
+    leaks: Vec<Leak>,
     rendered: HashMap<String, Option<Map>>,
     ignored: HashSet<String>,
 }
@@ -41,6 +45,7 @@ impl<'a> Compiler<'a> {
             secret_paths,
             problems: Vec::new(),
             secrets: BTreeSet::new(),
+            leaks: Vec::new(),
             rendered: HashMap::new(),
             ignored: HashSet::new(),
         }
@@ -55,8 +60,12 @@ impl<'a> Compiler<'a> {
             }
         }
         merge(&mut data, over);
-        self.collect_by_path(&Value::Map(data.clone()), "");
-        (Pillar { data, secrets: self.secrets }, self.problems)
+        let mut listed = BTreeSet::new();
+        self.collect_by_path(&Value::Map(data.clone()), "", &mut listed);
+        let leaks = self.leaks.into_iter().filter(|leak| !listed.contains(&leak.secret));
+        let leaks = leaks.map(|leak| leak.problem).collect();
+        self.secrets.extend(listed);
+        (Pillar { data, secrets: self.secrets, leaks }, self.problems)
     }
 
     /// The SLS of the target, each once, patterns resolved.
@@ -134,6 +143,8 @@ impl<'a> Compiler<'a> {
         };
         if is_private_path(&file.name) {
             collect(&node, &mut self.secrets);
+        } else {
+            self.leaks.extend(leak::leaks(&node, &file));
         }
         let Data::Map(entries) = node.data else {
             self.rendered.insert(sls.to_owned(), None);
@@ -222,21 +233,21 @@ impl<'a> Compiler<'a> {
     }
 
     /// The texts under the paths that the configuration calls secret.
-    fn collect_by_path(&mut self, value: &Value, path: &str) {
+    fn collect_by_path(&self, value: &Value, path: &str, found: &mut BTreeSet<String>) {
         if !path.is_empty() && self.secret_paths.iter().any(|pattern| fnmatch(path, pattern)) {
-            collect_value(value, &mut self.secrets);
+            collect_value(value, found);
             return;
         }
         match value {
             Value::Map(map) => {
                 for (key, value) in map.iter() {
                     let path = if path.is_empty() { key.to_string() } else { format!("{path}:{key}") };
-                    self.collect_by_path(value, &path);
+                    self.collect_by_path(value, &path, found);
                 }
             }
             Value::List(items) => {
                 for (index, value) in items.iter().enumerate() {
-                    self.collect_by_path(value, &format!("{path}:{index}"));
+                    self.collect_by_path(value, &format!("{path}:{index}"), found);
                 }
             }
             _ => {}

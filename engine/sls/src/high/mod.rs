@@ -119,6 +119,14 @@ impl Module {
         }
     }
 
+    /// The name of its function.
+    pub(crate) fn function(&self) -> Option<&str> {
+        self.items().iter().find_map(|item| match item {
+            Item::Function { name, .. } => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
     /// Where its function was written.
     pub(crate) fn function_at(&self) -> &Position {
         let written = self.items().iter().find_map(|item| match item {
