@@ -112,12 +112,18 @@ Examples:
         #[arg(value_name = "SLS")]
         sls: Vec<String>,
     },
-    /// Compiles everything for every server and tells every problem; no server is contacted
+    /// Compiles everything for every server and tells what is wrong or suspicious; no server is contacted
     #[command(after_help = "\
 Examples:
   kstate check
-  kstate check -t 'cove*' --grains grains.json")]
-    Check,
+  kstate check -t 'cove*' --grains grains.json
+
+A comment `# kstate: ignore` silences the warnings about its line, or about the line below it.")]
+    Check {
+        /// Warnings count as errors
+        #[arg(long)]
+        strict: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -27,6 +27,6 @@ pub(crate) fn dispatch(cli: &Cli, ui: &Ui, interrupt: Interrupt) -> Result<Exit,
         Command::Apply { sls, yes: true } => run::apply(&session, &cli.global, sls),
         Command::Apply { sls, yes: false } => run::ask_and_apply(&session, &cli.global, sls),
         Command::Show { what, sls } => show::show(&session, &cli.global, *what, sls),
-        Command::Check => check::check(&session, &cli.global),
+        Command::Check { strict } => check::check(&session, &cli.global, *strict),
     }
 }

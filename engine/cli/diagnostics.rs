@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use kstate_core::{Position, Problem, Severity};
 
 /// Shows problems with excerpts of the files, which lie below `root`.
@@ -19,7 +19,7 @@ impl Diagnostics {
     }
 
     pub(crate) fn show(&mut self, problem: &Problem) -> String {
-        let is_secret = problem.at.as_ref().is_some_and(is_private);
+        let is_secret = problem.hidden || problem.at.as_ref().is_some_and(is_private);
         for position in problem.at.iter().chain(problem.related.iter().map(|(_, at)| at)) {
             self.load(position);
         }
@@ -33,10 +33,10 @@ impl Diagnostics {
         let mut group = Group::with_title(level.primary_title(title.as_str()));
         let mut notes = Vec::new();
         if let Some(at) = &problem.at {
-            match self.snippet(at, AnnotationKind::Primary, "") {
-                Some(snippet) => group = group.element(snippet),
-                None => notes.push(format!("at {at}")),
-            }
+            group = match self.snippet(at, AnnotationKind::Primary, "").filter(|_| !is_secret) {
+                Some(snippet) => group.element(snippet),
+                None => group.element(origin(at)),
+            };
         }
         for (what, at) in &problem.related {
             match self.snippet(at, AnnotationKind::Context, what) {
@@ -89,6 +89,11 @@ impl Diagnostics {
         let annotation = if label.is_empty() { annotation } else { annotation.label(label) };
         Some(Snippet::source(line).line_start(at.line as usize).path(&*at.file).annotation(annotation))
     }
+}
+
+/// A place without its line.
+fn origin(at: &Position) -> Origin<'_> {
+    Origin::path(&*at.file).line(at.line as usize).char_column(at.column as usize)
 }
 
 /// Whether a file is one of those whose lines nobody shall see.

@@ -6,6 +6,7 @@ mod commands;
 mod diagnostics;
 mod error;
 mod exit;
+mod ignored;
 mod remembered;
 mod report;
 mod session;

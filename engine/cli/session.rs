@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use kstate_core::suspicion::{self, States};
 use kstate_core::{
     Call, Connect, ConnectError, Event, HostReport, Interrupt, Map, Plan, Planned, Problem, Secrets, Sink,
     Transport, Value, side_by_side,
@@ -15,6 +16,7 @@ use kstate_ssh::{Local, Login, Ssh, SshSettings};
 use crate::answers::{Answering, Host, refuse_endless};
 use crate::args::Global;
 use crate::error::CommandError;
+use crate::ignored::Ignored;
 use crate::remembered;
 use crate::ui::{Ui, count};
 
@@ -30,6 +32,7 @@ pub(crate) struct Session<'a> {
     grains: Option<Map>,
     pillar: Map,
     answering: Answering,
+    ignored: Ignored,
 }
 
 impl std::fmt::Debug for Session<'_> {
@@ -47,6 +50,8 @@ pub(crate) struct Ready {
     /// `None`: it does not compile, see the problems.
     pub(crate) plan: Option<Plan>,
     pub(crate) problems: Vec<Problem>,
+    /// What is not wrong, and hardly meant. Looked for only where no host is contacted.
+    pub(crate) suspicions: Vec<Problem>,
     /// Where the grains come from, if not from the host or a file.
     pub(crate) stand_in: Option<String>,
 }
@@ -90,6 +95,7 @@ pub(crate) enum Contact {
 impl<'a> Session<'a> {
     pub(crate) fn open(options: &'a Global, ui: &'a Ui, interrupt: Interrupt) -> Result<Self, CommandError> {
         let root = Root::open(root_folder(options)?).map_err(CommandError::problems)?;
+        let ignored = Ignored::new(&root.dir);
         let tree = Tree::new(root);
         let targets = if options.local { vec![this_machine()] } else { roster(&tree, ui)? };
         let expression = match &options.target {
@@ -103,7 +109,7 @@ impl<'a> Session<'a> {
         };
         let grains = options.grains.as_deref().map(grains_file).transpose()?;
         let answering = Answering::new(options.exec_fixture.as_deref())?;
-        Ok(Session { ui, tree, interrupt, targets, options, expression, grains, pillar, answering })
+        Ok(Session { ui, tree, interrupt, targets, options, expression, grains, pillar, answering, ignored })
     }
 
     /// The targets that may be meant, as far as that can be told without asking them.
@@ -219,7 +225,7 @@ impl<'a> Session<'a> {
             let request = Request { target: name, grains: &grains, pillar: &pillar, sls, answers: &answers };
             let (ready, calls) = match self.meant(&request) {
                 Meant::No => return Prepared::NotMeant,
-                Meant::Yes => self.declare(&request),
+                Meant::Yes => self.declare(&request, contact),
                 Meant::HangsOn(calls) => (None, calls),
             };
             let open: Vec<Call> =
@@ -277,31 +283,40 @@ impl<'a> Session<'a> {
     }
 
     /// Compiles, and makes resources of the chunks; with what the templates ask the host.
-    fn declare(&self, request: &Request<'_>) -> (Option<Ready>, Vec<Call>) {
+    fn declare(&self, request: &Request<'_>, contact: Contact) -> (Option<Ready>, Vec<Call>) {
         let mut compiled = self.tree.compile(request);
         let secrets = Secrets::new(compiled.secrets.iter().cloned());
         compiled.problems = compiled.problems.iter().map(|problem| secrets.mask_problem(problem)).collect();
         let mut problems = compiled.problems.clone();
         let mut calls = compiled.calls.clone();
         let sources = self.tree.sources(request, &compiled.pillar);
-        let mut states = Vec::new();
+        let mut states: Vec<Option<Planned>> = Vec::new();
         for chunk in compiled.chunks() {
-            match kstate_modules::declare(chunk, &sources) {
+            states.push(match kstate_modules::declare(chunk, &sources) {
                 Ok(declared) => {
                     problems.extend(declared.warnings.iter().map(|problem| secrets.mask_problem(problem)));
-                    states.push(Planned { resource: declared.resource, conditions: declared.conditions });
+                    Some(Planned { resource: declared.resource, conditions: declared.conditions })
                 }
-                Err(more) => problems.extend(more.iter().map(|problem| secrets.mask_problem(problem))),
-            }
+                Err(more) => {
+                    problems.extend(more.iter().map(|problem| secrets.mask_problem(problem)));
+                    None
+                }
+            });
+        }
+        let mut suspicions = Vec::new();
+        if contact == Contact::Never {
+            let (chunks, graph) = (compiled.chunks(), compiled.graph.as_ref());
+            suspicions = suspicion::look(&States { chunks, planned: &states, graph });
+            suspicions.append(&mut compiled.suspicions);
+            suspicions = suspicions.iter().map(|problem| secrets.mask_problem(problem)).collect();
         }
         calls.extend(sources.calls());
         problems.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         problems.dedup();
-        let plan = compiled
-            .graph
-            .clone()
-            .filter(|graph| graph.chunks().len() == states.len())
-            .map(|graph| Plan { graph, states, secrets });
+        self.ignored.apply(&mut problems);
+        self.ignored.apply(&mut suspicions);
+        let states: Option<Vec<Planned>> = states.into_iter().collect();
+        let plan = compiled.graph.clone().zip(states).map(|(graph, states)| Plan { graph, states, secrets });
         let ready = Ready {
             target: request.target.to_owned(),
             transport: None,
@@ -309,6 +324,7 @@ impl<'a> Session<'a> {
             compiled,
             plan,
             problems,
+            suspicions,
             stand_in: None,
         };
         (Some(ready), calls)

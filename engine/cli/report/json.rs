@@ -54,18 +54,22 @@ fn change(change: &Change) -> Json {
 
 /// The errors among problems, as `show lowstate` prints them.
 pub(crate) fn problems(problems: &[Problem]) -> Json {
-    let errors = problems.iter().filter(|problem| problem.is_error());
-    errors
-        .map(|problem| {
-            json!({
-                "message": problem.message,
-                "file": problem.at.as_ref().map(|at| at.file.to_string()),
-                "line": problem.at.as_ref().map(|at| at.line),
-                "column": problem.at.as_ref().map(|at| at.column),
-                "id": problem.id,
-            })
-        })
-        .collect()
+    problems.iter().filter(|problem| problem.is_error()).map(problem).collect()
+}
+
+/// The warnings among problems.
+pub(crate) fn warnings(problems: &[Problem]) -> Json {
+    problems.iter().filter(|problem| !problem.is_error()).map(problem).collect()
+}
+
+fn problem(problem: &Problem) -> Json {
+    json!({
+        "message": problem.message,
+        "file": problem.at.as_ref().map(|at| at.file.to_string()),
+        "line": problem.at.as_ref().map(|at| at.line),
+        "column": problem.at.as_ref().map(|at| at.column),
+        "id": problem.id,
+    })
 }
 
 /// A value of pillar, grains or arguments. What JSON lacks is told as Salt's own output tells it.
