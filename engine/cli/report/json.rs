@@ -1,7 +1,7 @@
 //! The JSON document of `diff` and `apply`, and values as JSON.
 
-use kstate_core::{Change, HostReport, Problem, StateReport, Value};
-use serde_json::{Map, Value as Json, json};
+use kstate_core::{Change, HostReport, Problem, StateReport, Value, integer};
+use serde_json::{Map, Number, Value as Json, json};
 
 use super::Kind;
 
@@ -78,6 +78,7 @@ pub(crate) fn value(value: &Value) -> Json {
         Value::Null => Json::Null,
         Value::Bool(b) => (*b).into(),
         Value::Int(n) => (*n).into(),
+        Value::Big(n) => Json::Number(Number::from_string_unchecked(n.to_string())),
         Value::Float(n) if n.is_finite() => (*n).into(),
         Value::Float(n) => json!({ "__float__": n.to_string() }),
         Value::Text(text) => text.as_str().into(),
@@ -102,9 +103,10 @@ pub(crate) fn to_value(json: Json) -> Value {
     match json {
         Json::Null => Value::Null,
         Json::Bool(b) => b.into(),
-        Json::Number(n) => {
-            n.as_i64().map_or_else(|| Value::Float(n.as_f64().unwrap_or(f64::NAN)), Value::Int)
-        }
+        Json::Number(n) => match integer(n.as_str(), 10) {
+            Some(n) => n.into(),
+            None => Value::Float(n.as_f64().unwrap_or(f64::NAN)),
+        },
         Json::String(text) => text.into(),
         Json::Array(items) => Value::List(items.into_iter().map(to_value).collect()),
         Json::Object(map) => Value::Map(map.into_iter().map(|(k, v)| (k, to_value(v))).collect()),

@@ -183,6 +183,7 @@ macro_rules! integers {
                     Ok(n) => visitor.visit_i64(n).map_err(|e: ArgumentError| e.placed(&self.node.at)),
                     Err(_) => Err(self.wrong(&Expected("a whole number"))),
                 },
+                Data::Scalar(Value::Big(_)) => Err(self.wrong(&Expected("a smaller number"))),
                 _ => Err(self.wrong(&Expected("a whole number"))),
             }
         }
@@ -200,6 +201,10 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
             Data::Scalar(Value::Float(n)) => visitor.visit_f64(*n),
             Data::Scalar(Value::Text(text)) => visitor.visit_str(text),
             Data::Scalar(Value::Bytes(bytes)) => visitor.visit_bytes(bytes),
+            Data::Scalar(Value::Big(n)) => match i128::try_from(n) {
+                Ok(n) => visitor.visit_i128(n),
+                Err(_) => Err(self.wrong(&Expected("a smaller number"))),
+            },
             Data::Scalar(other) => Err(ArgumentError::one(format!("{} cannot stand here", other.kind()))),
             Data::List(items) => visitor.visit_seq(Items { items: items.iter() }),
             Data::Map(entries) => {
@@ -372,6 +377,7 @@ impl<'de> de::MapAccess<'de> for Entries<'_> {
 
 #[cfg(test)]
 mod tests {
+    use num_bigint::BigInt;
     use serde::Deserialize;
 
     use super::*;
@@ -415,6 +421,18 @@ mod tests {
         let managed: Managed = arguments(&chunk, &[]).unwrap();
         assert_eq!((managed.name.as_str(), managed.makedirs), ("/x", true));
         assert_eq!((managed.user.as_deref(), managed.minute), (Some("33"), Some(5)));
+    }
+
+    #[test]
+    fn a_large_number_stays_itself_or_is_refused() {
+        let large = Value::from(BigInt::from(u64::MAX));
+        let read = Value::deserialize(NodeDeserializer {
+            node: &Node::scalar(large.clone(), Position::new("a.sls", 1, 1)),
+        });
+        assert_eq!(read.unwrap(), large);
+        let problems = arguments::<Managed>(&chunk(&[("minute", large)]), &[]).unwrap_err();
+        let wrong = "`minute`: expected a smaller number, found a number `18446744073709551615`";
+        assert_eq!(problems[0].message, format!("file.managed: {wrong}"));
     }
 
     #[test]

@@ -53,4 +53,4 @@ pub use touch::Touch;
 pub use transport::{
     Connect, ConnectError, ExchangeCause, ExchangeError, Interrupt, Job, Output, Reply, Traffic, Transport,
 };
-pub use value::{Map, Value};
+pub use value::{Map, Value, integer};

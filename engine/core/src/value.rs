@@ -2,7 +2,12 @@
 
 use std::fmt;
 
+use num_bigint::BigInt;
+use num_traits::ToPrimitive;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+/// How many digits Python reads and prints of an integer.
+const MAX_DIGITS: usize = 4300;
 
 /// A value without a place. Mappings keep their order, and their keys need not be text.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,6 +16,8 @@ pub enum Value {
     Null,
     Bool(bool),
     Int(i64),
+    /// An integer that needs more than 64 bits; a smaller one is an `Int`.
+    Big(BigInt),
     Float(f64),
     Text(String),
     Bytes(Vec<u8>),
@@ -109,12 +116,22 @@ impl Value {
         }
     }
 
+    /// A number as the nearest float.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Value::Int(number) => number.to_f64(),
+            Value::Big(number) => number.to_f64(),
+            Value::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// What the value is, for messages: `a list`, `a number`.
     pub fn kind(&self) -> &'static str {
         match self {
             Value::Null => "nothing",
             Value::Bool(_) => "a boolean",
-            Value::Int(_) | Value::Float(_) => "a number",
+            Value::Int(_) | Value::Big(_) | Value::Float(_) => "a number",
             Value::Text(_) => "text",
             Value::Bytes(_) => "binary data",
             Value::List(_) => "a list",
@@ -131,6 +148,7 @@ impl fmt::Display for Value {
             Value::Bool(true) => f.write_str("True"),
             Value::Bool(false) => f.write_str("False"),
             Value::Int(n) => write!(f, "{n}"),
+            Value::Big(n) => write!(f, "{n}"),
             Value::Float(n) if n.fract() == 0.0 && n.abs() < 1e16 => write!(f, "{n:.1}"),
             Value::Float(n) => write!(f, "{n}"),
             Value::Text(text) => f.write_str(text),
@@ -157,6 +175,17 @@ macro_rules! from {
     )*};
 }
 from!(bool => Bool, i64 => Int, i32 => Int, u32 => Int, f64 => Float, &str => Text, String => Text, Vec<Value> => List, Map => Map);
+
+impl From<BigInt> for Value {
+    fn from(number: BigInt) -> Self {
+        i64::try_from(&number).map_or_else(|_| Value::Big(number), Value::Int)
+    }
+}
+
+/// The integer of digits in a base; `None` where Python refuses them, too many ones included.
+pub fn integer(digits: &str, base: u32) -> Option<BigInt> {
+    if digits.len() > MAX_DIGITS { None } else { BigInt::parse_bytes(digits.as_bytes(), base) }
+}
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -186,7 +215,15 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
-        Ok(i64::try_from(v).map_or(Value::Float(v as f64), Value::Int))
+        Ok(BigInt::from(v).into())
+    }
+
+    fn visit_i128<E>(self, v: i128) -> Result<Value, E> {
+        Ok(BigInt::from(v).into())
+    }
+
+    fn visit_u128<E>(self, v: u128) -> Result<Value, E> {
+        Ok(BigInt::from(v).into())
     }
 
     fn visit_f64<E>(self, v: f64) -> Result<Value, E> {

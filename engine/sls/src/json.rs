@@ -193,8 +193,7 @@ impl Reader<'_> {
                 if number.contains(['.', 'e', 'E']) {
                     Value::Float(number.parse().map_err(|_| wrong)?)
                 } else {
-                    // Python has no largest integer; beyond 64 bits the digits are kept as text.
-                    number.parse().map_or_else(|_| Value::Text(number.to_owned()), Value::Int)
+                    kstate_core::integer(number, 10).ok_or(wrong)?.into()
                 }
             }
             _ => return Err(wrong),
@@ -226,8 +225,8 @@ mod tests {
         assert_eq!(node.value().to_string(), "{a: -7, b: {}}");
         assert_eq!(node.get("b").unwrap().at.to_string(), "a.sls:2:7");
         assert_eq!(
-            read("[1, 2.5, 1e3, \"\\ud83d\\ude00\"]").unwrap().value().to_string(),
-            "[1, 2.5, 1000.0, 😀]"
+            read("[1, 2.5, 1e3, \"\\ud83d\\ude00\", -12345678901234567890]").unwrap().value().to_string(),
+            "[1, 2.5, 1000.0, 😀, -12345678901234567890]"
         );
     }
 

@@ -202,8 +202,7 @@ fn number(drafts: &mut [Draft]) {
 /// A whole number; booleans are numbers in Python.
 fn whole(node: Option<&Node>) -> Option<f64> {
     match &node?.data {
-        #[expect(clippy::cast_precision_loss, reason = "order numbers are small")]
-        Data::Scalar(Value::Int(number)) => Some(*number as f64),
+        Data::Scalar(number @ (Value::Int(_) | Value::Big(_))) => number.as_f64(),
         Data::Scalar(Value::Bool(truth)) => Some(f64::from(u8::from(*truth))),
         _ => None,
     }

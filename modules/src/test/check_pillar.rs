@@ -62,7 +62,9 @@ impl State for CheckPillar {
             (&arguments.present, "", |_| true),
             (&arguments.boolean, "a boolean", |value| matches!(value, Value::Bool(_))),
             // Python: a boolean is a number.
-            (&arguments.integer, "a whole number", |value| matches!(value, Value::Int(_) | Value::Bool(_))),
+            (&arguments.integer, "a whole number", |value| {
+                matches!(value, Value::Int(_) | Value::Big(_) | Value::Bool(_))
+            }),
             (&arguments.string, "text", |value| matches!(value, Value::Text(_))),
             (&arguments.listing, "a list", |value| matches!(value, Value::List(_))),
             (&arguments.dictionary, "a mapping", |value| matches!(value, Value::Map(_))),

@@ -193,12 +193,12 @@ impl Numbers<'_> {
         if self.settled[index] {
             return chunk.order;
         }
+        // `last`, `first` and what is no number are whole; the rest is the fraction of `names`.
+        let whole = chunk.order.floor();
         match chunk.argument("order").map(|node| &node.data) {
-            Some(Data::Scalar(Value::Int(number))) => *number as f64,
-            Some(Data::Scalar(Value::Float(number))) => *number,
             Some(Data::Scalar(Value::Bool(truth))) => f64::from(u8::from(*truth)),
-            // `last`, `first` and what is no number are whole; the rest is the fraction of `names`.
-            Some(_) => chunk.order.floor(),
+            Some(Data::Scalar(value)) => value.as_f64().unwrap_or(whole),
+            Some(_) => whole,
             None => chunk.order,
         }
     }

@@ -4,7 +4,7 @@ use minijinja::Error;
 use minijinja::value::Value;
 
 use super::fault::type_error;
-use super::value::{Kind, kind, solid, to_str, truth};
+use super::value::{Kind, clamped, kind, solid, to_str, truth};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Args {
@@ -69,7 +69,7 @@ impl Args {
     pub(super) fn int(&self, at: usize, name: &str) -> Result<i128, Error> {
         let value = self.need(at, name)?;
         match kind(value) {
-            Kind::Int(n) => Ok(n),
+            Kind::Int(n) => Ok(clamped(&n)),
             Kind::Bool(b) => Ok(i128::from(b)),
             _ => Err(type_error(format!(
                 "'{}' object cannot be interpreted as an integer",

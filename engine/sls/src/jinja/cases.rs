@@ -295,7 +295,7 @@ fn nothing_hangs_or_overflows() {
         format!("{{{{ x{} }}}}", ".a".repeat(5000)),
         format!("{{{{ x{} }}}}", "()".repeat(5000)),
         "{% if true %}".repeat(5000),
-        "{{ 9 ** 9 ** 9 ** 9 }}".to_owned(),
+        "{{ 9 ** 9 ** 9 ** 9 ** 9 }}".to_owned(),
         "{{ 'a' * 999999999999 }}".to_owned(),
         "{{ '%99999999999d' % 1 }}".to_owned(),
         "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}".to_owned(),

@@ -40,7 +40,7 @@ pub(super) fn filter(value: &Value, args: &Args) -> Result<Value, Error> {
                 "the time of rendering is something else each time; ask the host: `salt['cmd.run']('date +%F')`",
             ));
         }
-        (_, Some(Number::Int(n))) => at(i64::try_from(n).unwrap_or_default()),
+        (_, Some(Number::Int(n))) => at(i64::try_from(&n).unwrap_or_default()),
         (_, Some(Number::Float(n))) => at(n.floor() as i64),
         _ => read(&to_str(value))
             .ok_or_else(|| type_error(format!("`{}` is not a date that can be read", to_str(value))))?,

@@ -1,6 +1,7 @@
 //! Jinja2's expressions: the grammar, with Jinja2's precedence.
 
 use kstate_core::Problem;
+use num_bigint::BigInt;
 
 use super::lexer::{At, Token, Word, problem};
 
@@ -17,7 +18,7 @@ pub(super) struct Expr {
 pub(super) enum Kind {
     None,
     Bool(bool),
-    Int(i128),
+    Int(BigInt),
     Float(f64),
     Text(String),
     Name(String),
@@ -373,7 +374,7 @@ impl<'a> Parser<'a> {
             }
             Word::Int(n) => {
                 self.next += 1;
-                Kind::Int(*n)
+                Kind::Int(n.clone())
             }
             Word::Float(n) => {
                 self.next += 1;
@@ -446,7 +447,7 @@ impl<'a> Parser<'a> {
             if self.take_sign(".") {
                 expr = match self.peek() {
                     Some(Word::Int(n)) => {
-                        let index = Expr { kind: Kind::Int(*n), at: self.here() };
+                        let index = Expr { kind: Kind::Int(n.clone()), at: self.here() };
                         self.next += 1;
                         Expr { at: expr.at, kind: Kind::Item(Box::new(expr), Box::new(index)) }
                     }

@@ -2,6 +2,8 @@
 
 use minijinja::value::Value;
 use minijinja::{Error, State};
+use num_bigint::BigInt;
+use num_traits::{FromPrimitive, Signed};
 
 use super::args::Args;
 use super::dump::{self, Flow};
@@ -18,7 +20,7 @@ type Filter = fn(&mut State<'_, '_>, &Value, &Args) -> Result<Value, Error>;
 /// By name, sorted. A filter's arguments come without its subject.
 const FILTERS: &[(&str, Filter)] = &[
     ("abs", |_, v, _| match number(v) {
-        Some(Number::Int(n)) => Ok(ops::int(n.abs())),
+        Some(Number::Int(n)) => Ok(value::int(n.abs())),
         Some(Number::Float(n)) => Ok(Value::from(n.abs())),
         None => Err(type_error(format!("bad operand type for abs(): '{}'", type_name(v)))),
     }),
@@ -50,7 +52,7 @@ const FILTERS: &[(&str, Filter)] = &[
             ));
         }
         let items = iterate(v)?;
-        let total = items.iter().map(|i| number(i).map(Number::float)).sum::<Option<f64>>();
+        let total = items.iter().map(|i| number(i).map(|n| n.float())).sum::<Option<f64>>();
         match total {
             Some(total) if !items.is_empty() => Ok(Value::from(total / items.len() as f64)),
             Some(_) => Err(type_error("division by zero")),
@@ -324,7 +326,7 @@ const FILTERS: &[(&str, Filter)] = &[
     ("int", |_, v, a| {
         let base = u32::try_from(a.int_or(1, "base", 10)?).unwrap_or(10);
         Ok(to_int(v, base)
-            .map_or_else(|| a.get(0, "default").cloned().unwrap_or_else(|| Value::from(0)), ops::int))
+            .map_or_else(|| a.get(0, "default").cloned().unwrap_or_else(|| Value::from(0)), value::int))
     }),
     ("intersect", |_, v, a| {
         let (one, other) = (iterate(v)?, iterate(a.need(0, "lst2")?)?);
@@ -547,7 +549,7 @@ const FILTERS: &[(&str, Filter)] = &[
             .ok_or_else(|| type_error(format!("type {} doesn't define __round__ method", type_name(v))))?;
         let places = usize::try_from(precision).unwrap_or_default().min(300);
         Ok(match (method, n) {
-            ("common", Number::Int(n)) if precision >= 0 => ops::int(n),
+            ("common", Number::Int(n)) if precision >= 0 => value::int(n),
             ("common", n) if precision >= 0 => {
                 Value::from(format!("{:.places$}", n.float()).parse::<f64>().unwrap_or(n.float()))
             }
@@ -680,7 +682,7 @@ const FILTERS: &[(&str, Filter)] = &[
         Ok(Value::from(match kind(v) {
             Kind::Bool(b) => b,
             Kind::Str(text) => matches!(text.to_lowercase().as_str(), "yes" | "1" | "true"),
-            Kind::Int(n) => n > 0,
+            Kind::Int(n) => n.is_positive(),
             Kind::Seq(seq) => seq.kind != SeqKind::Tuple && !seq.read().is_empty(),
             Kind::Dict(dict) => !dict.read().is_empty(),
             _ => false,
@@ -1227,11 +1229,11 @@ fn to_float(value: &Value) -> Option<f64> {
                 !text.starts_with('_') && text.chars().all(|c| c.is_ascii_digit() || "+-.eE_".contains(c));
             if valid { text.replace('_', "").parse().ok() } else { None }
         }
-        _ => number(value).map(Number::float),
+        _ => number(value).map(|n| n.float()),
     }
 }
 
-fn to_int(value: &Value, base: u32) -> Option<i128> {
+fn to_int(value: &Value, base: u32) -> Option<BigInt> {
     match kind(value) {
         Kind::Str(text) => {
             let text = text.trim();
@@ -1248,23 +1250,22 @@ fn to_int(value: &Value, base: u32) -> Option<i128> {
             };
             let valid =
                 !digits.is_empty() && !digits.starts_with(['_', '+', '-']) && (2..=36).contains(&base);
-            if valid && let Ok(n) = i128::from_str_radix(&digits.replace('_', ""), base) {
+            if valid && let Some(n) = kstate_core::integer(&digits.replace('_', ""), base) {
                 return Some(if negative { -n } else { n });
             }
-            to_float(value).filter(|n| n.is_finite()).map(|n| n.trunc() as i128)
+            to_float(value).and_then(BigInt::from_f64)
         }
         _ => match number(value)? {
             Number::Int(n) => Some(n),
-            Number::Float(n) if n.is_finite() => Some(n.trunc() as i128),
-            Number::Float(_) => None,
+            Number::Float(n) => BigInt::from_f64(n),
         },
     }
 }
 
 fn to_number(value: &Value) -> Value {
     let text = to_str(value);
-    if let Ok(n) = text.trim().parse::<i64>() {
-        return Value::from(n);
+    if let Some(n) = kstate_core::integer(text.trim(), 10) {
+        return value::int(n);
     }
     to_float(value).map_or_else(|| value.clone(), Value::from)
 }

@@ -2,6 +2,8 @@
 
 use minijinja::Error;
 use minijinja::value::Value;
+use num_bigint::{BigInt, BigUint, Sign};
+use num_traits::FromPrimitive;
 
 use super::args::Args;
 use super::fault::type_error;
@@ -100,7 +102,7 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
                 if chars.peek() == Some(&'*') {
                     chars.next();
                     return match number(&take(None)?) {
-                        Some(Number::Int(n)) => Ok(usize::try_from(n).ok().filter(|n| *n <= MAX_WIDTH)),
+                        Some(Number::Int(n)) => Ok(usize::try_from(&n).ok().filter(|n| *n <= MAX_WIDTH)),
                         _ => Err(type_error("* wants int")),
                     };
                 }
@@ -136,7 +138,7 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
                 spec.precision.map_or_else(|| text.clone(), |p| text.chars().take(p).collect())
             }
             'c' => match number(&value) {
-                Some(Number::Int(n)) => u32::try_from(n)
+                Some(Number::Int(n)) => u32::try_from(&n)
                     .ok()
                     .and_then(char::from_u32)
                     .map(String::from)
@@ -146,7 +148,8 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
             'd' | 'i' | 'u' | 'x' | 'X' | 'o' => {
                 let n = match number(&value) {
                     Some(Number::Int(n)) => n,
-                    Some(Number::Float(n)) if "diu".contains(conversion) => n.trunc() as i128,
+                    Some(Number::Float(n)) if "diu".contains(conversion) => BigInt::from_f64(n)
+                        .ok_or_else(|| type_error(format!("cannot convert float {n} to integer")))?,
                     _ => {
                         return Err(type_error(format!(
                             "%{conversion} format: a real number is required, not {}",
@@ -154,7 +157,7 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
                         )));
                     }
                 };
-                let digits = radix(n.unsigned_abs(), conversion);
+                let digits = radix(n.magnitude(), conversion);
                 let digits = match spec.precision {
                     Some(p) if digits.len() < p => format!("{}{digits}", "0".repeat(p - digits.len())),
                     _ => digits,
@@ -165,7 +168,13 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
                     'o' if spec.alternate => "0o",
                     _ => "",
                 };
-                padded_number(n < 0, spec.sign, prefix, &digits, if zero && !left { spec.width } else { 0 })
+                padded_number(
+                    n.sign() == Sign::Minus,
+                    spec.sign,
+                    prefix,
+                    &digits,
+                    if zero && !left { spec.width } else { 0 },
+                )
             }
             'e' | 'E' | 'f' | 'F' | 'g' | 'G' => {
                 let n = number(&value)
@@ -190,7 +199,7 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
     Ok(out)
 }
 
-fn radix(n: u128, kind: char) -> String {
+fn radix(n: &BigUint, kind: char) -> String {
     match kind {
         'x' => format!("{n:x}"),
         'X' => format!("{n:X}"),
@@ -415,10 +424,10 @@ pub(super) fn formatted(value: &Value, spec: &str) -> Result<String, Error> {
                 'b' if spec.alternate => "0b",
                 _ => "",
             };
-            (n < 0, prefix, radix(n.unsigned_abs(), kind))
+            (n.sign() == Sign::Minus, prefix, radix(n.magnitude(), kind))
         }
         (Number::Int(n), Some('c')) => {
-            let c = u32::try_from(n)
+            let c = u32::try_from(&n)
                 .ok()
                 .and_then(char::from_u32)
                 .ok_or_else(|| type_error("%c arg not in range"))?;

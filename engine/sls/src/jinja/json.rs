@@ -252,12 +252,12 @@ impl Reader<'_> {
         {
             return self.fail("a value is missing");
         }
-        let parsed = match word.parse::<i64>() {
-            Ok(n) => Some(Plain::Int(n)),
-            Err(_) if !word.ends_with('.') && !word.contains(".e") && !word.contains(".E") => {
+        let parsed = match kstate_core::integer(&word, 10) {
+            Some(n) => Some(n.into()),
+            None if !word.ends_with('.') && !word.contains(".e") && !word.contains(".E") => {
                 word.parse().ok().map(Plain::Float)
             }
-            Err(_) => None,
+            None => None,
         };
         match parsed {
             Some(value) => {

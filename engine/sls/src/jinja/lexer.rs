@@ -1,7 +1,8 @@
 //! Cuts a template into text and tags, and the inside of a tag into words, as Jinja2's lexer does (white space control,
 //! `raw`, comments, `trim_blocks` and `lstrip_blocks` where a `#jinja2:` line asks for them).
 
-use kstate_core::{Position, Problem};
+use kstate_core::{Position, Problem, integer};
+use num_bigint::BigInt;
 
 /// Line and column, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,7 +14,7 @@ pub(super) struct At {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Word {
     Name(String),
-    Int(i128),
+    Int(BigInt),
     Float(f64),
     Text(String),
     Sign(&'static str),
@@ -283,7 +284,7 @@ impl<'a> Lexer<'a> {
                 let end =
                     2 + rest[2..].find(|c: char| !(c.is_digit(radix) || c == '_')).unwrap_or(rest.len() - 2);
                 let digits = rest[2..end].replace('_', "");
-                if let Ok(n) = i128::from_str_radix(&digits, radix) {
+                if let Some(n) = integer(&digits, radix) {
                     self.advance(end);
                     return Ok(Word::Int(n));
                 }
@@ -313,7 +314,9 @@ impl<'a> Lexer<'a> {
                 .map(Word::Float)
                 .map_err(|_| self.fail(at, format!("`{text}` is not a number")));
         }
-        text.parse().map(Word::Int).map_err(|_| self.fail(at, format!("the number `{text}` is too large")))
+        integer(&text, 10)
+            .map(Word::Int)
+            .ok_or_else(|| self.fail(at, format!("the number `{text}` is too large")))
     }
 
     fn text(&mut self, rest: &str, at: At, quote: char) -> Result<Word, Box<Problem>> {

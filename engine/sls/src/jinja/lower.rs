@@ -377,7 +377,8 @@ impl<'a> Lower<'a> {
         match &expr.kind {
             Kind::None => self.put("none"),
             Kind::Bool(b) => self.put(if *b { "true" } else { "false" }),
-            Kind::Int(n) => self.put(&n.to_string()),
+            Kind::Int(n) if n.bits() < 64 => self.put(&n.to_string()),
+            Kind::Int(n) => self.put(&format!("__big(\"{n}\")")),
             Kind::Float(n) if n.is_finite() => self.put(&format!("{n:e}")),
             Kind::Float(_) => self.put("__infinity()"),
             Kind::Text(text) => self.text(text),
@@ -462,13 +463,9 @@ impl<'a> Lower<'a> {
                 self.put(")");
             }
             Kind::Negative(inner) => {
-                if let Kind::Int(n) = inner.kind {
-                    self.put(&format!("(-{n})"));
-                } else {
-                    self.put("__neg(");
-                    self.expr(inner)?;
-                    self.put(")");
-                }
+                self.put("__neg(");
+                self.expr(inner)?;
+                self.put(")");
             }
             Kind::Positive(inner) => {
                 self.put("__pos(");

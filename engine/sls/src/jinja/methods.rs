@@ -155,7 +155,7 @@ pub(super) fn call(_: &mut State<'_, '_>, of: &Value, name: &str, args: &Args) -
             "hex" => Ok(Value::from(bytes.iter().map(|b| format!("{b:02x}")).collect::<String>())),
             _ => Ok(Value::from(String::from_utf8_lossy(bytes).into_owned())),
         },
-        Kind::Int(n) => Ok(Value::from(128 - n.unsigned_abs().leading_zeros())),
+        Kind::Int(n) => Ok(Value::from(n.bits())),
         Kind::Float(n) => Ok(Value::from(n.fract() == 0.0)),
         _ => Ok(Value::from(())),
     }

@@ -4,10 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use minijinja::Error;
 use minijinja::value::Value;
+use num_bigint::BigInt;
 
 use super::args::Args;
 use super::fault::type_error;
-use super::value::{Kind, SeqKind, kind, list, to_str};
+use super::value::{self, Kind, SeqKind, kind, list, to_str};
 
 /// An address, perhaps with the length of its network.
 #[derive(Clone, Copy)]
@@ -203,9 +204,7 @@ pub(super) fn hosts(value: &Value, _: &Args) -> Result<Value, Error> {
 }
 
 pub(super) fn size(value: &Value, _: &Args) -> Result<Value, Error> {
-    let one = |value: &Value| {
-        network(value).map(|n| super::ops::int(1i128.checked_shl(host_bits(n)).unwrap_or(i128::MAX)))
-    };
+    let one = |value: &Value| network(value).map(|n| value::int(BigInt::from(1) << host_bits(n)));
     Ok(match kind(value) {
         Kind::Seq(seq) => list(seq.snapshot().iter().filter_map(one).collect()),
         _ => one(value).unwrap_or_else(|| Value::from(())),

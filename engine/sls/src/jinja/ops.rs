@@ -5,19 +5,24 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
+use kstate_core::integer;
 use minijinja::value::{Object, ObjectRepr, Value, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State};
+use num_bigint::{BigInt, BigUint, Sign};
+use num_traits::{ToPrimitive, Zero};
 
 use super::args::Args;
 use super::fault::{fault, type_error};
 use super::value::{
-    self, Bound, Key, Kind, Number, SeqKind, Undef, equal, iterate, kind, list, number, order, solid, to_str,
-    truth, tuple, type_name,
+    self, Bound, Key, Kind, Number, SeqKind, Undef, clamped, equal, iterate, kind, list, number, order,
+    solid, to_str, truth, tuple, type_name,
 };
 use super::{format, methods, root};
 
 /// Text and lists longer than this are refused: no template needs them, and memory is finite.
 pub(super) const MAX_SIZE: usize = 1 << 24;
+/// The bits of an integer of 4300 digits, which is as many as Python prints.
+const MAX_BITS: u64 = 14_285;
 
 type Function = fn(&mut State<'_, '_>, &[Value]) -> Result<Value, Error>;
 
@@ -45,6 +50,7 @@ impl Object for Native {
 
 const FUNCTIONS: &[(&str, Function)] = &[
     ("__absent", |_, a| Ok(Value::from(a[0].is_undefined()))),
+    ("__big", |_, a| integer(a[0].as_str().unwrap_or_default(), 10).map(value::int).ok_or_else(large)),
     ("__c", |state, a| call_value(state, &a[0], &a[1..])),
     ("__d", |_, a| {
         let mut entries = value::Entries::with_capacity(a.len() / 2);
@@ -139,7 +145,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
         Ok(result)
     }),
     ("__pos", |_, a| match number(&a[0]) {
-        Some(Number::Int(n)) => Ok(int(n)),
+        Some(Number::Int(n)) => Ok(value::int(n)),
         Some(Number::Float(n)) => Ok(Value::from(n)),
         None => Err(type_error(format!("bad operand type for unary +: '{}'", type_name(&a[0])))),
     }),
@@ -275,7 +281,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
         if count > 100_000 {
             return Err(type_error("a range may have at most 100000 items"));
         }
-        Ok(list((0..count).map(|i| int(start + i * step)).collect()))
+        Ok(list((0..count).map(|i| value::int(start + i * step)).collect()))
     }),
 ];
 
@@ -293,11 +299,6 @@ pub(super) fn template_name(key: &str) -> &str {
 
 pub(super) fn unknown(value: &Value) -> bool {
     matches!(kind(value), Kind::Unknown(_))
-}
-
-/// A whole number, or a float where it does not fit.
-pub(super) fn int(n: i128) -> Value {
-    i64::try_from(n).map_or_else(|_| Value::from(n), Value::from)
 }
 
 pub(super) fn text(text: String) -> Result<Value, Error> {
@@ -412,7 +413,7 @@ fn item_of(of: &Value, key: &Value, path: &str) -> Result<Value, Error> {
                     Vec::new(),
                 ));
             };
-            Ok(nth(of, index)?.unwrap_or_else(|| {
+            Ok(nth(of, clamped(&index))?.unwrap_or_else(|| {
                 let length = value::len(of).unwrap_or_default();
                 let things = if length == 1 { "item" } else { "items" };
                 Undef::value(
@@ -464,7 +465,7 @@ fn slice(of: &Value, start: &Value, stop: &Value, step: &Value) -> Result<Value,
         solid(value)?;
         match number(value) {
             _ if value.is_none() => Ok(None),
-            Some(Number::Int(n)) => Ok(Some(n)),
+            Some(Number::Int(n)) => Ok(Some(clamped(&n))),
             _ => Err(type_error("slice indices must be integers or None")),
         }
     };
@@ -712,7 +713,7 @@ fn negate(value: &Value) -> Result<Value, Error> {
     }
     solid(value)?;
     match number(value) {
-        Some(Number::Int(n)) => Ok(int(-n)),
+        Some(Number::Int(n)) => Ok(value::int(-n)),
         Some(Number::Float(n)) => Ok(Value::from(-n)),
         None => Err(type_error(format!("bad operand type for unary -: '{}'", type_name(value)))),
     }
@@ -808,8 +809,8 @@ fn arithmetic(a: &Value, sign: &str, b: &Value) -> Result<Value, Error> {
         }
         ("*", _, _) => {
             let (of, times) = match (number(a), number(b)) {
-                (None, Some(Number::Int(n))) => (a, n),
-                (Some(Number::Int(n)), None) => (b, n),
+                (None, Some(Number::Int(n))) => (a, clamped(&n)),
+                (Some(Number::Int(n)), None) => (b, clamped(&n)),
                 _ => return Err(fail()),
             };
             let times = usize::try_from(times.max(0)).unwrap_or(usize::MAX);
@@ -836,23 +837,21 @@ fn markup(value: &Value, text: &str) -> String {
 
 fn numeric(x: Number, sign: &str, y: Number) -> Result<Value, Error> {
     let zero = || type_error(if sign == "%" { "integer modulo by zero" } else { "division by zero" });
-    let large = || type_error("the number becomes too large");
-    if let (Number::Int(a), Number::Int(b)) = (x, y) {
-        return Ok(match sign {
-            "+" => int(a.checked_add(b).ok_or_else(large)?),
-            "-" => int(a.checked_sub(b).ok_or_else(large)?),
-            "*" => int(a.checked_mul(b).ok_or_else(large)?),
-            "//" | "%" if b == 0 => return Err(zero()),
-            "//" => int(floor_division(a, b)),
-            "%" => int(a - floor_division(a, b) * b),
-            "**" if b >= 0 => int(a.checked_pow(u32::try_from(b).map_err(|_| large())?).ok_or_else(large)?),
-            "**" if a == 0 => return Err(type_error("0.0 cannot be raised to a negative power")),
-            "**" => Value::from((a as f64).powf(b as f64)),
-            _ if b == 0 => return Err(zero()),
-            _ => Value::from(a as f64 / b as f64),
-        });
+    if let (Number::Int(a), Number::Int(b)) = (&x, &y) {
+        match sign {
+            "+" => return whole(a + b),
+            "-" => return whole(a - b),
+            "*" => return whole(a * b),
+            "//" | "%" | "/" if b.is_zero() => return Err(zero()),
+            "/" => return true_division(a, b),
+            "//" => return whole(floor_division(a, b)),
+            "%" => return whole(a - floor_division(a, b) * b),
+            "**" if b.sign() != Sign::Minus => return whole(power(a, b)?),
+            "**" if a.is_zero() => return Err(type_error("0.0 cannot be raised to a negative power")),
+            _ => {}
+        }
     }
-    let (a, b) = (x.float(), y.float());
+    let (a, b) = (float(&x)?, float(&y)?);
     Ok(Value::from(match sign {
         "+" => a + b,
         "-" => a - b,
@@ -865,7 +864,47 @@ fn numeric(x: Number, sign: &str, y: Number) -> Result<Value, Error> {
     }))
 }
 
-fn floor_division(a: i128, b: i128) -> i128 {
-    let quotient = a.wrapping_div(b);
-    if a.wrapping_rem(b) != 0 && (a < 0) != (b < 0) { quotient - 1 } else { quotient }
+fn whole(n: BigInt) -> Result<Value, Error> {
+    if n.bits() > MAX_BITS { Err(large()) } else { Ok(value::int(n)) }
+}
+
+fn large() -> Error {
+    type_error("the number becomes too large")
+}
+
+fn float(n: &Number) -> Result<f64, Error> {
+    match n {
+        Number::Int(_) if n.float().is_infinite() => Err(type_error("int too large to convert to float")),
+        _ => Ok(n.float()),
+    }
+}
+
+/// Rounds once: two integers that no float holds may have a quotient that one does.
+fn true_division(a: &BigInt, b: &BigInt) -> Result<Value, Error> {
+    let shift = (b.bits() + 55).saturating_sub(a.bits());
+    let scaled = a.magnitude() << shift;
+    let mut quotient: BigUint = (&scaled / b.magnitude()) << 1;
+    // The last bit stands for all that come after, which is what rounding needs to know.
+    quotient.set_bit(0, !(scaled % b.magnitude()).is_zero());
+    let half = |exponent: u64| 2f64.powi(-i32::try_from(exponent).unwrap_or(i32::MAX));
+    let size = quotient.to_f64().unwrap_or(f64::INFINITY) * half(shift / 2) * half(shift + 1 - shift / 2);
+    if size.is_infinite() {
+        return Err(type_error("integer division result too large for a float"));
+    }
+    let negative = (a.sign() == Sign::Minus) != (b.sign() == Sign::Minus);
+    Ok(Value::from(if negative { -size } else { size }))
+}
+
+fn power(base: &BigInt, exponent: &BigInt) -> Result<BigInt, Error> {
+    match u32::try_from(exponent) {
+        Ok(exponent) if base.bits().saturating_sub(1) * u64::from(exponent) <= MAX_BITS => {
+            Ok(base.pow(exponent))
+        }
+        _ => Err(large()),
+    }
+}
+
+fn floor_division(a: &BigInt, b: &BigInt) -> BigInt {
+    let (quotient, rest) = (a / b, a % b);
+    if !rest.is_zero() && rest.sign() != b.sign() { quotient - 1 } else { quotient }
 }

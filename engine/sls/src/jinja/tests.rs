@@ -2,6 +2,7 @@
 
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, State};
+use num_traits::Zero;
 
 use super::args::Args;
 use super::fault::type_error;
@@ -26,8 +27,10 @@ const TESTS: &[(&str, Test)] = &[
     ("divisibleby", |v, a| {
         let divisor = a.need(0, "num")?;
         match (number(v), number(divisor)) {
-            (Some(Number::Int(_)), Some(Number::Int(0))) => Err(type_error("integer modulo by zero")),
-            (Some(Number::Int(n)), Some(Number::Int(d))) => Ok(n.wrapping_rem(d) == 0),
+            (Some(Number::Int(_)), Some(Number::Int(d))) if d.is_zero() => {
+                Err(type_error("integer modulo by zero"))
+            }
+            (Some(Number::Int(n)), Some(Number::Int(d))) => Ok((n % d).is_zero()),
             (Some(n), Some(d)) => Ok(n.float() % d.float() == 0.0),
             _ => Err(type_error("divisibleby needs numbers")),
         }
@@ -138,10 +141,10 @@ pub(super) fn apply(_: &mut State<'_, '_>, name: &str, args: &Args) -> Result<bo
     test(&subject, &args.rest(1))
 }
 
-fn parity(value: &Value, rest: i128) -> Result<bool, Error> {
+fn parity(value: &Value, rest: u8) -> Result<bool, Error> {
     match number(value) {
-        Some(Number::Int(n)) => Ok(n.rem_euclid(2) == rest),
-        Some(Number::Float(n)) => Ok(n.rem_euclid(2.0) == rest as f64),
+        Some(Number::Int(n)) => Ok(n.bit(0) == (rest == 1)),
+        Some(Number::Float(n)) => Ok(n.rem_euclid(2.0) == f64::from(rest)),
         None => Err(type_error(format!("a number is needed, not {}", type_name(value)))),
     }
 }

@@ -12,6 +12,8 @@ use indexmap::IndexMap;
 use kstate_core::Value as Plain;
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value, ValueKind};
 use minijinja::{Error, State};
+use num_bigint::{BigInt, Sign};
+use num_traits::{FromPrimitive, ToPrimitive, Zero};
 
 use super::fault::{fault, type_error};
 use super::lines;
@@ -58,6 +60,10 @@ pub(super) struct Undef {
 pub(super) struct Unknown {
     pub(super) call: String,
 }
+
+/// An integer beyond 64 bits.
+#[derive(Debug)]
+struct Big(BigInt);
 
 /// A method of a value that was taken without being called (`x.items`).
 #[derive(Debug)]
@@ -166,7 +172,7 @@ fn hash<H: Hasher>(value: &Value, state: &mut H) {
     match kind(value) {
         Kind::Str(text) => hash_str(text, state),
         Kind::Bool(b) => hash_number(f64::from(u8::from(b)), state),
-        Kind::Int(n) => hash_number(n as f64, state),
+        Kind::Int(n) => hash_number(to_f64(&n), state),
         Kind::Float(n) => hash_number(n, state),
         Kind::Seq(seq) => {
             state.write_u8(4);
@@ -189,7 +195,7 @@ pub(super) enum Kind<'a> {
     Unknown(&'a Unknown),
     None,
     Bool(bool),
-    Int(i128),
+    Int(BigInt),
     Float(f64),
     Str(&'a str),
     Bytes(&'a [u8]),
@@ -207,7 +213,7 @@ pub(super) fn kind(value: &Value) -> Kind<'_> {
         ValueKind::None => Kind::None,
         ValueKind::Bool => Kind::Bool(value.is_true()),
         ValueKind::Number => match i128::try_from(value.clone()) {
-            Ok(n) if value.is_integer() => Kind::Int(n),
+            Ok(n) if value.is_integer() => Kind::Int(n.into()),
             _ => Kind::Float(f64::try_from(value.clone()).unwrap_or(f64::NAN)),
         },
         ValueKind::String => Kind::Str(value.as_str().unwrap_or_default()),
@@ -219,6 +225,8 @@ pub(super) fn kind(value: &Value) -> Kind<'_> {
                 Kind::Seq(seq)
             } else if let Some(undef) = value.downcast_object_ref::<Undef>() {
                 Kind::Undef(undef)
+            } else if let Some(big) = value.downcast_object_ref::<Big>() {
+                Kind::Int(big.0.clone())
             } else if let Some(unknown) = value.downcast_object_ref::<Unknown>() {
                 Kind::Unknown(unknown)
             } else {
@@ -296,6 +304,11 @@ pub(super) fn set(items: impl IntoIterator<Item = Value>) -> Result<Value, Error
 
 pub(super) fn dict(entries: Entries, ordered: bool) -> Value {
     Value::from_object(Dict::new(entries, ordered))
+}
+
+pub(super) fn int(n: impl Into<BigInt>) -> Value {
+    let n = n.into();
+    i64::try_from(&n).map_or_else(|_| Value::from_object(Big(n)), Value::from)
 }
 
 pub(super) fn dict_of_text<'a>(pairs: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
@@ -382,6 +395,16 @@ impl Object for Unknown {
     }
 }
 
+impl Object for Big {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 impl Object for Bound {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         ObjectRepr::Plain
@@ -404,7 +427,7 @@ pub(super) fn truth(value: &Value) -> Result<bool, Error> {
         Kind::Unknown(unknown) => return Err(super::fault::waiting(&unknown.call)),
         Kind::None => false,
         Kind::Bool(b) => b,
-        Kind::Int(n) => n != 0,
+        Kind::Int(n) => !n.is_zero(),
         Kind::Float(n) => n != 0.0,
         Kind::Str(text) => !text.is_empty(),
         Kind::Bytes(bytes) => !bytes.is_empty(),
@@ -506,31 +529,51 @@ fn equal_at(a: &Value, b: &Value, depth: usize) -> bool {
 }
 
 /// A number, booleans among them, for comparing.
-#[derive(Clone, Copy)]
 pub(super) enum Number {
-    Int(i128),
+    Int(BigInt),
     Float(f64),
 }
 
 impl Number {
-    pub(super) fn float(self) -> f64 {
+    /// The nearest float; infinite where none is near.
+    pub(super) fn float(&self) -> f64 {
         match self {
-            Number::Int(n) => n as f64,
-            Number::Float(n) => n,
+            Number::Int(n) => to_f64(n),
+            Number::Float(n) => *n,
         }
     }
 
     pub(super) fn partial_cmp(&self, other: &Number) -> Option<std::cmp::Ordering> {
         match (self, other) {
             (Number::Int(a), Number::Int(b)) => Some(a.cmp(b)),
-            _ => self.float().partial_cmp(&other.float()),
+            (Number::Float(a), Number::Float(b)) => a.partial_cmp(b),
+            (Number::Int(a), Number::Float(b)) => compare_exactly(a, *b),
+            (Number::Float(a), Number::Int(b)) => compare_exactly(b, *a).map(std::cmp::Ordering::reverse),
         }
     }
 }
 
+/// Python compares an integer with a float as they are, not as two floats.
+fn compare_exactly(whole: &BigInt, float: f64) -> Option<std::cmp::Ordering> {
+    match BigInt::from_f64(float) {
+        Some(truncated) => Some(whole.cmp(&truncated).then(0.0.partial_cmp(&float.fract())?)),
+        None => 0.0.partial_cmp(&float),
+    }
+}
+
+fn to_f64(n: &BigInt) -> f64 {
+    n.to_f64().unwrap_or(f64::NAN)
+}
+
+/// A number as a place or a length; one that is too large for either becomes the largest or the smallest.
+pub(super) fn clamped(n: &BigInt) -> i128 {
+    let end = if n.sign() == Sign::Minus { i64::MIN } else { i64::MAX };
+    i64::try_from(n).unwrap_or(end).into()
+}
+
 pub(super) fn number(value: &Value) -> Option<Number> {
     match kind(value) {
-        Kind::Bool(b) => Some(Number::Int(i128::from(b))),
+        Kind::Bool(b) => Some(Number::Int(b.into())),
         Kind::Int(n) => Some(Number::Int(n)),
         Kind::Float(n) => Some(Number::Float(n)),
         _ => None,
@@ -754,6 +797,7 @@ fn from_plain_as(value: &Plain, ordered: bool) -> Value {
         Plain::Null => Value::from(()),
         Plain::Bool(b) => Value::from(*b),
         Plain::Int(n) => Value::from(*n),
+        Plain::Big(n) => int(n.clone()),
         Plain::Float(n) => Value::from(*n),
         Plain::Text(text) => Value::from(lines::without_markers(text).as_ref()),
         Plain::Bytes(bytes) => Value::from_bytes(bytes.clone()),
@@ -785,10 +829,7 @@ fn to_plain_at(value: &Value, depth: usize) -> Result<Plain, Error> {
     Ok(match kind(value) {
         Kind::None | Kind::Undef(_) | Kind::Unknown(_) => Plain::Null,
         Kind::Bool(b) => Plain::Bool(b),
-        Kind::Int(n) => match i64::try_from(n) {
-            Ok(n) => Plain::Int(n),
-            Err(_) => Plain::Float(n as f64),
-        },
+        Kind::Int(n) => n.into(),
         Kind::Float(n) => Plain::Float(n),
         Kind::Str(text) => Plain::Text(text.to_owned()),
         Kind::Bytes(bytes) => Plain::Bytes(bytes.to_vec()),

@@ -10,6 +10,8 @@ mod scalar;
 use std::collections::HashMap;
 
 use kstate_core::{Data, Node, Position, Problem, Value};
+use num_bigint::BigInt;
+use num_traits::FromPrimitive;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use repair::Repaired;
@@ -434,7 +436,7 @@ fn merge(node: Node) -> Result<Vec<(Node, Node)>, (String, Position)> {
 #[derive(PartialEq, Eq, Hash)]
 enum Identity {
     Null,
-    Int(i64),
+    Int(BigInt),
     Float(u64),
     Text(String),
     Bytes(Vec<u8>),
@@ -444,15 +446,13 @@ fn identity(key: &Node) -> Option<Identity> {
     let Data::Scalar(value) = &key.data else { return None };
     Some(match value {
         Value::Null => Identity::Null,
-        Value::Bool(truth) => Identity::Int(i64::from(*truth)),
-        Value::Int(number) => Identity::Int(*number),
-        Value::Float(number) => {
-            #[expect(clippy::cast_possible_truncation, reason = "compared with the number itself")]
-            let whole = *number as i64;
-            #[expect(clippy::cast_precision_loss, reason = "a float that is not whole stays a float")]
-            let back = whole as f64;
-            if back == *number { Identity::Int(whole) } else { Identity::Float(number.to_bits()) }
-        }
+        Value::Bool(truth) => Identity::Int(BigInt::from(*truth)),
+        Value::Int(number) => Identity::Int(BigInt::from(*number)),
+        Value::Big(number) => Identity::Int(number.clone()),
+        Value::Float(number) => match BigInt::from_f64(*number) {
+            Some(whole) if number.fract() == 0.0 => Identity::Int(whole),
+            _ => Identity::Float(number.to_bits()),
+        },
         Value::Text(text) => Identity::Text(text.clone()),
         Value::Bytes(bytes) => Identity::Bytes(bytes.clone()),
         Value::List(_) | Value::Map(_) => return None,

@@ -1,6 +1,7 @@
 //! What a plain scalar means: YAML 1.1 as PyYAML resolves it, with Salt's rule for leading zeros.
 
-use kstate_core::Value;
+use kstate_core::{Value, integer as whole};
+use num_bigint::BigInt;
 
 /// What PyYAML's resolver makes of plain text.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,31 +61,23 @@ pub(super) fn integer(text: &str) -> Result<Value, String> {
         text
     };
     let digits: String = stripped.chars().filter(|c| *c != '_').collect();
-    let (sign, digits) = match digits.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, digits.strip_prefix('+').unwrap_or(&digits)),
+    let (negative, digits) = match digits.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, digits.strip_prefix('+').unwrap_or(&digits)),
     };
-    let number = |digits: &str, radix| i64::from_str_radix(digits, radix).map(|n| sign * n).ok();
-    let plain = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    if digits == "0" {
-        Ok(Value::Int(0))
+    let number = if digits == "0" {
+        Some(BigInt::ZERO)
     } else if let Some(binary) = digits.strip_prefix("0b") {
-        number(binary, 2).map(Value::Int).ok_or_else(wrong)
+        whole(binary, 2)
     } else if let Some(hexadecimal) = digits.strip_prefix("0x") {
-        number(hexadecimal, 16).map(Value::Int).ok_or_else(wrong)
+        whole(hexadecimal, 16)
     } else if digits.starts_with('0') {
-        number(digits, 8).map(Value::Int).ok_or_else(wrong)
-    } else if digits.contains(':') {
-        let parts = digits.split(':').map(|part| part.parse::<i64>().ok());
-        let total = parts.into_iter().try_fold(0_i64, |sum, part| sum.checked_mul(60)?.checked_add(part?));
-        total.map(|n| Value::Int(sign * n)).ok_or_else(wrong)
-    } else if plain(digits) {
-        // Python has no largest integer; beyond 64 bits the digits are kept as text.
-        let text = || Value::Text(format!("{}{digits}", if sign < 0 { "-" } else { "" }));
-        Ok(number(digits, 10).map_or_else(text, Value::Int))
+        whole(digits, 8)
     } else {
-        Err(wrong())
-    }
+        let mut sixtieths = digits.split(':').map(|part| whole(part, 10));
+        sixtieths.try_fold(BigInt::ZERO, |sum, part| Some(sum * 60 + part?))
+    };
+    number.map(|n| if negative { -n } else { n }.into()).ok_or_else(wrong)
 }
 
 /// The value of text that is, or is tagged as, a float.
@@ -196,6 +189,16 @@ mod tests {
         ] {
             assert_eq!(value(text), Value::Int(number), "{text}");
         }
+        for (text, number) in [
+            ("123456789012345678901234567890", "123456789012345678901234567890"),
+            ("-0xFFFFFFFFFFFFFFFFFFFF", "-1208925819614629174706175"),
+            ("9223372036854775808", "9223372036854775808"),
+            ("100000000000000000000:59", "6000000000000000000059"),
+        ] {
+            assert!(matches!(value(text), Value::Big(_)), "{text}");
+            assert_eq!(value(text).to_string(), number);
+        }
+        assert!(resolve(&"1".repeat(4301)).is_err());
     }
 
     #[test]
