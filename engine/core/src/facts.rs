@@ -92,7 +92,10 @@ impl Facts {
             }
         }
         for (question, answer) in foretold {
-            self.unsettled.retain(|(touch, _)| !question.is_touched_by(touch));
+            // Only what says what it depends on settles anything but itself.
+            if !is_open(&question) {
+                self.unsettled.retain(|(touch, _)| !question.is_touched_by(touch));
+            }
             self.answers.insert(question, Ok(answer));
         }
     }
@@ -114,8 +117,7 @@ impl Facts {
             return Err(Stop::UnderWay);
         }
         // A command's answer may hang on anything; only what was foretold for it unsettles it.
-        let is_command = matches!(question, Question::Run(command) if command.depends.is_none());
-        if !is_command
+        if !is_open(question)
             && let Some((_, by)) =
                 self.unsettled.iter().find(|(touch, _)| self.is_unsettled_by(question, touch))
         {
@@ -200,6 +202,11 @@ impl Facts {
     }
 }
 
+/// Whether the answer may hang on anything: that of a command which does not say what it depends on.
+fn is_open(question: &Question) -> bool {
+    matches!(question, Question::Run(command) if command.depends.is_none())
+}
+
 fn mismatch(answer: &Answer) -> Stop {
     Stop::Failed(format!("an answer of another kind: {answer:?}"))
 }
@@ -234,5 +241,20 @@ mod tests {
         assert_eq!(facts.path("/srv/a").unwrap().unwrap().user, "ann");
         // Nobody has asked about this one; if it turns out to be missing, it hangs on the change.
         assert_eq!(facts.path("/srv/a/b"), Err(Stop::Ask(vec![path("/srv/a/b")])));
+    }
+
+    #[test]
+    fn an_answer_that_may_hang_on_anything_settles_nothing_but_itself() {
+        let path = |path: &str| Question::Path(path.to_owned());
+        let open = Command::words(["true"]);
+        let mut facts = Facts::default();
+        facts.learn(path("/srv/a"), Ok(Answer::Path(None)));
+        facts
+            .predict(&crate::Run::new(Command::words(["make"]), [Touch::Path("/srv".into())]).into(), "make");
+        let run = crate::Run::new(Command::words(["migrate"]), [Touch::Named("schema".into())]);
+        let done = Answer::Run(Ended::default());
+        facts.predict(&run.foretells(Question::Run(Box::new(open.clone())), done).into(), "migrate");
+        assert_eq!(facts.run(&open), Ok(&Ended::default()));
+        assert_eq!(facts.path("/srv/a"), Err(Stop::Unknown("hangs on `make`".into())));
     }
 }
