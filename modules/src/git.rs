@@ -1,5 +1,6 @@
 //! Git repositories.
 
+mod commit;
 mod latest;
 mod seen;
 

@@ -25,6 +25,7 @@ use kstate_core::{
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
+use super::commit::{checked_out, commit_of, inside};
 use super::seen::{ENVIRONMENT, Kind, Seen, Target, Where, short};
 use crate::kinds::{Texts, yes};
 use crate::{Context, State};
@@ -240,11 +241,11 @@ impl Latest {
     }
 
     fn named(&self) -> Touch {
-        Touch::Named(format!("checkout {}", self.arguments.target.trim_end_matches('/')))
+        checked_out(&self.arguments.target)
     }
 
     fn inner(&self) -> Touch {
-        Touch::Path(format!("{}/.git", self.arguments.target.trim_end_matches('/')))
+        inside(&self.arguments.target)
     }
 
     fn look(&self) -> Command {
@@ -456,7 +457,8 @@ impl Latest {
         }
         let moves = plan.move_head || plan.checkout;
         script.push_str(&self.tail(seen, plan.upstream, a.submodules && moves || plan.submodules));
-        self.run(script, self.touched(seen, moves)).into()
+        let run = self.run(script, self.touched(seen, moves));
+        if moves { self.at(run, seen.wanted()).into() } else { run.into() }
     }
 
     /// Which files an update changes: those that differ, those with local changes, all where that is not known.
@@ -523,7 +525,7 @@ impl Latest {
             .run(script, touches)
             .foretells(Question::Path(target.to_owned()), Answer::Path(Some(info.clone())))
             .foretells(Question::Path(format!("{target}/")), Answer::Path(Some(info)));
-        Step::new(changes, Operation::Run(run))
+        Step::new(changes, Operation::Run(self.at(run, seen.wanted())))
     }
 
     /// After a clone: `branch` at `rev`.
@@ -554,6 +556,15 @@ impl Latest {
         }
         script.push_str("true\n");
         script
+    }
+
+    /// A run after which `commit` is checked out.
+    fn at(&self, run: Run, commit: &str) -> Run {
+        if commit.is_empty() {
+            return run;
+        }
+        let there = Ended { stdout: format!("{commit}\n"), ..Ended::default() };
+        run.foretells(Question::Run(Box::new(commit_of(&self.arguments.target))), Answer::Run(there))
     }
 
     fn run(&self, script: String, touches: impl Into<Vec<Touch>>) -> Run {
@@ -634,6 +645,7 @@ mod tests {
         assert!(touches.contains(&Touch::Path("/srv/app/requirements.txt".into())));
         assert!(!touches.contains(&Touch::Path("/srv/app".into())));
         settles(&*resource, &mut facts);
+        assert_eq!(facts.run(&commit_of("/srv/app")).unwrap().stdout, format!("{NEW}\n"));
     }
 
     #[test]
@@ -762,6 +774,7 @@ mod tests {
         assert_eq!(changes(&steps), ["origin/master: 1111111 -> 2222222"]);
         assert!(!steps[0].operation.job().unwrap().script.contains("merge -q"));
         settles(&*resource, &mut facts);
+        assert!(matches!(facts.run(&commit_of("/srv/app")), Err(Stop::Ask(_))));
     }
 
     #[test]
