@@ -4,4 +4,5 @@ mod commit;
 mod latest;
 mod seen;
 
+pub(crate) use commit::{checked_out, commit_of, inside};
 pub(crate) use latest::Latest;

@@ -2,6 +2,7 @@
 //! differs. A file holds one function, or a few that belong together; to add one, write its file and put a line into
 //! [`FUNCTIONS`].
 
+mod alembic;
 mod apache_module;
 pub mod book;
 pub mod calls;
@@ -12,6 +13,7 @@ mod git;
 pub mod grains;
 mod group;
 mod kinds;
+mod migrations;
 mod module;
 mod pip;
 mod pkg;
@@ -35,6 +37,7 @@ use kstate_core::{Chunk, Problem, Sources};
 
 /// Every function, sorted by name.
 pub static FUNCTIONS: &[Function] = &[
+    Function::of::<alembic::Upgraded>(),
     Function::of::<apache_module::ConfDisabled>(),
     Function::of::<apache_module::ConfEnabled>(),
     Function::of::<apache_module::ModuleDisabled>(),

@@ -1,0 +1,205 @@
+//! What `alembic.upgraded` and `django.migrated` share: an application in its environment, the commit that it is about
+//! to be at, and attempts that do not block whoever uses the database.
+
+use kstate_core::question::Ended;
+use kstate_core::words::quote;
+use kstate_core::{Command, Facts, Problem, Question, Stop, Touch};
+
+use crate::Context;
+use crate::git::{checked_out, commit_of, inside};
+
+/// An application that brings migrations of its database.
+#[derive(Debug)]
+pub(crate) struct Application {
+    pub(crate) user: Option<String>,
+    pub(crate) dir: String,
+    /// Its virtual environment. `None`: the Python of the system.
+    pub(crate) bin_env: Option<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) patience: Patience,
+}
+
+/// How long a migration waits for locks, and how often it tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Patience {
+    /// Seconds. 0: without end.
+    pub(crate) lock_timeout: u32,
+    pub(crate) retries: u32,
+    /// Seconds before the second attempt. They double with each.
+    pub(crate) interval: u32,
+    /// Seconds for all attempts together.
+    pub(crate) timeout: Option<u32>,
+}
+
+impl Patience {
+    pub(crate) fn lock_timeout() -> u32 {
+        5
+    }
+
+    pub(crate) fn retries() -> u32 {
+        6
+    }
+
+    pub(crate) fn interval() -> u32 {
+        2
+    }
+}
+
+/// What Git says about the directory of an application.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Checkout {
+    /// Empty: it is not in a repository.
+    pub(crate) commit: String,
+    /// Where it is within the repository.
+    pub(crate) prefix: String,
+}
+
+/// Seconds after which a database that does not answer is given up.
+const LOOK_TIMEOUT: u32 = 60;
+
+const ATTEMPTS: &str = include_str!("migrations/attempts.sh");
+
+impl Application {
+    pub(crate) fn check(&self, cx: &Context<'_>) -> Result<(), Vec<Problem>> {
+        let paths = [("cwd", Some(&self.dir)), ("bin_env", self.bin_env.as_ref())];
+        let problems: Vec<Problem> = paths
+            .into_iter()
+            .filter_map(|(argument, path)| path.map(|path| (argument, path)))
+            .filter(|(_, path)| !path.starts_with('/'))
+            .map(|(argument, path)| cx.error(argument, format!("`{path}` is not an absolute path")))
+            .collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// Its Python, as it is called in its environment.
+    pub(crate) fn python(&self) -> &'static str {
+        if self.bin_env.is_some() { "python" } else { "python3" }
+    }
+
+    /// What is asked of the host as it is.
+    pub(crate) fn look(&self, ask: &str) -> Command {
+        let script = format!(
+            "lacks() {{ printf 'absent\\t%s\\n' \"$1\"; exit 0; }}\n{}\
+             git() {{ command git -c safe.directory='*' rev-parse -q \"$@\" 2>/dev/null; }}\n\
+             printf 'checkout\\t%s\\t%s\\n' \"$(git --verify 'HEAD^{{commit}}')\" \"$(git --show-prefix)\"\n\
+             export PGCONNECT_TIMEOUT=\"${{PGCONNECT_TIMEOUT:-10}}\"\n{ask} </dev/null",
+            self.enter()
+        );
+        self.command(script).timeout(LOOK_TIMEOUT)
+    }
+
+    /// What is asked of a commit that is not checked out. Nothing of it is run.
+    pub(crate) fn look_ahead(&self, ask: &str) -> Command {
+        let script = format!(
+            "lacks() {{ printf 'absent\\t%s\\n' \"$1\"; exit 0; }}\n{}{ask} </dev/null",
+            self.enter()
+        );
+        self.command(script).timeout(LOOK_TIMEOUT).depends([checked_out(&self.dir), inside(&self.dir)])
+    }
+
+    /// Migrates: `line` is run, and again where a lock was not to be had. `holders` tells who holds it.
+    pub(crate) fn migrate(&self, line: &str, holders: &str) -> Command {
+        let Patience { lock_timeout, retries, interval, timeout } = self.patience;
+        let within = match lock_timeout {
+            0 => String::new(),
+            seconds => format!(" within {seconds} s"),
+        };
+        let script = format!(
+            "lacks() {{ printf '%s\\n' \"$1\" >&2; exit 1; }}\n{}export PYTHONUNBUFFERED=1\n\
+             holders() {{ {holders}; }}\nline={} attempts={} pause={interval} within={}\n{ATTEMPTS}",
+            self.enter(),
+            quote(line),
+            u64::from(retries) + 1,
+            quote(&within),
+        );
+        let command = self.command(script);
+        match timeout {
+            Some(seconds) => command.timeout(seconds),
+            None => command,
+        }
+    }
+
+    /// The lines that lead into its directory and its environment. `lacks` says what is not there.
+    fn enter(&self) -> String {
+        let dir = quote(&self.dir);
+        let mut script =
+            format!("cd -- {dir} 2>/dev/null || lacks {}\n", quote(&format!("there is no `{}`", self.dir)));
+        match &self.bin_env {
+            Some(path) => script.push_str(&format!(
+                "VIRTUAL_ENV={}\n[ -x \"$VIRTUAL_ENV/bin/python\" ] || lacks {}\n\
+                 PATH=$VIRTUAL_ENV/bin:$PATH\nexport VIRTUAL_ENV PATH\nunset PYTHONHOME\n",
+                quote(path.trim_end_matches('/')),
+                quote(&format!("there is no Python in `{path}`")),
+            )),
+            None => script.push_str("command -v python3 >/dev/null || lacks 'there is no Python'\n"),
+        }
+        if self.patience.lock_timeout > 0 {
+            script.push_str(&format!(
+                "export PGOPTIONS=\"${{PGOPTIONS:+$PGOPTIONS }}-c lock_timeout={}s\"\n",
+                self.patience.lock_timeout
+            ));
+        }
+        script
+    }
+
+    fn command(&self, script: String) -> Command {
+        let mut command =
+            Command::shell(script).user(self.user.as_deref().filter(|user| *user != "root")).dir(Some("/"));
+        command.env = self.env.clone();
+        command
+    }
+
+    /// What it asks in any case, beside `look`.
+    pub(crate) fn questions(&self, look: Command) -> Vec<Question> {
+        vec![Question::Run(Box::new(look)), Question::Run(Box::new(commit_of(&self.dir)))]
+    }
+
+    /// The commit that a change which has not been made yet is going to check out.
+    pub(crate) fn incoming(&self, facts: &Facts, seen: &Checkout) -> Result<Option<String>, Stop> {
+        if seen.commit.is_empty() {
+            return Ok(None);
+        }
+        let top = self.dir.trim_end_matches('/');
+        let top = top.strip_suffix(seen.prefix.trim_end_matches('/')).unwrap_or(top);
+        let commit = facts.run(&commit_of(top))?.stdout.trim();
+        Ok((!commit.is_empty() && commit != seen.commit).then(|| commit.to_owned()))
+    }
+
+    /// What migrating changes, of all that is asked about.
+    pub(crate) fn touches(&self) -> Touch {
+        Touch::Named(format!("schema of {}", self.dir.trim_end_matches('/')))
+    }
+
+    /// Refuses a lock timeout that the application's own options keep from the database. `there`: milliseconds.
+    pub(crate) fn check_lock_timeout(&self, there: Option<u64>) -> Result<(), Stop> {
+        let wanted = u64::from(self.patience.lock_timeout) * 1000;
+        match there {
+            Some(there) if wanted > 0 && (there == 0 || there > wanted) => Err(Stop::Failed(
+                "`lock_timeout` does not reach the database, because the application sets options of its connection itself; set it there, and `lock_timeout: 0` here".into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The lines of an answer, each as its words. What is missing and what went wrong is a reason to stop.
+pub(crate) fn lines(ended: &Ended) -> Result<Vec<Vec<&str>>, Stop> {
+    let lines: Vec<Vec<&str>> = ended.stdout.lines().map(|line| line.split('\t').collect()).collect();
+    for line in &lines {
+        match line[..] {
+            ["absent", what] => return Err(Stop::Failed(what.to_owned())),
+            ["error", reason] => return Err(Stop::Failed(format!("the database cannot be asked: {reason}"))),
+            _ => {}
+        }
+    }
+    match ended.status {
+        0 => Ok(lines),
+        124 => Err(Stop::Failed(format!("the database cannot be asked: no answer within {LOOK_TIMEOUT} s"))),
+        _ => Err(Stop::Failed(format!("the database cannot be asked: {}", ended.tail(1)))),
+    }
+}
+
+/// `1 migration`, `2 migrations`.
+pub(crate) fn count(migrations: usize) -> String {
+    format!("{migrations} {}", if migrations == 1 { "migration" } else { "migrations" })
+}
