@@ -19,6 +19,7 @@ include:
 
 {% set process = pillar.ocdskingfisherprocess %}
 {% set views = pillar.ocdskingfisherviews %}
+{% set lock_timeout = pillar.get('deploy', {}).get('lock_timeout', 10) %}
 
 ocdskingfisherprocess-prerequisites:
   apache_module.enabled:
@@ -238,13 +239,16 @@ kfp_postgres_schema_creation:
     - require:
       - postgres_database: kfp_postgres_database_create
 
-# Migrations need what they import, where to connect and the password. `current` says `(head)` if none is due.
+# Migrations need what they import, where to connect and the password. They wait for a lock for less time than uWSGI
+# gives a request, and then let the application go on for a while.
 createdatabase-{{ processdir }}:
-  cmd.run:
-    - name: . .ve/bin/activate; python ocdskingfisher-process-cli upgrade-database
-    - unless: PYTHONPATH=. .ve/bin/alembic --config mainalembic.ini current | grep -q '(head)'
-    - runas: {{ user }}
+  alembic.upgraded:
+    - user: {{ user }}
     - cwd: {{ processdir }}
+    - bin_env: {{ processdir }}.ve/
+    - config: mainalembic.ini
+    - command: python ocdskingfisher-process-cli upgrade-database
+    - lock_timeout: {{ lock_timeout }}
     - require:
       - virtualenv: {{ processdir }}.ve/
       - file: {{ userdir }}/.pgpass
@@ -254,18 +258,20 @@ createdatabase-{{ processdir }}:
       - service: uwsgi
 
 createdatabase-{{ viewsdir }}:
-  cmd.run:
-    - name: . .ve/bin/activate; python ocdskingfisher-views-cli upgrade-database
-    - unless: PYTHONPATH=. .ve/bin/alembic --config ocdskingfisherviews/alembic.ini current | grep -q '(head)'
-    - runas: {{ user }}
+  alembic.upgraded:
+    - user: {{ user }}
     - cwd: {{ viewsdir }}
+    - bin_env: {{ viewsdir }}.ve/
+    - config: ocdskingfisherviews/alembic.ini
+    - command: python ocdskingfisher-views-cli upgrade-database
+    - lock_timeout: {{ lock_timeout }}
     - require:
       - virtualenv: {{ viewsdir }}.ve/
       - file: {{ userdir }}/.pgpass
       - file: {{ userdir }}/.config/ocdskingfisher-views/config.ini
       - cmd: kfp_postgres_readonlyuser_setup_schemas
       # Views are made of the other application's tables.
-      - cmd: createdatabase-{{ processdir }}
+      - alembic: createdatabase-{{ processdir }}
 
 # Nobody but the application makes anything here, and the readers may look into it.
 kfp_postgres_readonlyuser_setup_schemas:
@@ -325,8 +331,8 @@ kfp_postgres_readonlyuser_setup_as_postgres:
         SQL
     - runas: postgres
     - require:
-      - cmd: createdatabase-{{ processdir }}
-      - cmd: createdatabase-{{ viewsdir }}
+      - alembic: createdatabase-{{ processdir }}
+      - alembic: createdatabase-{{ viewsdir }}
 
 # Who else may read is kept in a table of Kingfisher Views, and its own command grants it.
 correctuserpermissions-{{ viewsdir }}:
@@ -343,7 +349,7 @@ correctuserpermissions-{{ viewsdir }}:
     - runas: {{ user }}
     - cwd: {{ viewsdir }}
     - require:
-      - cmd: createdatabase-{{ viewsdir }}
+      - alembic: createdatabase-{{ viewsdir }}
       - cmd: kfp_postgres_readonlyuser_setup_as_postgres
 
 ## Jobs

@@ -151,6 +151,8 @@ for title in 'Say how much work is queued' 'Check the prefix of an ocid' \
     'Count the items of a collection once, when it is complete' 'Release 1.1.0'; do
     check "\"$title\" is" "$(changes_of $checkout | grep -cF "$title")" 1
 done
+check 'and the migration that they bring' \
+    "$(changes_of createdatabase-/home/ocdskfp/ocdskingfisherprocess/ | grep -cF '+8b6d5e27fa90 cached items count')" 1
 
 step 'Deploy them'
 before=$(master)
