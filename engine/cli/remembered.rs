@@ -60,8 +60,12 @@ fn stand_in(target: &str) -> Map {
     grains.insert("num_cpus", 1);
     grains.insert("mem_total", 1024);
     grains.insert("swap_total", 0);
-    for lists in ["fqdn_ip4", "fqdn_ip6", "ipv4", "ipv6"] {
-        grains.insert(lists, Vec::new());
+    // Addresses for documentation (RFC 5737, RFC 3849).
+    for (name, address) in [("ip4", "192.0.2.1"), ("ip6", "2001:db8::1")] {
+        let addresses = vec![Value::from(address)];
+        grains.insert(format!("fqdn_{name}"), addresses.clone());
+        grains.insert(name.replace("ip", "ipv"), addresses.clone());
+        grains.insert(format!("{name}_interfaces"), Map::from_iter([("eth0", Value::List(addresses))]));
     }
     grains
 }

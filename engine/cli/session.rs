@@ -135,6 +135,11 @@ impl<'a> Session<'a> {
         if meant.is_empty() { Err(self.nothing_meant(sls)) } else { Ok(meant) }
     }
 
+    /// Whether only some of the hosts are meant.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        self.options.local || self.expression.is_some()
+    }
+
     fn nothing_meant(&self, sls: &[String]) -> CommandError {
         let roster: Vec<&str> = self.targets.iter().map(|target| target.name.as_str()).collect();
         let known = format!("the roster has: {}", roster.join(", "));
@@ -214,6 +219,24 @@ impl<'a> Session<'a> {
             }
             self.ui.event(name, Event::Connected);
         }
+        self.rounds(target, sls, contact, transport, &|request| self.meant(request))
+    }
+
+    /// Compiles one SLS for a target, whatever the top file says. No host is contacted.
+    pub(crate) fn alone(&self, target: &Target, sls: &str) -> Prepared {
+        self.rounds(target, &[sls.to_owned()], Contact::Never, None, &|_| Meant::Yes)
+    }
+
+    /// Compiles, answers what the templates ask, and compiles again, until nothing is open.
+    fn rounds(
+        &self,
+        target: &Target,
+        sls: &[String],
+        contact: Contact,
+        mut transport: Option<Box<dyn Transport>>,
+        meant: &dyn Fn(&Request<'_>) -> Meant,
+    ) -> Prepared {
+        let name = target.name.as_str();
         let (grains, stand_in) = match self.grains_of(target, transport.as_deref_mut()) {
             Ok(grains) => grains,
             Err(reason) => return self.lost(lost(name, reason, transport.as_deref())),
@@ -223,7 +246,7 @@ impl<'a> Session<'a> {
         let mut rounds = 0;
         loop {
             let request = Request { target: name, grains: &grains, pillar: &pillar, sls, answers: &answers };
-            let (ready, calls) = match self.meant(&request) {
+            let (ready, calls) = match meant(&request) {
                 Meant::No => return Prepared::NotMeant,
                 Meant::Yes => self.declare(&request, contact),
                 Meant::HangsOn(calls) => (None, calls),

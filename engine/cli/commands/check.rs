@@ -1,8 +1,8 @@
 //! `check`: is the tree sound? No host is contacted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kstate_core::Problem;
+use kstate_core::{Problem, side_by_side};
 
 use crate::args::{Format, Global};
 use crate::diagnostics::Diagnostics;
@@ -18,15 +18,24 @@ struct Checked {
     problems: Vec<Problem>,
     states: usize,
     stand_in: Option<String>,
+    /// Every SLS that was read for it.
+    sls: BTreeSet<String>,
 }
 
 /// `strict`: warnings count as errors.
 pub(super) fn check(session: &Session<'_>, options: &Global, strict: bool) -> Result<Exit, CommandError> {
     let checked = session.with_each(&[], Contact::Never, checked)?;
-    let checked: Vec<Checked> = checked.into_iter().flatten().collect();
+    let mut checked: Vec<Checked> = checked.into_iter().flatten().collect();
+    let forgotten = forgotten(session, &checked);
+    for (target, problems) in alone(session, &forgotten)? {
+        if let Some(checked) = checked.iter_mut().find(|checked| checked.target == target) {
+            checked.problems.extend(problems);
+        }
+    }
+    checked.iter_mut().for_each(|checked| tidy(&mut checked.problems));
     match options.format {
         Format::Json => session.ui.data(&format!("{:#}\n", document(&checked))),
-        Format::Text => tell(session, &checked),
+        Format::Text => tell(session, &checked, forgotten.len()),
     }
     let mut problems = checked.iter().flat_map(|checked| &checked.problems);
     let is_bad = problems.any(|problem| strict || problem.is_error());
@@ -38,16 +47,53 @@ fn checked(prepared: Prepared) -> Option<Checked> {
         Prepared::Ready(ready) => {
             let mut problems = ready.problems;
             problems.extend(ready.suspicions);
-            problems.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
             let states = ready.compiled.chunks().len();
-            Some(Checked { target: ready.target, problems, states, stand_in: ready.stand_in })
+            let (target, stand_in, sls) = (ready.target, ready.stand_in, ready.compiled.sls);
+            Some(Checked { target, problems, states, stand_in, sls })
         }
         Prepared::Lost(report) => {
             let problem = Problem::error(format!("{}: {}", report.target, report.error.unwrap_or_default()));
-            Some(Checked { target: report.target, problems: vec![problem], states: 0, stand_in: None })
+            let (target, problems) = (report.target, vec![problem]);
+            Some(Checked { target, problems, states: 0, stand_in: None, sls: BTreeSet::new() })
         }
         Prepared::NotMeant => None,
     }
+}
+
+/// The SLS that no host gets. None while it is not known what each host gets.
+fn forgotten(session: &Session<'_>, checked: &[Checked]) -> Vec<String> {
+    if session.is_narrowed() || checked.iter().any(|checked| checked.sls.is_empty()) {
+        return Vec::new();
+    }
+    let is_known = |sls: &str| sls == "top" || checked.iter().any(|checked| checked.sls.contains(sls));
+    session.tree.files().sls_names().iter().filter(|sls| !is_known(sls)).cloned().collect()
+}
+
+/// What comes of SLS by themselves, each for the first target for which it compiles, else for the first of all.
+fn alone(session: &Session<'_>, sls: &[String]) -> Result<Vec<(String, Vec<Problem>)>, CommandError> {
+    if sls.is_empty() {
+        return Ok(Vec::new());
+    }
+    let targets = session.targets(&[])?;
+    let results = side_by_side(session.jobs(), sls.to_vec(), |sls| {
+        let mut compiled = targets.iter().filter_map(|target| checked(session.alone(target, &sls)));
+        let first = compiled.next()?;
+        if !is_wrong(&first.problems) {
+            return Some((first.target, first.problems));
+        }
+        if let Some(sound) = compiled.find(|checked| !is_wrong(&checked.problems)) {
+            return Some((sound.target, sound.problems));
+        }
+        let message =
+            format!("no host gets the SLS `{sls}`: it was compiled by itself, for `{}`", first.target);
+        let problems = first.problems.into_iter();
+        Some((first.target, problems.map(|problem| problem.hint(message.as_str())).collect()))
+    });
+    Ok(results.into_iter().flatten().collect())
+}
+
+fn is_wrong(problems: &[Problem]) -> bool {
+    problems.iter().any(Problem::is_error)
 }
 
 fn document(checked: &[Checked]) -> serde_json::Value {
@@ -58,7 +104,7 @@ fn document(checked: &[Checked]) -> serde_json::Value {
     serde_json::Value::Object(checked.iter().map(of).collect())
 }
 
-fn tell(session: &Session<'_>, checked: &[Checked]) {
+fn tell(session: &Session<'_>, checked: &[Checked], forgotten: usize) {
     let problems = each_once(checked.iter().flat_map(|checked| checked.problems.iter().cloned()).collect());
     let mut diagnostics = Diagnostics::new(&session.tree.root().dir);
     for problem in &problems {
@@ -79,7 +125,17 @@ fn tell(session: &Session<'_>, checked: &[Checked]) {
         (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
     };
     let states: usize = checked.iter().map(|checked| checked.states).sum();
-    session.ui.data(&format!("{}, {}: {verdict}\n", hosts(checked.len()), count(states, "state")));
+    let mut looked_at = format!("{}, {}", hosts(checked.len()), count(states, "state"));
+    if forgotten > 0 {
+        looked_at.push_str(&format!(", {forgotten} SLS that no host gets"));
+    }
+    session.ui.data(&format!("{looked_at}: {verdict}\n"));
+}
+
+/// The problems of a target by file and line, each once.
+fn tidy(problems: &mut Vec<Problem>) {
+    problems.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+    problems.dedup_by(|a, b| a.sort_key() == b.sort_key() && a.id == b.id);
 }
 
 /// Problems of several targets by file and line. What a macro makes wrong for many states is told once.

@@ -52,6 +52,8 @@ pub struct Compiled {
     pub secrets: BTreeSet<String>,
     /// What the top file gives to the target; empty if SLS were named.
     pub top: Vec<String>,
+    /// Every SLS that was read for it, by name or by `include`.
+    pub sls: BTreeSet<String>,
     pub high: HighState,
     /// The chunks in order; none if there are errors.
     pub graph: Option<Graph>,
@@ -232,6 +234,7 @@ impl Tree {
                 }
             }
         }
+        compiled.sls = files.rendered.into_iter().collect();
         compiled.calls.extend(templates.calls());
         // What a file that could not be read declares would be missed everywhere.
         if !compiled.has_errors() && compiled.calls.is_empty() {
