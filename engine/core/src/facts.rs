@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use thiserror::Error;
 
+use crate::kept::Kept;
 use crate::question::{
     Account, Answer, Answered, Candidate, CannotTell, Ended, Group, Package, PathInfo, Process, Question,
     Service,
@@ -189,6 +190,14 @@ impl Facts {
     pub fn processes(&self) -> Result<&[Process], Stop> {
         match self.get(&Question::Processes)? {
             Answer::Processes(processes) => Ok(processes),
+            other => Err(mismatch(other)),
+        }
+    }
+
+    /// What the host keeps between runs.
+    pub fn kept(&self) -> Result<&Kept, Stop> {
+        match self.get(&Question::Kept)? {
+            Answer::Kept(kept) => Ok(kept),
             other => Err(mismatch(other)),
         }
     }

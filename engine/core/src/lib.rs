@@ -11,6 +11,7 @@ mod event;
 mod facts;
 mod fleet;
 mod graph;
+pub mod kept;
 mod node;
 mod operation;
 mod position;

@@ -19,6 +19,7 @@ pub use service::Service;
 
 use thiserror::Error;
 
+use crate::kept::{self, Kept};
 use crate::{Command, Job, Reply, Touch};
 
 /// A question to a host. Equal questions are asked once.
@@ -45,6 +46,8 @@ pub enum Question {
     Service(String),
     /// All processes of the host.
     Processes,
+    /// What the host keeps between runs.
+    Kept,
     /// The outcome of a command that changes nothing.
     Run(Box<Command>),
 }
@@ -63,6 +66,7 @@ pub enum Answer {
     Crontab(Option<String>),
     Service(Service),
     Processes(Vec<Process>),
+    Kept(Box<Kept>),
     Run(Ended),
 }
 
@@ -105,6 +109,8 @@ impl Question {
                 meets(&Touch::Service(name.clone())) || meets(&Touch::Path("/etc/systemd/system".into()))
             }
             Question::Processes => meets(&Touch::Processes),
+            // Only kstate writes there, and knows what it wrote.
+            Question::Kept => false,
             Question::Run(command) => match &command.depends {
                 Some(depends) => depends.iter().any(meets),
                 None => true,
@@ -121,7 +127,11 @@ impl Question {
             Question::Candidate(_) => 4,
             Question::Service(_) => 5,
             Question::Processes => 6,
-            Question::Content(_) | Question::Tree(_) | Question::Crontab(_) | Question::Run(_) => 7,
+            Question::Content(_)
+            | Question::Tree(_)
+            | Question::Crontab(_)
+            | Question::Kept
+            | Question::Run(_) => 7,
         }
     }
 }
@@ -164,6 +174,7 @@ pub fn read(inquiry: &Inquiry, reply: &Reply) -> Vec<Answered> {
         Question::Content(path) => vec![text::read_content(path, reply)],
         Question::Crontab(user) => vec![text::read_crontab(user, reply)],
         Question::Tree(path) => vec![path::read_tree(path, reply)],
+        Question::Kept => vec![kept::read(reply)],
         Question::Run(_) => vec![Ok(Answer::Run(Ended::of(reply)))],
     }
 }
@@ -186,6 +197,7 @@ fn alone(question: &Question) -> Job {
         Question::Content(path) => text::content_job(path),
         Question::Crontab(user) => text::crontab_job(user),
         Question::Tree(path) => path::tree_job(path),
+        Question::Kept => kept::job(),
         Question::Run(command) => command.job(),
         other => together(std::slice::from_ref(other)),
     }
@@ -205,7 +217,7 @@ fn names(questions: &[Question]) -> Vec<&str> {
             | Question::Candidate(name)
             | Question::Crontab(name)
             | Question::Service(name) => name.as_str(),
-            Question::Processes | Question::Run(_) => "",
+            Question::Processes | Question::Kept | Question::Run(_) => "",
         })
         .collect()
 }

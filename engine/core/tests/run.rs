@@ -20,9 +20,29 @@ struct FakeHost {
     exchanges: usize,
     /// The connection breaks when this job comes.
     breaks_at: Option<&'static str>,
+    /// What is written down that states owe, by its file.
+    owed: BTreeMap<String, String>,
 }
 
 impl FakeHost {
+    /// What the engine itself keeps on the host.
+    fn keep(&mut self, script: &str) -> Reply {
+        let file = |before: &str| script.split(before).nth(1).map(|rest| rest[..16].to_owned());
+        if let Some(file) = file("f=$K/owed/") {
+            let id = script.split("id: ").nth(1).and_then(|rest| rest.split('\'').next()).unwrap();
+            self.log.push(format!("{id} owes"));
+            let fields = script.split("printf '%s\\n' ").nth(1).and_then(|rest| rest.split("; echo").next());
+            let fields =
+                fields.unwrap().split("' '").map(|field| field.trim_matches('\'')).collect::<Vec<_>>();
+            self.owed.insert(file, format!("@ owed x\n{}\nsince: 100\n", fields.join("\n")));
+        } else if let Some(file) = file("rm -f \"$K/owed/") {
+            self.log.push("struck".into());
+            self.owed.remove(&file);
+        }
+        let kept: String = self.owed.values().cloned().collect();
+        Reply { stdout: format!("@ now 160\n{kept}").into_bytes(), ..Reply::default() }
+    }
+
     fn run(&mut self, words: &[&str]) -> Reply {
         self.log.push(words.join(" "));
         let reply = |status, text: String| Reply { status, stdout: text.into_bytes(), stderr: Vec::new() };
@@ -58,7 +78,10 @@ impl Transport for FakeHost {
                     cause: ExchangeCause::Lost("gone".into()),
                 });
             }
-            done.push(self.run(&line.split(' ').collect::<Vec<_>>()));
+            done.push(match job.script.starts_with("K=") {
+                true => self.keep(&job.script),
+                false => self.run(&line.split(' ').collect::<Vec<_>>()),
+            });
         }
         Ok(done)
     }
@@ -274,6 +297,40 @@ fn a_watched_change_refreshes_what_is_as_declared() {
     let (report, _) = run(&plan(&["a set", "b set watch:a"]), &mut host, true);
     assert_eq!(outcomes(&report), ["a changed", "b changed"]);
     assert_eq!(host.on.get("refreshed"), Some(&1));
+}
+
+#[test]
+fn a_refresh_that_did_not_happen_is_owed_and_done_by_the_next_run() {
+    let states = ["a set", "c fail require:a", "b set watch:a require:c"];
+    let mut host = FakeHost::default();
+    host.on.insert("b".into(), 1);
+    let (report, _) = run(&plan(&states), &mut host, true);
+    assert_eq!(outcomes(&report), ["a changed", "c failed", "b skipped"]);
+    assert!(host.log.contains(&"b owes".to_owned()), "{:#?}", host.log);
+
+    let repaired = ["a set", "c set require:a", "b set watch:a require:c"];
+    let (report, _) = run(&plan(&repaired), &mut host, false);
+    assert_eq!(outcomes(&report), ["a in_sync", "c drift", "b drift"]);
+    let owed = report.states[2].changes[0].to_string();
+    assert_eq!(owed, "refresh (owed for 60 s, because of `a`): done");
+
+    let (report, _) = run(&plan(&repaired), &mut host, true);
+    assert_eq!(outcomes(&report), ["a unchanged", "c changed", "b changed"]);
+    assert_eq!(host.on.get("refreshed"), Some(&1));
+    assert!(host.owed.is_empty(), "{:?}", host.owed);
+    let (report, _) = run(&plan(&repaired), &mut host, true);
+    assert_eq!(outcomes(&report), ["a unchanged", "c unchanged", "b unchanged"]);
+}
+
+#[test]
+fn a_refresh_that_happened_is_owed_no_more() {
+    let mut host = FakeHost::default();
+    host.on.insert("b".into(), 1);
+    let (report, _) = run(&plan(&["a set", "b set watch:a"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["a changed", "b changed"]);
+    assert!(host.owed.is_empty(), "{:#?}", host.log);
+    let position = |word: &str| host.log.iter().position(|line| line == word).unwrap();
+    assert!(position("b owes") < position("set a") && position("set refreshed") < position("struck"));
 }
 
 #[test]

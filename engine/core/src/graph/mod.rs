@@ -205,6 +205,16 @@ impl Graph {
         targets
     }
 
+    /// The chunks that watch a chunk or listen to it, in rising order.
+    pub fn watchers(&self, chunk: usize) -> Vec<usize> {
+        use RequisiteKind::{Listen, Watch, WatchAny};
+        let is_watched = |requisite: &Requisite| {
+            matches!(requisite.kind, Watch | WatchAny | Listen) && requisite.targets.contains(&chunk)
+        };
+        let watches = |watcher: &usize| self.requisites[*watcher].iter().any(is_watched);
+        (0..self.chunks.len()).filter(watches).collect()
+    }
+
     /// What is suspicious but no reason to refuse: a `listen` that names nothing.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings

@@ -1,12 +1,15 @@
 //! Making: steps go out in Salt's order, those that cannot disturb each other together, and each is proved by asking
 //! again in the same round trip.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::decide::{Decision, decide, listened};
 use super::observe::{Host, ahead};
-use super::records::{Record, Records};
+use super::records::{Record, Records, Standing};
 use super::{Broken, End, HostRun};
+use crate::kept;
+use crate::question::Answer;
 use crate::{
     Event, ExchangeCause, ExchangeError, Job, Operation, Outcome, Output, Question, Reply, RequisiteKind,
     StateReport, Step, Stop, Touch,
@@ -14,8 +17,9 @@ use crate::{
 
 pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>, Option<Broken>) {
     let records = Records::new(run.plan.states.len());
-    let mut making = Making { run, host, records, group: Vec::new(), deferred: Vec::new() };
-    let broken = making.walk().err();
+    let (group, deferred, noted) = Default::default();
+    let mut making = Making { run, host, records, group, deferred, noted };
+    let broken = making.walk().and_then(|()| making.put_down()).err();
     let reports = making.finish(broken.as_ref());
     (reports, broken)
 }
@@ -28,6 +32,8 @@ struct Making<'r, 'h, 't> {
     group: Vec<Member>,
     /// States that failed, but may hold when others are made.
     deferred: Vec<usize>,
+    /// States of which this run has written down that they owe a refresh.
+    noted: HashSet<usize>,
 }
 
 /// A state with steps.
@@ -177,6 +183,11 @@ impl Making<'_, '_, '_> {
             Ok(Decision::Unmet(reason)) => Record::unmet(chunk, reason),
             Err(stop) => Record::new(chunk, Outcome::Failed, Some(stop.to_string())),
         };
+        // A listener has its turn to react yet.
+        let is_listener = !self.run.plan.graph.targets(index, RequisiteKind::Listen).is_empty();
+        if record.standing == Standing::Met && !is_listener {
+            self.strike_owed(index);
+        }
         self.put(index, record);
     }
 
@@ -205,6 +216,7 @@ impl Making<'_, '_, '_> {
         let started = Instant::now();
         let ids = group.iter().map(|member| self.id(member.index)).collect();
         self.run.event(Event::Making { states: ids });
+        self.note_owed(&group);
         self.host.facts.settle();
         let waves = group.iter().map(|member| member.steps.len()).max().unwrap_or_default();
         for wave in 0..waves {
@@ -234,6 +246,9 @@ impl Making<'_, '_, '_> {
             let (index, again) = (member.index, member.again);
             let record = self.prove(member, started)?;
             let failed = record.report.outcome == Outcome::Failed;
+            if record.report.outcome == Outcome::Changed {
+                self.strike_owed(index);
+            }
             if failed && !again && self.run.plan.states[index].resource.may_hold_later() {
                 self.defer(index, record);
             } else {
@@ -241,6 +256,40 @@ impl Making<'_, '_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Has written down what the changes of a group ask of other states, before they are made.
+    fn note_owed(&mut self, group: &[Member]) {
+        let graph = &self.run.plan.graph;
+        for member in group {
+            for watcher in graph.watchers(member.index) {
+                if self.records.get(watcher).is_none() && self.noted.insert(watcher) {
+                    let (chunk, because) = (&graph.chunks()[watcher], &graph.chunks()[member.index]);
+                    self.host.errand(kept::owed::note(chunk, because));
+                }
+            }
+        }
+    }
+
+    /// Sends what is left to be written down, and tells what could not be.
+    fn put_down(&mut self) -> Result<(), Broken> {
+        self.host.run_errands().map_err(|error| Broken::asking(&error))?;
+        for complaint in std::mem::take(&mut self.host.complaints) {
+            self.run
+                .event(Event::Warning(format!("the host could not write down what it owes: {complaint}")));
+        }
+        Ok(())
+    }
+
+    /// A state that has had its turn and is as declared owes nothing any more.
+    fn strike_owed(&mut self, index: usize) {
+        let chunk = &self.run.plan.graph.chunks()[index];
+        let Ok(kept) = self.host.facts.kept() else { return };
+        let left = kept.without(chunk);
+        if self.noted.remove(&index) || left != *kept {
+            self.host.errand(kept::owed::strike(chunk));
+            self.host.facts.learn(Question::Kept, Ok(Answer::Kept(Box::new(left))));
+        }
     }
 
     /// What has to be asked again to prove the group, and what the next states ask.

@@ -2,7 +2,8 @@
 
 use super::Plan;
 use super::records::{Changed, Records, Standing};
-use crate::{Chunk, Facts, RequisiteKind, Step, Stop};
+use crate::kept::ago;
+use crate::{Facts, RequisiteKind, Step, Stop};
 
 #[derive(Debug)]
 pub(super) enum Decision {
@@ -28,9 +29,16 @@ pub(super) fn listened(
     records: &Records,
 ) -> Result<Vec<Step>, Stop> {
     let targets = plan.graph.targets(index, RequisiteKind::Listen);
-    let changed = targets.iter().filter_map(|target| records.get(*target)).any(|r| r.changed == Changed::Yes);
-    let met = records.get(index).is_some_and(|record| record.standing == Standing::Met);
-    if changed && met { plan.states[index].resource.refresh(facts) } else { Ok(Vec::new()) }
+    if !records.get(index).is_some_and(|record| record.standing == Standing::Met) {
+        return Ok(Vec::new());
+    }
+    let decider = Decider { plan, facts, records };
+    let changed =
+        |target: &&usize| records.get(**target).is_some_and(|record| record.changed == Changed::Yes);
+    match targets.iter().find(changed) {
+        Some(target) => decider.refresh_steps(index, &decider.because(*target)),
+        None => Ok(Vec::new()),
+    }
 }
 
 struct Decider<'a> {
@@ -84,13 +92,14 @@ impl Decider<'_> {
     fn refresh(&self, index: usize, depth: usize) -> Result<Vec<Step>, Stop> {
         let mut watched = self.plan.graph.targets(index, RequisiteKind::Watch);
         watched.extend(self.plan.graph.targets(index, RequisiteKind::WatchAny));
+        let is_asked = !watched.is_empty() || self.has(index, RequisiteKind::Listen);
+        if is_asked && let Some(owed) = self.owed(index)? {
+            return self.refresh_steps(index, &owed);
+        }
         let mut open = None;
         for target in watched {
             match self.prospect(target, depth)?.1 {
-                Changed::Yes => {
-                    let because = &self.plan.graph.chunks()[target];
-                    return self.refresh_steps(index, because);
-                }
+                Changed::Yes => return self.refresh_steps(index, &self.because(target)),
                 Changed::Maybe => open = Some(target),
                 Changed::No => {}
             }
@@ -103,10 +112,24 @@ impl Decider<'_> {
         }
     }
 
-    fn refresh_steps(&self, index: usize, because: &Chunk) -> Result<Vec<Step>, Stop> {
+    /// The reason for a refresh that an earlier run has left undone.
+    fn owed(&self, index: usize) -> Result<Option<String>, Stop> {
+        let kept = self.facts.kept()?;
+        let chunk = &self.plan.graph.chunks()[index];
+        let owed = kept.owed.iter().find(|owed| owed.is_of(chunk));
+        Ok(owed.map(|owed| {
+            format!("owed for {}, because of `{}`", ago(kept.now.saturating_sub(owed.since)), owed.because)
+        }))
+    }
+
+    fn because(&self, target: usize) -> String {
+        format!("because of `{}`", self.id(target))
+    }
+
+    fn refresh_steps(&self, index: usize, reason: &str) -> Result<Vec<Step>, Stop> {
         let mut steps = self.plan.states[index].resource.refresh(self.facts)?;
         for change in steps.iter_mut().flat_map(|step| &mut step.changes) {
-            change.subject = format!("{} (because of `{}`)", change.subject, because.id);
+            change.subject = format!("{} ({reason})", change.subject);
         }
         Ok(steps)
     }

@@ -3,13 +3,17 @@
 use std::collections::HashSet;
 
 use super::Planned;
-use crate::question::{Inquiry, Question, inquire, read};
+use crate::question::{Ended, Inquiry, Question, inquire, read};
 use crate::{ExchangeError, Facts, Job, Output, Reply, Stop, Traffic, Transport};
 
 /// A host and what is known of it.
 pub(super) struct Host<'a> {
     transport: &'a mut dyn Transport,
     pub(super) facts: Facts,
+    /// What is to be written down on the host; it goes along with the next exchange, before everything else.
+    errands: Vec<Job>,
+    /// What went wrong with errands.
+    pub(super) complaints: Vec<String>,
 }
 
 /// How often a state may ask further before it is taken for broken.
@@ -17,7 +21,17 @@ const ROUNDS: usize = 50;
 
 impl<'a> Host<'a> {
     pub(super) fn new(transport: &'a mut dyn Transport) -> Self {
-        Host { transport, facts: Facts::default() }
+        Host { transport, facts: Facts::default(), errands: Vec::new(), complaints: Vec::new() }
+    }
+
+    /// Has a job go along with the next exchange.
+    pub(super) fn errand(&mut self, job: Job) {
+        self.errands.push(job);
+    }
+
+    /// Sends what errands are left.
+    pub(super) fn run_errands(&mut self) -> Result<(), ExchangeError> {
+        if self.errands.is_empty() { Ok(()) } else { self.send(&[], Vec::new(), &mut |_| {}).map(|_| ()) }
     }
 
     pub(super) fn traffic(&self) -> Traffic {
@@ -27,8 +41,8 @@ impl<'a> Host<'a> {
     /// Asks all questions that any state has in any case, then those that follow from the answers, a round trip for
     /// each step and however many states.
     pub(super) fn observe(&mut self, states: &[Planned]) -> Result<(), ExchangeError> {
-        let first = states.iter().flat_map(Planned::questions).collect();
-        self.ask(first)?;
+        let first = states.iter().flat_map(Planned::questions).chain([Question::Kept]);
+        self.ask(first.collect())?;
         for _ in 0..ROUNDS {
             let further: Vec<Question> = states.iter().flat_map(|state| state.wants(&self.facts)).collect();
             if further.is_empty() {
@@ -56,13 +70,36 @@ impl<'a> Host<'a> {
         if jobs.is_empty() && inquiries.is_empty() {
             return Ok(Vec::new());
         }
-        let mut all = jobs.to_vec();
-        all.extend(inquiries.iter().map(|inquiry| inquiry.job.clone()));
-        let mut replies = self.transport.exchange(&all, watch).map_err(|mut error| {
+        self.send(jobs, inquiries, watch)
+    }
+
+    fn send(
+        &mut self,
+        jobs: &[Job],
+        inquiries: Vec<Inquiry>,
+        watch: &mut dyn FnMut(Output<'_>),
+    ) -> Result<Vec<Reply>, ExchangeError> {
+        let errands = std::mem::take(&mut self.errands);
+        let first = errands.len();
+        let all: Vec<Job> = errands
+            .into_iter()
+            .chain(jobs.iter().cloned())
+            .chain(inquiries.iter().map(|inquiry| inquiry.job.clone()))
+            .collect();
+        let mut watch = |output: Output<'_>| {
+            if let Some(job) = output.job.checked_sub(first) {
+                watch(Output { job, ..output });
+            }
+        };
+        let mut replies = self.transport.exchange(&all, &mut watch).map_err(|mut error| {
+            error.done.drain(..first.min(error.done.len()));
             error.done.truncate(jobs.len());
-            error.running = error.running.filter(|running| *running < jobs.len());
+            let running = error.running.and_then(|running| running.checked_sub(first));
+            error.running = running.filter(|running| *running < jobs.len());
             error
         })?;
+        let complaints = replies.drain(..first.min(replies.len())).filter(|reply| !reply.ok());
+        self.complaints.extend(complaints.map(|reply| Ended::of(&reply).tail(3)));
         let answers = replies.split_off(jobs.len().min(replies.len()));
         for (inquiry, reply) in inquiries.iter().zip(&answers) {
             self.learn(inquiry, reply);
