@@ -13,6 +13,8 @@ mod demo;
 #[cfg(test)]
 mod functions;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod mistakes;
 #[cfg(test)]
 mod on_the_host;

@@ -112,6 +112,24 @@ Examples:
         #[arg(value_name = "SLS")]
         sls: Vec<String>,
     },
+    /// Lists the commands that run, or ran, apart from the connection
+    #[command(after_help = "\
+Examples:
+  kstate jobs                             on every server
+  kstate jobs -t process1 --format json")]
+    Jobs,
+    /// Follows a command that runs apart from the connection, to its end
+    #[command(after_help = "\
+Examples:
+  kstate attach 1764136800-4711.1         the name that `kstate jobs` lists, or how it begins
+  kstate attach upgrade-database          the running command of this state
+
+Exit codes: 0 it succeeded · 1 it failed · 130 Ctrl-C, and it goes on")]
+    Attach {
+        /// The name of the job, its beginning, or the id of its state while it is running
+        #[arg(value_name = "JOB")]
+        job: String,
+    },
     /// Compiles everything for every server and tells what is wrong or suspicious; no server is contacted
     #[command(after_help = "\
 Examples:

@@ -1,6 +1,7 @@
 //! The commands.
 
 mod check;
+mod jobs;
 mod run;
 mod show;
 
@@ -27,6 +28,8 @@ pub(crate) fn dispatch(cli: &Cli, ui: &Ui, interrupt: Interrupt) -> Result<Exit,
         Command::Apply { sls, yes: true } => run::apply(&session, &cli.global, sls),
         Command::Apply { sls, yes: false } => run::ask_and_apply(&session, &cli.global, sls),
         Command::Show { what, sls } => show::show(&session, &cli.global, *what, sls),
+        Command::Jobs => jobs::jobs(&session, &cli.global),
+        Command::Attach { job } => jobs::attach(&session, job),
         Command::Check { strict } => check::check(&session, &cli.global, *strict),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use kstate_core::suspicion::{self, States};
 use kstate_core::{
@@ -16,6 +18,7 @@ use kstate_ssh::{Local, Login, Ssh, SshSettings};
 use crate::answers::{Answering, Host, refuse_endless};
 use crate::args::Global;
 use crate::error::CommandError;
+use crate::exit::Exit;
 use crate::ignored::Ignored;
 use crate::remembered;
 use crate::ui::{Ui, count};
@@ -25,6 +28,8 @@ pub(crate) struct Session<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) tree: Tree,
     pub(crate) interrupt: Interrupt,
+    /// The name of this run: when, and which process.
+    pub(crate) run: String,
     targets: Vec<Target>,
     options: &'a Global,
     expression: Option<Expression>,
@@ -45,6 +50,8 @@ impl std::fmt::Debug for Session<'_> {
 pub(crate) struct Ready {
     pub(crate) target: String,
     pub(crate) transport: Option<Box<dyn Transport>>,
+    /// Opens another connection when that one is lost.
+    pub(crate) connect: Option<Arc<dyn Connect>>,
     pub(crate) grains: Map,
     pub(crate) compiled: Compiled,
     /// `None`: it does not compile, see the problems.
@@ -54,6 +61,12 @@ pub(crate) struct Ready {
     pub(crate) suspicions: Vec<Problem>,
     /// Where the grains come from, if not from the host or a file.
     pub(crate) stand_in: Option<String>,
+}
+
+/// A host that is connected, and nothing more.
+pub(crate) struct Reached {
+    pub(crate) target: String,
+    pub(crate) transport: Box<dyn Transport>,
 }
 
 /// What came of getting a target ready.
@@ -109,7 +122,19 @@ impl<'a> Session<'a> {
         };
         let grains = options.grains.as_deref().map(grains_file).transpose()?;
         let answering = Answering::new(options.exec_fixture.as_deref())?;
-        Ok(Session { ui, tree, interrupt, targets, options, expression, grains, pillar, answering, ignored })
+        Ok(Session {
+            ui,
+            tree,
+            interrupt,
+            run: run_name(),
+            targets,
+            options,
+            expression,
+            grains,
+            pillar,
+            answering,
+            ignored,
+        })
     }
 
     /// The targets that may be meant, as far as that can be told without asking them.
@@ -163,14 +188,50 @@ impl<'a> Session<'a> {
         work: impl Fn(Prepared) -> R + Sync,
     ) -> Result<Vec<R>, CommandError> {
         let targets = self.targets(sls)?;
-        let connect = self.connector(&targets)?;
+        let connect: Arc<dyn Connect> = self.connector(&targets)?.into();
         let results = side_by_side(self.jobs(), targets, |target| {
-            let prepared = self.prepare(&target, sls, contact, connect.as_ref());
+            let prepared = self.prepare(&target, sls, contact, &connect);
             let result = work(prepared);
             self.ui.ended(&target.name);
             result
         });
         Ok(results)
+    }
+
+    /// Connects to all targets, side by side, and does `work` with each. A host that cannot be used has a report.
+    pub(crate) fn with_hosts<R: Send>(
+        &self,
+        work: impl Fn(&mut Reached) -> Result<R, String> + Sync,
+    ) -> Result<Vec<Result<R, Box<HostReport>>>, CommandError> {
+        let targets = self.targets(&[])?;
+        let connect: Arc<dyn Connect> = self.connector(&targets)?.into();
+        Ok(side_by_side(self.jobs(), targets, |target| {
+            let name = target.name;
+            self.ui.event(&name, Event::Connecting);
+            let result = match connect.connect(&name) {
+                Ok(transport) => {
+                    let mut host = Reached { target: name.clone(), transport };
+                    work(&mut host).map_err(|reason| lost(&name, reason, Some(host.transport.as_ref())))
+                }
+                Err(error) => Err(unreachable(&name, error)),
+            };
+            self.ui.ended(&name);
+            result
+                .map_err(|report| Box::new(HostReport { interrupted: self.interrupt.is_raised(), ..report }))
+        }))
+    }
+
+    /// Tells of a host that could not be used, and what that makes of the exit code.
+    pub(crate) fn tell_lost(&self, report: &HostReport) -> Exit {
+        let error = report.error.as_deref().unwrap_or_default();
+        self.ui.error(&format!("{}: {error}", report.target), &report.hints);
+        if report.interrupted { Exit::Interrupted } else { Exit::Unreachable }
+    }
+
+    /// For how long a host is tried again to which the connection was lost.
+    pub(crate) fn patience(&self) -> Duration {
+        const FIVE_MINUTES: Duration = Duration::from_secs(300);
+        self.tree.root().ssh.reconnect.unwrap_or(FIVE_MINUTES)
     }
 
     /// How many hosts are worked on at a time.
@@ -203,7 +264,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn prepare(&self, target: &Target, sls: &[String], contact: Contact, connect: &dyn Connect) -> Prepared {
+    fn prepare(
+        &self,
+        target: &Target,
+        sls: &[String],
+        contact: Contact,
+        connect: &Arc<dyn Connect>,
+    ) -> Prepared {
         let name = target.name.as_str();
         let asks_host = match contact {
             Contact::Host => true,
@@ -219,7 +286,11 @@ impl<'a> Session<'a> {
             }
             self.ui.event(name, Event::Connected);
         }
-        self.rounds(target, sls, contact, transport, &|request| self.meant(request))
+        let mut prepared = self.rounds(target, sls, contact, transport, &|request| self.meant(request));
+        if let Prepared::Ready(ready) = &mut prepared {
+            ready.connect = Some(connect.clone());
+        }
+        prepared
     }
 
     /// Compiles one SLS for a target, whatever the top file says. No host is contacted.
@@ -343,6 +414,7 @@ impl<'a> Session<'a> {
         let ready = Ready {
             target: request.target.to_owned(),
             transport: None,
+            connect: None,
             grains: Map::new(),
             compiled,
             plan,
@@ -380,6 +452,11 @@ impl<'a> Session<'a> {
         grains.insert("id", target.name.as_str());
         Ok((grains, stand_in))
     }
+}
+
+fn run_name() -> String {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", since.as_secs(), std::process::id())
 }
 
 fn root_folder(options: &Global) -> Result<PathBuf, CommandError> {

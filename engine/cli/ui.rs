@@ -60,6 +60,14 @@ impl Ui {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
+    /// Data that a program of a host printed, as it is.
+    pub(crate) fn raw(&self, bytes: &[u8]) {
+        self.progress.suspend(|| {
+            let mut out = anstream::stdout().lock();
+            let _ = out.write_all(bytes).and_then(|()| out.flush());
+        });
+    }
+
     /// Talk: a line for people.
     pub(crate) fn talk(&self, text: &str) {
         self.progress.suspend(|| {
@@ -174,6 +182,21 @@ impl Sink for Ui {
                     "{target}: {state}: {reason}; to be tried again when what comes after it is made"
                 ));
             }
+            Event::Following { state, job, since } => {
+                let since = match since {
+                    0 => String::new(),
+                    since => format!(", running for {}", elapsed(Duration::from_secs(since))),
+                };
+                self.talk(&format!(
+                    "{target}: {state} runs as job {job}{since}; `kstate attach {job}` follows it"
+                ));
+                self.doing(target, &format!("making {state}"));
+            }
+            Event::Reconnecting { reason, pause } => {
+                self.talk(&format!("{}: {target}: {reason}; trying again", paint(YELLOW, "warning")));
+                self.doing(target, &format!("connecting again in {}", elapsed(pause)));
+            }
+            Event::Reconnected => self.talk(&format!("{target}: connected again")),
             Event::Warning(text) => self.talk(&format!("{}: {target}: {text}", paint(YELLOW, "warning"))),
         }
     }

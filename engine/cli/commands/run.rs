@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use kstate_core::{HostReport, HostRun, Outcome, Problem};
+use kstate_core::{Again, HostReport, HostRun, Outcome, Problem};
 
 use crate::args::{Format, Global};
 use crate::diagnostics::Diagnostics;
@@ -106,7 +106,14 @@ fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready) -> HostReport {
             ..HostReport::default()
         };
     };
-    let run = HostRun { target: &ready.target, plan, sink: session.ui, interrupt: &session.interrupt };
+    let run = HostRun {
+        target: &ready.target,
+        name: &session.run,
+        plan,
+        sink: session.ui,
+        interrupt: &session.interrupt,
+        again: ready.connect.as_deref().map(|connect| Again { connect, patience: session.patience() }),
+    };
     let report = match kind {
         Kind::Diff => run.diff(transport.as_mut()),
         Kind::Apply => run.apply(transport.as_mut()),
@@ -119,7 +126,7 @@ fn tell(session: &Session<'_>, options: &Global, kind: Kind, reports: &[HostRepo
         Format::Text => tell_people(session, options, kind, reports),
         Format::Json => {
             problems(session, reports);
-            let document = report::json::document(kind, &run_id(), reports);
+            let document = report::json::document(kind, &session.run, reports);
             session.ui.data(&format!("{document:#}\n"));
             exit(kind, reports)
         }
@@ -155,10 +162,4 @@ fn problems(session: &Session<'_>, reports: &[HostReport]) {
             session.ui.talk(&text);
         }
     }
-}
-
-/// A name for this run: when, and which process.
-fn run_id() -> String {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    format!("{}-{}", since.as_secs(), std::process::id())
 }

@@ -46,10 +46,8 @@ pub(super) fn show(
                 document.insert(target, json!({ "errors": json::problems(&problems) }));
             }
             Shown::Lost(report) => {
-                exit = exit.worst(if report.interrupted { Exit::Interrupted } else { Exit::Unreachable });
-                let error = report.error.clone().unwrap_or_default();
-                session.ui.error(&format!("{}: {error}", report.target), &report.hints);
-                document.insert(report.target.clone(), json!({ "errors": [{ "message": error }] }));
+                exit = exit.worst(session.tell_lost(&report));
+                document.insert(report.target.clone(), json!({ "errors": [{ "message": report.error }] }));
             }
         }
     }

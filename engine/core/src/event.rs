@@ -1,5 +1,7 @@
 //! What happens while it happens: the only seam between a run and whoever shows it.
 
+use std::time::Duration;
+
 use crate::StateReport;
 
 #[derive(Clone, Debug)]
@@ -31,6 +33,19 @@ pub enum Event {
         state: String,
         reason: String,
     },
+    /// A command that runs apart from the connection, and that goes on without it: what it prints comes as `Output`.
+    Following {
+        state: String,
+        job: String,
+        /// For how many seconds it has been running.
+        since: u64,
+    },
+    /// The connection was lost; it is tried again after `pause`.
+    Reconnecting {
+        reason: String,
+        pause: Duration,
+    },
+    Reconnected,
     Warning(String),
 }
 

@@ -82,11 +82,27 @@ pub struct Run {
     pub success: Vec<i32>,
     /// What it prints is not shown to anybody.
     pub hide_output: bool,
+    /// It runs apart from the connection, and goes on when that is lost.
+    pub durable: Option<Durable>,
+}
+
+/// How a command runs apart from the connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Durable {
+    /// The name of a session of tmux that shows its log, where tmux is there.
+    pub tmux: Option<String>,
 }
 
 impl Run {
     pub fn new(command: Command, touches: impl Into<Vec<Touch>>) -> Self {
-        Run { command, touches: touches.into(), foretells: Vec::new(), success: vec![0], hide_output: false }
+        Run {
+            command,
+            touches: touches.into(),
+            foretells: Vec::new(),
+            success: vec![0],
+            hide_output: false,
+            durable: None,
+        }
     }
 
     #[must_use]
@@ -103,6 +119,11 @@ impl From<Run> for Operation {
 }
 
 impl Operation {
+    /// Whether it runs apart from the connection.
+    pub fn is_durable(&self) -> bool {
+        matches!(self, Operation::Run(run) if run.durable.is_some())
+    }
+
     /// What it may change.
     pub fn touches(&self) -> Vec<Touch> {
         match self {

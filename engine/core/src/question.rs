@@ -174,7 +174,7 @@ pub fn read(inquiry: &Inquiry, reply: &Reply) -> Vec<Answered> {
         Question::Content(path) => vec![text::read_content(path, reply)],
         Question::Crontab(user) => vec![text::read_crontab(user, reply)],
         Question::Tree(path) => vec![path::read_tree(path, reply)],
-        Question::Kept => vec![kept::read(reply)],
+        Question::Kept => vec![kept::read(reply).map(|kept| Answer::Kept(Box::new(kept)))],
         Question::Run(_) => vec![Ok(Answer::Run(Ended::of(reply)))],
     }
 }

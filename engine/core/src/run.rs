@@ -7,10 +7,14 @@
 mod apply;
 mod decide;
 mod diff;
+mod durable;
+mod line;
 mod observe;
 mod records;
 
-use crate::{Conditions, Event, Graph, HostReport, Interrupt, Resource, Secrets, Sink, Transport};
+use std::time::Duration;
+
+use crate::{Conditions, Connect, Event, Graph, HostReport, Interrupt, Resource, Secrets, Sink, Transport};
 
 use observe::Host;
 
@@ -33,9 +37,27 @@ pub struct Planned {
 #[derive(Clone, Copy)]
 pub struct HostRun<'a> {
     pub target: &'a str,
+    /// The name of the run, by which what it leaves on the host is known.
+    pub name: &'a str,
     pub plan: &'a Plan,
     pub sink: &'a dyn Sink,
     pub interrupt: &'a Interrupt,
+    /// What to do when the connection is lost. `None`: the run ends with it.
+    pub again: Option<Again<'a>>,
+}
+
+/// How another connection is had in place of one that was lost.
+#[derive(Clone, Copy)]
+pub struct Again<'a> {
+    pub connect: &'a dyn Connect,
+    /// For how long the host is tried.
+    pub patience: Duration,
+}
+
+impl std::fmt::Debug for Again<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Again").field("patience", &self.patience).finish_non_exhaustive()
+    }
 }
 
 impl HostRun<'_> {

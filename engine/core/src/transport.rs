@@ -48,6 +48,19 @@ pub struct Traffic {
     pub bytes_received: u64,
 }
 
+impl std::ops::Add for Traffic {
+    type Output = Traffic;
+
+    fn add(self, other: Traffic) -> Traffic {
+        Traffic {
+            logins: self.logins + other.logins,
+            round_trips: self.round_trips + other.round_trips,
+            bytes_sent: self.bytes_sent + other.bytes_sent,
+            bytes_received: self.bytes_received + other.bytes_received,
+        }
+    }
+}
+
 /// Something a running job printed, as it comes.
 #[derive(Clone, Copy, Debug)]
 pub struct Output<'a> {
@@ -66,6 +79,9 @@ pub trait Transport: Send {
         jobs: &[Job],
         watch: &mut dyn FnMut(Output<'_>),
     ) -> Result<Vec<Reply>, ExchangeError>;
+
+    /// Whether an interrupt ends what is running; it does unless this says otherwise.
+    fn heed_interrupt(&mut self, _heed: bool) {}
 
     fn traffic(&self) -> Traffic;
 }
@@ -104,7 +120,7 @@ pub struct ConnectError {
 }
 
 /// Opens connections. The engine asks once for each host and run.
-pub trait Connect: Sync {
+pub trait Connect: Send + Sync {
     fn connect(&self, target: &str) -> Result<Box<dyn Transport>, ConnectError>;
 }
 

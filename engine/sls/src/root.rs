@@ -43,6 +43,8 @@ pub struct SshSettings {
     pub timeout: Option<Duration>,
     /// How often a silent connection is tried.
     pub keepalive: Option<Duration>,
+    /// For how long a host is tried again to which the connection was lost during a run.
+    pub reconnect: Option<Duration>,
     /// How many hosts at a time.
     pub jobs: Option<usize>,
 }
@@ -107,6 +109,8 @@ struct Ssh {
     timeout: Option<u64>,
     /// Seconds.
     keepalive: Option<u64>,
+    /// Seconds.
+    reconnect: Option<u64>,
 }
 
 /// `[salt]` or `{base: [salt]}`.
@@ -173,6 +177,7 @@ fn own(dir: PathBuf, storage: &dyn Storage) -> Result<Root, Problem> {
             port: ssh.port,
             timeout: seconds(ssh.timeout),
             keepalive: seconds(ssh.keepalive),
+            reconnect: seconds(ssh.reconnect),
             jobs,
         },
         secrets,

@@ -52,6 +52,7 @@ struct LocalTransport {
     write: Sender<Vec<u8>>,
     read: Receiver<Piece>,
     interrupt: Interrupt,
+    heeds_interrupt: bool,
     traffic: Traffic,
 }
 
@@ -82,6 +83,7 @@ impl LocalTransport {
             write,
             read,
             interrupt,
+            heeds_interrupt: true,
             traffic: Traffic { logins: 1, ..Traffic::default() },
         })
     }
@@ -108,7 +110,7 @@ impl LocalTransport {
                 Err(RecvTimeoutError::Disconnected) => return Err(lost()),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if self.interrupt.is_raised() {
+            if self.heeds_interrupt && self.interrupt.is_raised() {
                 self.stop();
                 return Err(ExchangeCause::Interrupted);
             }
@@ -207,6 +209,10 @@ impl Transport for LocalTransport {
                 Err(ExchangeError { done, running, cause })
             }
         }
+    }
+
+    fn heed_interrupt(&mut self, heed: bool) {
+        self.heeds_interrupt = heed;
     }
 
     fn traffic(&self) -> Traffic {

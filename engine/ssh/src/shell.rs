@@ -18,7 +18,7 @@ const READY: &str = "kstate-ready ";
 const LOOP: &str = concat!(
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}; LC_ALL=C; ",
     "export PATH LC_ALL; unset LANGUAGE ENV BASH_ENV CDPATH; umask 022; cd \"${HOME:-/}\" 2>/dev/null || cd /; ",
-    "trap \"exit 143\" TERM; echo kstate-ready $$; while IFS= read -r kstate_n; do ",
+    "trap \"exit 143\" TERM; kstate_shell=$$; echo kstate-ready $kstate_shell; while IFS= read -r kstate_n; do ",
     "eval \"$(dd bs=\"$kstate_n\" count=1 iflag=fullblock 2>/dev/null || dd bs=1 count=\"$kstate_n\" 2>/dev/null)\"; ",
     "done"
 );

@@ -96,7 +96,12 @@ impl Connect for Ssh {
         };
         let held = self.threads.block_on(unless_interrupted(&self.interrupt, open));
         let held = held.flatten().ok_or_else(interrupted)??;
-        Ok(Box::new(SshTransport { held, threads: self.threads.clone(), interrupt: self.interrupt.clone() }))
+        Ok(Box::new(SshTransport {
+            held,
+            threads: self.threads.clone(),
+            interrupt: self.interrupt.clone(),
+            heeds_interrupt: true,
+        }))
     }
 }
 
@@ -206,6 +211,7 @@ struct SshTransport {
     held: Held,
     threads: Arc<Threads>,
     interrupt: Interrupt,
+    heeds_interrupt: bool,
 }
 
 impl Drop for SshTransport {
@@ -227,7 +233,8 @@ impl Transport for SshTransport {
         let secret = Secret::random();
         let mut replies = Replies::new(jobs, &secret);
         let bytes = request(jobs, &secret);
-        let run = self.threads.block_on(self.held.run(bytes, &mut replies, watch, &self.interrupt));
+        let interrupt = if self.heeds_interrupt { self.interrupt.clone() } else { Interrupt::default() };
+        let run = self.threads.block_on(self.held.run(bytes, &mut replies, watch, &interrupt));
         match run.unwrap_or(Err(Stop::Closed(None))) {
             Ok(()) => Ok(replies.into_replies()),
             Err(stop) => {
@@ -239,6 +246,10 @@ impl Transport for SshTransport {
                 Err(ExchangeError { done, running, cause })
             }
         }
+    }
+
+    fn heed_interrupt(&mut self, heed: bool) {
+        self.heeds_interrupt = heed;
     }
 
     fn traffic(&self) -> Traffic {

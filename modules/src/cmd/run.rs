@@ -9,13 +9,17 @@
 //!     - unless: .ve/bin/alembic current | grep -q head
 //! ```
 //!
+//! A command that takes long is `durable`: it runs apart from the connection, as a unit of systemd where there is one.
+//! `kstate` follows it, over another connection if the first is lost, and when it comes back later, takes up the result
+//! instead of running it again. `kstate jobs` lists such commands, `kstate attach` follows one.
+//!
 //! Without `unless`, `onlyif`, `creates` or `onchanges` nobody can say whether it is due: `kstate diff` shows it as
 //! `always`, which is not drift.
 
 use kstate_core::command::Program;
 use kstate_core::conditions::environment;
 use kstate_core::{
-    Change, Command, Due, Facts, Operation, Problem, Question, Resource, Step, Stop, Touch, Value,
+    Change, Command, Due, Durable, Facts, Operation, Problem, Question, Resource, Step, Stop, Touch, Value,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -45,6 +49,12 @@ pub(crate) struct Arguments {
     /// Exit statuses that mean success. Default: 0.
     #[serde(default)]
     success_retcodes: Vec<i32>,
+    /// It runs apart from the connection: it goes on when that is lost, and whoever comes back follows it to its end.
+    /// Default: `False`.
+    #[serde(default)]
+    durable: bool,
+    /// The name of a session of tmux that shows what a durable command prints, where tmux is there.
+    tmux: Option<String>,
     /// Its output is not shown. Default: `False`.
     #[serde(default)]
     hide_output: bool,
@@ -83,6 +93,7 @@ struct Runs {
     command: Command,
     success: Vec<i32>,
     hide_output: bool,
+    durable: Option<Durable>,
 }
 
 impl State for Run {
@@ -162,13 +173,15 @@ impl Runs {
         command.input = arguments.stdin.unwrap_or_default().into_bytes();
         let mut success = arguments.success_retcodes;
         success.push(0);
-        Runs { command, success, hide_output: arguments.hide_output }
+        let durable = arguments.durable.then_some(Durable { tmux: arguments.tmux });
+        Runs { command, success, hide_output: arguments.hide_output, durable }
     }
 
     fn step(&self) -> Step {
         let run = kstate_core::Run {
             success: self.success.clone(),
             hide_output: self.hide_output,
+            durable: self.durable.clone(),
             ..kstate_core::Run::new(self.command.clone(), [Touch::Anything])
         };
         let what = self.command.to_string();

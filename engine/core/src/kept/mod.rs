@@ -3,30 +3,44 @@
 //!
 //! | below the folder | is |
 //! | --- | --- |
+//! | `jobs/` | commands that run apart from the connection, with what they say and how they ended |
 //! | `owed/` | reloads and restarts that a change has asked for and that have not happened yet |
 
+pub mod job;
 pub mod owed;
 mod record;
+pub(crate) mod run;
 
+pub use job::{KeptJob, Stage};
 pub use owed::Owed;
 pub(crate) use record::Record;
 
-use crate::question::{Answer, Answered, CannotTell};
+use crate::question::CannotTell;
 use crate::{Chunk, Job, Reply};
 
 /// Sets `$K` to the folder: root's is the host's, anybody else has one of their own.
 pub(crate) const FOLDER: &str =
     "K=/var/lib/kstate; [ \"$(id -u)\" = 0 ] || K=${XDG_STATE_HOME:-$HOME/.local/state}/kstate\n";
 
-/// Makes `$K`, where nobody but its owner may look.
-pub(crate) const MAKE: &str = "[ -d \"$K\" ] || (umask 077; mkdir -p \"$K\") || exit 1\n";
+/// Makes `$K`, in which others may pass but not look; what is made in it is its owner's.
+pub(crate) const MAKE: &str = "[ -d \"$K\" ] || (umask 066; mkdir -p \"$K\") || exit 1\numask 077\n";
+
+/// Functions that know a process for good, because a number alone may come again: `mark PID` prints who it is, `is PID
+/// STARTTIME BOOT` and `alive FILE` ask whether it still is.
+pub(crate) const IDENTITY: &str = r#"mark() { m=$1; read -r l 2>/dev/null <"/proc/$m/stat" || return; read -r b </proc/sys/kernel/random/boot_id; set -- ${l##*) }; echo "$m ${20} $b"; }
+is() { t=$2; read -r b </proc/sys/kernel/random/boot_id; [ "$b" = "$3" ] && read -r l 2>/dev/null <"/proc/$1/stat" || return 1; set -- ${l##*) }; [ "${20}" = "$t" ] && [ "$1" != Z ]; }
+alive() { read -r p 2>/dev/null <"$1" && is $p; }
+"#;
 
 /// All that a host keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     /// The host's clock when it was asked, in seconds since 1970.
     pub now: u64,
+    /// Who the held shell is: `PID STARTTIME BOOT`.
+    pub shell: String,
     pub owed: Vec<Owed>,
+    pub jobs: Vec<KeptJob>,
 }
 
 impl Kept {
@@ -37,15 +51,26 @@ impl Kept {
     }
 }
 
-/// Prints every record: a line `@ KIND NAME`, then its fields.
+/// Prints what a run has to know: for each record a line `@ KIND NAME`, then its fields.
 pub(crate) fn job() -> Job {
+    listing(false)
+}
+
+/// Prints every record, also of what is over.
+pub fn everything() -> Job {
+    listing(true)
+}
+
+fn listing(all: bool) -> Job {
+    let jobs = job::listing(all);
     Job::new(format!(
-        "{FOLDER}[ -d \"$K\" ] || exit 0\necho \"@ now $(date +%s)\"\n\
+        "{IDENTITY}echo \"@ shell $(mark \"$kstate_shell\")\"\n{FOLDER}[ -d \"$K\" ] || exit 0\necho \"@ now $(date +%s)\"\n{jobs}\
          for f in \"$K\"/owed/*; do [ -f \"$f\" ] || continue; echo \"@ owed ${{f##*/}}\"; cat \"$f\"; done"
     ))
 }
 
-pub(crate) fn read(reply: &Reply) -> Answered {
+/// Reads what [`everything`] prints.
+pub fn read(reply: &Reply) -> Result<Kept, CannotTell> {
     if !reply.ok() {
         return Err(CannotTell(format!(
             "what the host keeps cannot be read: {}",
@@ -59,12 +84,14 @@ pub(crate) fn read(reply: &Reply) -> Answered {
         let (kind, name) = head.split_once(' ').unwrap_or((head, ""));
         let record = Record::parse(fields);
         match kind {
+            "shell" => kept.shell = name.to_owned(),
             "now" => kept.now = name.parse().unwrap_or_default(),
+            "job" => kept.jobs.extend(KeptJob::read(name, &record)),
             "owed" => kept.owed.extend(Owed::read(&record)),
             _ => {}
         }
     }
-    Ok(Answer::Kept(Box::new(kept)))
+    Ok(kept)
 }
 
 /// A length of time for a message: `40 s`, `12 min`, `3 h`, `2 d`.

@@ -8,25 +8,25 @@ use super::decide::{Decision, decide, listened};
 use super::observe::{Host, ahead};
 use super::records::{Record, Records, Standing};
 use super::{Broken, End, HostRun};
-use crate::kept;
+use crate::kept::{self, Kept};
 use crate::question::Answer;
 use crate::{
     Event, ExchangeCause, ExchangeError, Job, Operation, Outcome, Output, Question, Reply, RequisiteKind,
-    StateReport, Step, Stop, Touch,
+    Run, StateReport, Step, Stop, Touch,
 };
 
 pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>, Option<Broken>) {
     let records = Records::new(run.plan.states.len());
     let (group, deferred, noted) = Default::default();
-    let mut making = Making { run, host, records, group, deferred, noted };
+    let mut making = Making { run, host, records, group, deferred, noted, jobs_started: 0 };
     let broken = making.walk().and_then(|()| making.put_down()).err();
     let reports = making.finish(broken.as_ref());
     (reports, broken)
 }
 
-struct Making<'r, 'h, 't> {
-    run: &'r HostRun<'r>,
-    host: &'h mut Host<'t>,
+pub(super) struct Making<'r, 'h, 't> {
+    pub(super) run: &'r HostRun<'r>,
+    pub(super) host: &'h mut Host<'t>,
     records: Records,
     /// States whose steps go out together.
     group: Vec<Member>,
@@ -34,6 +34,8 @@ struct Making<'r, 'h, 't> {
     deferred: Vec<usize>,
     /// States of which this run has written down that they owe a refresh.
     noted: HashSet<usize>,
+    /// How many durable commands this run has begun.
+    pub(super) jobs_started: usize,
 }
 
 /// A state with steps.
@@ -46,14 +48,36 @@ struct Member {
     failure: Option<String>,
     /// It has had its turn.
     again: bool,
+    /// What else there is to say about it.
+    note: Option<String>,
+    /// How often the connection was lost while it was made.
+    losses: u32,
 }
 
 impl Member {
+    /// The command of its step that runs apart from the connection. Such a state is alone in its group.
+    fn durable(&self, wave: usize) -> Option<Run> {
+        match self.steps.get(wave).map(|step| &step.operation) {
+            Some(Operation::Run(run)) if run.durable.is_some() => Some(run.clone()),
+            _ => None,
+        }
+    }
+
+    /// Takes the reply to one of its steps.
+    fn take(&mut self, wave: usize, reply: &Reply) {
+        if !self.steps[wave].operation.succeeded(reply.status) {
+            self.failure = Some(failure(&self.steps[wave], reply));
+        }
+    }
+
     /// Whether these later steps cannot go out along with this state: they would change what proves it, or come before
     /// its last step.
     fn is_disturbed_by(&self, later: &[Step]) -> bool {
         let would_overtake =
             self.steps.len() > 1 && !(touch_only_files(&self.steps) && touch_only_files(later));
+        if self.steps.iter().chain(later).any(|step| step.operation.is_durable()) {
+            return true;
+        }
         let touches: Vec<Touch> = later.iter().flat_map(|step| step.operation.touches()).collect();
         let is_touched = |question: &Question| touches.iter().any(|touch| question.is_touched_by(touch));
         would_overtake || self.questions.iter().any(is_touched)
@@ -64,6 +88,16 @@ fn touch_only_files(steps: &[Step]) -> bool {
     let mut touches = steps.iter().flat_map(|step| step.operation.touches());
     touches.all(|touch| matches!(touch, Touch::Path(_) | Touch::Above(_)))
 }
+
+/// An exchange that was not answered to its end.
+struct Lost {
+    error: ExchangeError,
+    /// The place in the group of each job.
+    of_member: Vec<usize>,
+}
+
+/// How often a state may lose the connection: it may be what cuts it.
+const LOSSES: u32 = 3;
 
 /// What one exchange carries at most.
 const GROUP_BYTES: usize = 8 << 20;
@@ -89,8 +123,9 @@ impl Making<'_, '_, '_> {
                     }
                     self.records.begin(index);
                     self.host.facts.begin(steps.iter().flat_map(|step| step.operation.touches()));
+                    let is_durable = steps.iter().any(|step| step.operation.is_durable());
                     self.group.push(self.member(index, steps));
-                    if failhard || self.is_alone(index) || self.group_bytes() > GROUP_BYTES {
+                    if failhard || is_durable || self.is_alone(index) || self.group_bytes() > GROUP_BYTES {
                         self.flush()?;
                     }
                 }
@@ -156,7 +191,7 @@ impl Making<'_, '_, '_> {
 
     fn member(&self, index: usize, steps: Vec<Step>) -> Member {
         let questions = self.run.plan.states[index].resource.questions();
-        Member { index, steps, questions, failure: None, again: false }
+        Member { index, steps, questions, failure: None, again: false, note: None, losses: 0 }
     }
 
     /// Whether its outcome has to be known before anything else goes out.
@@ -220,26 +255,12 @@ impl Making<'_, '_, '_> {
         self.host.facts.settle();
         let waves = group.iter().map(|member| member.steps.len()).max().unwrap_or_default();
         for wave in 0..waves {
-            let mut jobs = Vec::new();
-            let mut of_member = Vec::new();
-            for (place, member) in group.iter().enumerate() {
-                let step = member.steps.get(wave).filter(|_| member.failure.is_none());
-                if let Some(job) = step.and_then(|step| step.operation.job()) {
-                    jobs.push(job);
-                    of_member.push(place);
-                }
-            }
             let questions = if wave + 1 == waves { self.proof_questions(&group) } else { Vec::new() };
-            let replies = self.send(&group, wave, &jobs, &of_member, questions);
-            let replies = match replies {
-                Ok(replies) => replies,
-                Err(error) => return Err(self.lost(group, wave, &of_member, error, started)),
-            };
-            for (place, reply) in of_member.iter().zip(&replies) {
-                let member = &mut group[*place];
-                if !member.steps[wave].operation.succeeded(reply.status) {
-                    member.failure = Some(failure(&member.steps[wave], reply));
-                }
+            if let Some(durable) = group[0].durable(wave) {
+                self.make_durable(&mut group[0], wave, &durable)?;
+                self.surely_ask(questions)?;
+            } else if let Err(lost) = self.make(&mut group, wave, questions) {
+                return self.resume(group, wave, lost, started);
             }
         }
         for member in group {
@@ -254,6 +275,36 @@ impl Making<'_, '_, '_> {
             } else {
                 self.put(index, record);
             }
+        }
+        Ok(())
+    }
+
+    /// The steps of one wave in one exchange.
+    fn make(&mut self, group: &mut [Member], wave: usize, questions: Vec<Question>) -> Result<(), Lost> {
+        let mut jobs = Vec::new();
+        let mut of_member = Vec::new();
+        for (place, member) in group.iter().enumerate() {
+            let step = member.steps.get(wave).filter(|_| member.failure.is_none());
+            if let Some(job) = step.and_then(|step| step.operation.job()) {
+                jobs.push(job);
+                of_member.push(place);
+            }
+        }
+        let replies = match self.send(group, wave, &jobs, &of_member, questions) {
+            Ok(replies) => replies,
+            Err(error) => return Err(Lost { error, of_member }),
+        };
+        for (place, reply) in of_member.iter().zip(&replies) {
+            group[*place].take(wave, reply);
+        }
+        Ok(())
+    }
+
+    fn make_durable(&mut self, member: &mut Member, wave: usize, run: &Run) -> Result<(), Broken> {
+        if member.failure.is_none() {
+            let outcome = self.durable(member.index, run)?;
+            member.take(wave, &outcome.reply);
+            member.note = outcome.note;
         }
         Ok(())
     }
@@ -273,12 +324,14 @@ impl Making<'_, '_, '_> {
 
     /// Sends what is left to be written down, and tells what could not be.
     fn put_down(&mut self) -> Result<(), Broken> {
+        // Pressed while the last state was made: it is done, and the caller is told all the same.
+        let interrupted = self.check_interrupt();
         self.host.run_errands().map_err(|error| Broken::asking(&error))?;
         for complaint in std::mem::take(&mut self.host.complaints) {
             self.run
                 .event(Event::Warning(format!("the host could not write down what it owes: {complaint}")));
         }
-        Ok(())
+        interrupted
     }
 
     /// A state that has had its turn and is as declared owes nothing any more.
@@ -345,7 +398,7 @@ impl Making<'_, '_, '_> {
             None => self.checks(index)?,
         };
         match failure {
-            None => Ok(done(Outcome::Changed, None)),
+            None => Ok(done(Outcome::Changed, member.note)),
             Some(reason) => match plan.states[index].conditions.retry {
                 Some(retry) => self.again(index, retry, reason, started),
                 None => Ok(done(Outcome::Failed, Some(reason))),
@@ -502,12 +555,91 @@ impl Making<'_, '_, '_> {
         Ok(())
     }
 
-    fn id(&self, index: usize) -> String {
+    pub(super) fn id(&self, index: usize) -> String {
         self.run.plan.secrets.mask(&self.run.plan.graph.chunks()[index].id)
     }
 
     fn check_interrupt(&self) -> Result<(), Broken> {
         if self.run.interrupt.is_raised() { Err(Broken::interrupted()) } else { Ok(()) }
+    }
+
+    /// The connection broke in the middle of a group. Over another one, what was running is awaited, and what is not as
+    /// declared by then is made again.
+    fn resume(
+        &mut self,
+        group: Vec<Member>,
+        wave: usize,
+        lost: Lost,
+        started: Instant,
+    ) -> Result<(), Broken> {
+        let Lost { error, of_member } = lost;
+        let running = error.running.and_then(|job| of_member.get(job)).copied();
+        let broken = Broken::making(&error, running.map(|place| self.id(group[place].index)).as_deref());
+        let too_often = group.iter().any(|member| member.losses >= LOSSES);
+        if broken.end != End::Lost || too_often {
+            return Err(self.lost(group, wave, &of_member, error, started));
+        }
+        if let Err(broken) = self.reconnect(&broken) {
+            self.lost(group, wave, &of_member, error, started);
+            return Err(broken);
+        }
+        let mut again = Vec::new();
+        for (place, mut member) in group.into_iter().enumerate() {
+            let reply = of_member.iter().position(|p| *p == place).and_then(|job| error.done.get(job));
+            if let Some(reply) = reply {
+                member.take(wave, reply);
+            }
+            let is_done = reply.is_some() && wave + 1 >= member.steps.len();
+            let is_always = member.steps.iter().any(|step| step.always);
+            if member.failure.is_none() && running == Some(place) && is_always {
+                member.failure =
+                    Some(format!("it was running when {}; nobody saw how it ended", error.cause));
+            }
+            let settled = member.failure.is_some()
+                || (is_done && is_always)
+                || self.difference(member.index)?.is_none();
+            if settled {
+                let index = member.index;
+                let record = self.prove(member, started)?;
+                self.strike_owed(index);
+                self.put(index, record);
+            } else {
+                again.push((member.index, member.again, member.losses + 1));
+            }
+        }
+        for (index, again, losses) in again {
+            match self.decide(index)? {
+                Ok(Decision::Act(steps)) => {
+                    self.host.facts.begin(steps.iter().flat_map(|step| step.operation.touches()));
+                    self.group.push(Member { again, losses, ..self.member(index, steps) });
+                    self.flush()?;
+                }
+                other => self.rest(index, other),
+            }
+        }
+        Ok(())
+    }
+
+    /// Another connection in place of the one that was lost; what still runs over the old one is awaited.
+    pub(super) fn reconnect(&mut self, broken: &Broken) -> Result<(), Broken> {
+        let lost = |message: String| Broken { message, end: broken.end };
+        if broken.end != End::Lost {
+            return Err(lost(broken.message.clone()));
+        }
+        self.host.line.reconnect(self.run, broken).map_err(lost)?;
+        let Ok(kept) = self.host.facts.kept().cloned() else { return Ok(()) };
+        let awaited = self.surely(kept::run::await_end(&kept.shell))?;
+        let shell = String::from_utf8_lossy(&awaited.stdout).trim().to_owned();
+        self.host.facts.learn(Question::Kept, Ok(Answer::Kept(Box::new(Kept { shell, ..kept }))));
+        Ok(())
+    }
+
+    /// Asks, over another connection if need be.
+    fn surely_ask(&mut self, questions: Vec<Question>) -> Result<(), Broken> {
+        while let Err(error) = self.host.ask(questions.clone()) {
+            self.reconnect(&Broken::asking(&error))?;
+        }
+        Ok(())
     }
 
     /// The connection broke in the middle of a group: says of each state whether it was made, was running, or had not
@@ -600,12 +732,12 @@ fn said(reply: &Reply) -> String {
 
 /// Bytes as they come, line by line.
 #[derive(Default)]
-struct Lines {
+pub(super) struct Lines {
     rest: Vec<u8>,
 }
 
 impl Lines {
-    fn take(&mut self, bytes: &[u8], mut line: impl FnMut(&str)) {
+    pub(super) fn take(&mut self, bytes: &[u8], mut line: impl FnMut(&str)) {
         self.rest.extend_from_slice(bytes);
         while let Some(end) = self.rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
             let rest = self.rest.split_off(end + 1);

@@ -1,6 +1,7 @@
 //! Showing: each state is decided on, and its steps are pretended to be made.
 
 use super::decide::{Decision, decide, listened};
+use super::durable::to_take_up;
 use super::observe::{Host, ahead};
 use super::records::{Changed, Record, Records};
 use super::{Broken, HostRun};
@@ -26,7 +27,8 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
         let record = match decision {
             Err(error) => return (records.into_reports(), Some(Broken::asking(&error))),
             Ok(Ok(Decision::Act(steps))) => {
-                let record = act(run, index, &steps);
+                let mut record = act(run, index, &steps);
+                record.report.reason = to_take_up(&host.facts, chunk, &steps);
                 for step in &steps {
                     host.facts.predict(&step.operation, &chunk.id);
                 }

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use super::Planned;
+use super::line::Line;
 use crate::question::{Ended, Inquiry, Question, inquire, read};
 use crate::{ExchangeError, Facts, Job, Output, Reply, Stop, Traffic, Transport};
 
 /// A host and what is known of it.
 pub(super) struct Host<'a> {
-    transport: &'a mut dyn Transport,
+    pub(super) line: Line<'a>,
     pub(super) facts: Facts,
     /// What is to be written down on the host; it goes along with the next exchange, before everything else.
     errands: Vec<Job>,
@@ -21,7 +22,12 @@ const ROUNDS: usize = 50;
 
 impl<'a> Host<'a> {
     pub(super) fn new(transport: &'a mut dyn Transport) -> Self {
-        Host { transport, facts: Facts::default(), errands: Vec::new(), complaints: Vec::new() }
+        Host {
+            line: Line::new(transport),
+            facts: Facts::default(),
+            errands: Vec::new(),
+            complaints: Vec::new(),
+        }
     }
 
     /// Has a job go along with the next exchange.
@@ -35,7 +41,7 @@ impl<'a> Host<'a> {
     }
 
     pub(super) fn traffic(&self) -> Traffic {
-        self.transport.traffic()
+        self.line.traffic()
     }
 
     /// Asks all questions that any state has in any case, then those that follow from the answers, a round trip for
@@ -91,7 +97,12 @@ impl<'a> Host<'a> {
                 watch(Output { job, ..output });
             }
         };
-        let mut replies = self.transport.exchange(&all, &mut watch).map_err(|mut error| {
+        let outcome = self.line.exchange(&all, &mut watch);
+        if outcome.is_err() {
+            // They may be done twice, and are not to be forgotten.
+            self.errands.extend(all.into_iter().take(first));
+        }
+        let mut replies = outcome.map_err(|mut error| {
             error.done.drain(..first.min(error.done.len()));
             error.done.truncate(jobs.len());
             let running = error.running.and_then(|running| running.checked_sub(first));

@@ -1,0 +1,146 @@
+//! `jobs` and `attach`: commands that run apart from the connection.
+
+use std::time::Duration;
+
+use kstate_core::kept::job::{follow, followed};
+use kstate_core::kept::{self, Kept, KeptJob, Stage, ago};
+use kstate_core::{ExchangeError, Job, Reply, Transport};
+use serde_json::{Map as JsonMap, Value as Json, json};
+
+use crate::args::{Format, Global};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::session::{Reached, Session};
+use crate::ui::{BOLD, DIM, GREEN, RED, YELLOW, elapsed, paint};
+
+/// Lists what runs and ran.
+pub(super) fn jobs(session: &Session<'_>, options: &Global) -> Result<Exit, CommandError> {
+    let asked = session
+        .with_hosts(|host| kept_of(host.transport.as_mut()).map(|kept| (host.target.clone(), kept)))?;
+    let mut exit = Exit::Done;
+    let mut document = JsonMap::new();
+    let mut text = String::new();
+    for host in asked {
+        match host {
+            Ok((target, kept)) => {
+                if !kept.jobs.is_empty() {
+                    text.push_str(&format!("{}\n", paint(BOLD, &target)));
+                }
+                kept.jobs.iter().for_each(|job| text.push_str(&line(job, kept.now)));
+                document.insert(target, kept.jobs.iter().map(as_json).collect());
+            }
+            Err(lost) => exit = exit.worst(session.tell_lost(&lost)),
+        }
+    }
+    match options.format {
+        Format::Json => session.ui.data(&format!("{:#}\n", Json::Object(document))),
+        Format::Text if text.is_empty() => session.ui.talk("No jobs."),
+        Format::Text => session.ui.data(&text),
+    }
+    Ok(exit)
+}
+
+/// Prints what a job says, until it ends; the exit code says how.
+pub(super) fn attach(session: &Session<'_>, name: &str) -> Result<Exit, CommandError> {
+    let asked = session.with_hosts(|host| match kept_of(host.transport.as_mut()) {
+        Ok(kept) => {
+            let found: Vec<KeptJob> = kept.jobs.into_iter().filter(|job| is_meant(job, name)).collect();
+            match found.as_slice() {
+                [job] => Ok(Some(Ok((job.id.clone(), to_its_end(session, host, job))))),
+                [] => Ok(None),
+                several => Ok(Some(Err(several.iter().map(|job| job.id.clone()).collect::<Vec<_>>()))),
+            }
+        }
+        Err(error) => Err(error),
+    })?;
+    let (mut exit, mut found) = (Exit::Done, false);
+    for host in asked {
+        match host {
+            Ok(None) => {}
+            Ok(Some(Ok((_, ended)))) => {
+                found = true;
+                exit = exit.worst(ended?);
+            }
+            Ok(Some(Err(several))) => {
+                return Err(CommandError::usage(format!("`{name}` may mean: {}", several.join(", "))));
+            }
+            Err(lost) => exit = exit.worst(session.tell_lost(&lost)),
+        }
+    }
+    if found || exit != Exit::Done {
+        return Ok(exit);
+    }
+    Err(CommandError::usage(format!("no host that is meant has a job `{name}`"))
+        .hint("`kstate jobs` lists them"))
+}
+
+/// A job is meant by its name or by the beginning of it; or by its state, if that is running.
+fn is_meant(job: &KeptJob, name: &str) -> bool {
+    job.id.starts_with(name) || (job.state == name && job.stage == Stage::Running)
+}
+
+fn kept_of(transport: &mut (dyn Transport + '_)) -> Result<Kept, String> {
+    let reply = one(transport, kept::everything()).map_err(|error| error.to_string())?;
+    kept::read(&reply).map_err(|error| error.to_string())
+}
+
+fn one(transport: &mut (dyn Transport + '_), job: Job) -> Result<Reply, ExchangeError> {
+    transport.exchange(&[job], &mut |_| {}).map(|mut replies| replies.pop().unwrap_or_default())
+}
+
+fn to_its_end(session: &Session<'_>, host: &mut Reached, job: &KeptJob) -> Result<Exit, CommandError> {
+    const NEWS: u32 = 2;
+    let failed =
+        |message: String| CommandError::failed(format!("{}: job {}: {message}", host.target, job.id));
+    let mut offset = 0;
+    loop {
+        let reply = match one(host.transport.as_mut(), follow(&job.id, offset, NEWS)) {
+            Ok(reply) => reply,
+            Err(error) if session.interrupt.is_raised() => {
+                session.ui.talk(&format!("{}: job {} goes on ({error})", host.target, job.id));
+                return Ok(Exit::Interrupted);
+            }
+            Err(error) => return Err(failed(error.to_string()).hint("it goes on; attach again")),
+        };
+        let news = followed(&reply).map_err(failed)?;
+        offset += news.log.len() as u64;
+        session.ui.raw(&news.log);
+        match news.stage {
+            Stage::Running => {}
+            Stage::Ended { status: 0, .. } => return Ok(Exit::Done),
+            Stage::Ended { status, .. } => {
+                session.ui.error(&format!("{}: job {} ended with status {status}", host.target, job.id), &[]);
+                return Ok(Exit::Failed);
+            }
+            Stage::Gone => {
+                session.ui.error(&format!("{}: job {} did not come to its end", host.target, job.id), &[]);
+                return Ok(Exit::Failed);
+            }
+        }
+    }
+}
+
+fn line(job: &KeptJob, now: u64) -> String {
+    let took = |until: u64| elapsed(Duration::from_secs(until.saturating_sub(job.since)));
+    let stage = match job.stage {
+        Stage::Running => paint(YELLOW, format!("running for {}", took(now))),
+        Stage::Ended { status: 0, at } => paint(GREEN, format!("done in {}", took(at))),
+        Stage::Ended { status, at } => paint(RED, format!("ended with status {status} after {}", took(at))),
+        Stage::Gone => paint(RED, "did not come to its end"),
+    };
+    let when = paint(DIM, format!("started {} ago", ago(now.saturating_sub(job.since))));
+    let user = job.user.as_deref().map(|user| format!(" as {user}")).unwrap_or_default();
+    format!("  {}  {}  {stage}, {when}{user}\n      {}\n", job.id, job.state, paint(DIM, &job.command))
+}
+
+fn as_json(job: &KeptJob) -> Json {
+    let (stage, status, ended) = match job.stage {
+        Stage::Running => ("running", None, None),
+        Stage::Ended { status, at } => ("ended", Some(status), Some(at)),
+        Stage::Gone => ("gone", None, None),
+    };
+    json!({
+        "job": job.id, "id": job.state, "command": job.command, "user": job.user, "run": job.run, "stage": stage,
+        "status": status, "started": job.since, "ended": ended, "reported": job.seen,
+    })
+}

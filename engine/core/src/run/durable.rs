@@ -1,0 +1,161 @@
+//! Commands that run apart from the connection: started once, followed to their end over as many connections as it takes,
+//! or taken up where an earlier run has left them.
+
+use super::apply::{Lines, Making};
+use super::{Broken, End};
+use crate::kept::job::{self, Start};
+use crate::kept::{KeptJob, Stage, ago};
+use crate::{Chunk, Event, Facts, Operation, Reply, Run, Step};
+
+/// How long one exchange waits for news, in seconds: as long as an interrupt may have to wait.
+const NEWS: u32 = 2;
+
+/// The exit status of a start that found another one running.
+const BUSY: i32 = 75;
+
+/// How a durable command ended, and what to say about it.
+pub(super) struct Outcome {
+    pub(super) reply: Reply,
+    pub(super) note: Option<String>,
+}
+
+impl Making<'_, '_, '_> {
+    /// Brings a durable command of a state to its end.
+    pub(super) fn durable(&mut self, index: usize, run: &Run) -> Result<Outcome, Broken> {
+        let key = job::key(&self.run.plan.graph.chunks()[index], run);
+        self.host.line.heed_interrupt(false);
+        let outcome = match left(&self.host.facts, &key).cloned() {
+            Some(left) => self.take_up(index, run, &left),
+            None => self.begin(index, run),
+        };
+        self.host.line.heed_interrupt(true);
+        outcome
+    }
+
+    fn take_up(&mut self, index: usize, run: &Run, left: &KeptJob) -> Result<Outcome, Broken> {
+        let now = self.host.facts.kept().map(|kept| kept.now).unwrap_or_default();
+        let since = now.saturating_sub(left.since);
+        let (id, what) = (left.id.as_str(), self.id(index));
+        let started = format!("`{what}` was started {} ago as job {id}", ago(since));
+        match left.stage {
+            Stage::Ended { status, .. } if !run.success.contains(&status) => {
+                self.host.errand(job::see(id));
+                self.warn(format!(
+                    "{started} and ended with status {status} while nobody followed it; it is run again"
+                ));
+                self.begin(index, run)
+            }
+            Stage::Gone => {
+                self.host.errand(job::see(id));
+                self.warn(format!("{started} and did not come to its end; it is run again"));
+                self.begin(index, run)
+            }
+            Stage::Running | Stage::Ended { .. } => {
+                let outcome = self.follow(index, run, id, since)?;
+                Ok(Outcome { note: Some(format!("{started}; its result is taken up")), ..outcome })
+            }
+        }
+    }
+
+    fn begin(&mut self, index: usize, run: &Run) -> Result<Outcome, Broken> {
+        self.jobs_started += 1;
+        let id = format!("{}.{}", self.run.name, self.jobs_started);
+        let shown = self.run.plan.secrets.mask(&run.command.to_string());
+        let chunk = &self.run.plan.graph.chunks()[index];
+        let start = Start { id: &id, chunk, run, by: self.run.name, shown: &shown };
+        let reply = self.surely(start.job())?;
+        match reply.status {
+            0 => self.follow(index, run, &id, 0),
+            BUSY => {
+                let text = b"another one of it is running; `kstate jobs` names it".to_vec();
+                Ok(Outcome { reply: Reply { stderr: text, ..reply }, note: None })
+            }
+            _ => Ok(Outcome { reply, note: None }),
+        }
+    }
+
+    fn follow(&mut self, index: usize, run: &Run, id: &str, since: u64) -> Result<Outcome, Broken> {
+        self.run.event(Event::Following { state: self.id(index), job: id.to_owned(), since });
+        let (mut lines, mut offset, mut told) = (Lines::default(), 0, false);
+        let mut tail = Vec::new();
+        loop {
+            let reply = self.surely(job::follow(id, offset, NEWS))?;
+            let news = job::followed(&reply)
+                .map_err(|message| Broken { message: format!("job {id}: {message}"), end: End::Lost })?;
+            offset += news.log.len() as u64;
+            if !run.hide_output {
+                lines.take(&news.log, |line| {
+                    let line = self.run.plan.secrets.mask(line);
+                    self.run.event(Event::Output { line });
+                });
+            }
+            tail.extend_from_slice(&news.log);
+            tail.drain(..tail.len().saturating_sub(TAIL));
+            match news.stage {
+                Stage::Running => {}
+                Stage::Ended { status, .. } => {
+                    self.host.errand(job::see(id));
+                    let reply = Reply { status, stdout: tail, stderr: Vec::new() };
+                    return Ok(Outcome { reply, note: None });
+                }
+                Stage::Gone => {
+                    self.host.errand(job::see(id));
+                    tail.extend_from_slice(b"\nit was ended from outside, and nobody saw how");
+                    return Ok(Outcome {
+                        reply: Reply { status: 137, stdout: tail, stderr: Vec::new() },
+                        note: None,
+                    });
+                }
+            }
+            if self.run.interrupt.is_raised() && !std::mem::replace(&mut told, true) {
+                let state = self.id(index);
+                self.warn(format!(
+                    "`{state}` is brought to its end first; a second Ctrl-C leaves it to the host, and `kstate attach {id}` follows it"
+                ));
+            }
+        }
+    }
+
+    /// An exchange of one job that may be done twice, over another connection if need be.
+    pub(super) fn surely(&mut self, job: crate::Job) -> Result<Reply, Broken> {
+        loop {
+            match self.host.exchange(std::slice::from_ref(&job), Vec::new(), &mut |_| {}) {
+                Ok(mut replies) => return Ok(replies.pop().unwrap_or_default()),
+                Err(error) => self.reconnect(&Broken::asking(&error))?,
+            }
+        }
+    }
+
+    fn warn(&self, text: String) {
+        self.run.event(Event::Warning(text));
+    }
+}
+
+/// The same command, started by an earlier run that has not reported its end.
+fn left<'a>(facts: &'a Facts, key: &str) -> Option<&'a KeptJob> {
+    facts.kept().ok()?.jobs.iter().rev().find(|job| job.key == key && !job.seen)
+}
+
+/// What an apply would take up instead of making a state's steps, for `diff`.
+pub(super) fn to_take_up(facts: &Facts, chunk: &Chunk, steps: &[Step]) -> Option<String> {
+    let run = steps.iter().find_map(|step| match &step.operation {
+        Operation::Run(run) if run.durable.is_some() => Some(run),
+        _ => None,
+    })?;
+    let left = left(facts, &job::key(chunk, run))?;
+    let now = facts.kept().map(|kept| kept.now).unwrap_or_default();
+    let job = format!("job {}, started {} ago,", left.id, ago(now.saturating_sub(left.since)));
+    match left.stage {
+        Stage::Running => Some(format!("{job} is running it: an apply follows that one")),
+        Stage::Ended { status, .. } if run.success.contains(&status) => {
+            Some(format!("{job} has done it: an apply takes up its result"))
+        }
+        Stage::Ended { status, .. } => {
+            Some(format!("{job} ended with status {status}: an apply runs it again"))
+        }
+        Stage::Gone => Some(format!("{job} did not come to its end: an apply runs it again")),
+    }
+}
+
+/// How much of a log is kept for a message about a failure.
+const TAIL: usize = 4096;

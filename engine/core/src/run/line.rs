@@ -1,0 +1,79 @@
+//! The connection of a run, and another one in its place when it is lost.
+
+use std::time::{Duration, Instant};
+
+use super::{Again, Broken, HostRun};
+use crate::{Event, ExchangeError, Job, Output, Reply, Traffic, Transport};
+
+/// The connection that a run was given, or the one that came after it.
+pub(super) struct Line<'a> {
+    given: &'a mut dyn Transport,
+    again: Option<Box<dyn Transport>>,
+    /// What connections have cost that are gone.
+    past: Traffic,
+    heeds_interrupt: bool,
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn new(given: &'a mut dyn Transport) -> Self {
+        Line { given, again: None, past: Traffic::default(), heeds_interrupt: true }
+    }
+
+    fn transport(&mut self) -> &mut dyn Transport {
+        match &mut self.again {
+            Some(again) => again.as_mut(),
+            None => self.given,
+        }
+    }
+
+    pub(super) fn exchange(
+        &mut self,
+        jobs: &[Job],
+        watch: &mut dyn FnMut(Output<'_>),
+    ) -> Result<Vec<Reply>, ExchangeError> {
+        self.transport().exchange(jobs, watch)
+    }
+
+    /// What is in hand is to be brought to its end, whatever is pressed.
+    pub(super) fn heed_interrupt(&mut self, heed: bool) {
+        self.heeds_interrupt = heed;
+        self.transport().heed_interrupt(heed);
+    }
+
+    pub(super) fn traffic(&self) -> Traffic {
+        let now = self.again.as_ref().map_or_else(|| self.given.traffic(), |again| again.traffic());
+        self.past + now
+    }
+
+    /// Connects once more, with longer and longer pauses. The error is what it was lost to in the first place.
+    pub(super) fn reconnect(&mut self, run: &HostRun<'_>, lost: &Broken) -> Result<(), String> {
+        let Some(Again { connect, patience }) = run.again.filter(|again| !again.patience.is_zero()) else {
+            return Err(lost.message.clone());
+        };
+        let until = Instant::now() + patience;
+        let mut pause = Duration::from_secs(1);
+        loop {
+            run.event(Event::Reconnecting { reason: lost.message.clone(), pause });
+            let next = Instant::now() + pause;
+            while Instant::now() < next {
+                if run.interrupt.is_raised() {
+                    return Err(format!("{}; interrupted while it was tried again", lost.message));
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            match connect.connect(run.target) {
+                Ok(transport) => {
+                    self.past = self.traffic();
+                    self.again = Some(transport);
+                    self.heed_interrupt(self.heeds_interrupt);
+                    run.event(Event::Reconnected);
+                    return Ok(());
+                }
+                Err(error) if Instant::now() + pause > until => {
+                    return Err(format!("{}; and then: {}", lost.message, error.message));
+                }
+                Err(_) => pause = (pause * 2).min(Duration::from_secs(30)),
+            }
+        }
+    }
+}
