@@ -127,6 +127,8 @@ const LOCAL: &[(&str, Local)] = &[
         }
         Ok(Value::from(path))
     }),
+    ("file.normpath", |_, a| Ok(Value::from(normal_path(a.text(0, "path")?)))),
+    ("file.pardir", |_, _| Ok(Value::from(".."))),
     ("grains.equals", |root, a| {
         let found = grain(root, a.text(0, "key")?, ":").unwrap_or_else(|| Value::from(""));
         Ok(Value::from(to_str(&found) == to_str(a.need(1, "value")?)))
@@ -358,22 +360,28 @@ const LOCAL: &[(&str, Local)] = &[
     ("test.echo", |_, a| Ok(a.need(0, "text")?.clone())),
     ("test.false", |_, _| Ok(Value::from(false))),
     ("test.ping", |_, _| Ok(Value::from(true))),
+    ("test.provider", |root, a| Ok(Value::from(provider(root, a.text(0, "module")?)))),
     ("test.true", |_, _| Ok(Value::from(true))),
     ("test.version", |root, _| Ok(grain(root, "saltversion", ":").unwrap_or_else(|| Value::from("3008.3")))),
 ];
 
 /// Modules whose functions look at the host.
 const HOST_MODULES: &[&str] = &[
+    "acl",
     "acme",
     "aliases",
     "alternatives",
+    "ansible",
     "apache",
     "apt",
     "aptpkg",
     "archive",
     "at",
+    "bridge",
     "btrfs",
     "certbot",
+    "chroot",
+    "cloud",
     "cmd",
     "consul",
     "container_resource",
@@ -388,9 +396,12 @@ const HOST_MODULES: &[&str] = &[
     "docker",
     "dockerng",
     "environ",
+    "etcd",
     "ethtool",
     "event",
+    "extfs",
     "file",
+    "firewall",
     "firewalld",
     "freezer",
     "gem",
@@ -400,13 +411,13 @@ const HOST_MODULES: &[&str] = &[
     "grafana4",
     "group",
     "grub",
-    "hashutil",
     "haproxyconn",
+    "hashutil",
     "hosts",
     "http",
     "incron",
-    "ini",
     "influxdb",
+    "ini",
     "ip",
     "ipset",
     "iptables",
@@ -414,6 +425,7 @@ const HOST_MODULES: &[&str] = &[
     "jenkins",
     "k8s",
     "kerberos",
+    "kernelpkg",
     "key",
     "keyboard",
     "kmod",
@@ -431,31 +443,39 @@ const HOST_MODULES: &[&str] = &[
     "lxd",
     "mdadm",
     "mine",
-    "modjk",
+    "minion",
     "mod_random",
+    "modjk",
     "mongodb",
     "mount",
     "mysql",
+    "net",
     "netaddress",
     "network",
+    "nfs3",
     "nftables",
     "nginx",
     "nova",
     "npm",
     "nspawn",
+    "ntp",
     "openssl",
     "openstack_config",
     "opkg",
     "osquery",
     "pacman",
+    "pam",
     "parted",
     "partition",
     "peeringdb",
     "pip",
     "pkg",
     "pkg_resource",
+    "pkgbuild",
     "postgres",
     "poudriere",
+    "power",
+    "proxy",
     "ps",
     "publish",
     "puppet",
@@ -470,14 +490,17 @@ const HOST_MODULES: &[&str] = &[
     "rest_pkg",
     "restartcheck",
     "ret",
+    "route",
     "rpm",
     "rsync",
     "rvm",
     "saltcloud",
     "saltutil",
     "schedule",
+    "scp",
     "scsi",
     "sdb",
+    "seed",
     "selinux",
     "serverdensity_device",
     "service",
@@ -487,6 +510,7 @@ const HOST_MODULES: &[&str] = &[
     "smbios",
     "smtp",
     "snapper",
+    "snmp",
     "sqlite3",
     "ssh",
     "state",
@@ -497,10 +521,12 @@ const HOST_MODULES: &[&str] = &[
     "swap",
     "sysctl",
     "sysfs",
+    "syslog_ng",
     "sysrc",
     "system",
     "systemd",
     "telemetry",
+    "temp",
     "timezone",
     "tls",
     "tomcat",
@@ -509,14 +535,16 @@ const HOST_MODULES: &[&str] = &[
     "ufw",
     "uptime",
     "user",
+    "users",
     "vagrant",
     "vault",
     "virt",
-    "virtualenv",
     "virtualbox",
+    "virtualenv",
     "webutil",
     "win_useradd",
     "x509",
+    "xattr",
     "xfs",
     "yumpkg",
     "zabbix",
@@ -961,6 +989,28 @@ fn to_bool(value: &Value) -> Value {
     }
 }
 
+/// The module of Salt that stands behind a general one, as a minion with these grains has it.
+fn provider(root: &Root, module: &str) -> &'static str {
+    let family = grain(root, "os_family", ":").map(|family| to_str(&family)).unwrap_or_default();
+    let init = grain(root, "init", ":").map(|init| to_str(&init)).unwrap_or_default();
+    match (module, family.as_str()) {
+        ("group", _) => "groupadd",
+        ("pkg", "Alpine") => "apkpkg",
+        ("pkg", "Arch") => "pacmanpkg",
+        ("pkg", "Debian") => "aptpkg",
+        ("pkg", "RedHat") => "yumpkg",
+        ("pkg", "Suse") => "zypperpkg",
+        ("service", _) if init == "systemd" => "systemd_service",
+        ("service", "Debian") => "debian_service",
+        ("service", "RedHat") => "rh_service",
+        ("service", _) => "service",
+        ("shadow", _) => "linux_shadow",
+        ("sysctl", _) => "linux_sysctl",
+        ("user", _) => "useradd",
+        _ => "",
+    }
+}
+
 // ---- matchers ----
 
 fn matches(root: &Arc<Root>, args: &Args, kind_of: &str) -> Result<Value, Error> {
@@ -982,6 +1032,28 @@ fn matcher(root: &Arc<Root>, target: &str, kind_of: &str) -> Result<bool, Error>
         pillar: root.data.pillar.as_map().unwrap_or(&empty),
     };
     Ok(expression.matches(&minion).unwrap_or(false))
+}
+
+/// `os.path.normpath`.
+fn normal_path(path: &str) -> String {
+    let start = match path.len() - path.trim_start_matches('/').len() {
+        0 => "",
+        2 => "//",
+        _ => "/",
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if !start.is_empty() => {}
+            part => parts.push(part),
+        }
+    }
+    let path = format!("{start}{}", parts.join("/"));
+    if path.is_empty() { ".".to_owned() } else { path }
 }
 
 /// `os.path.join` of two parts.

@@ -168,6 +168,16 @@ b{% endmacro -%}
     assert_eq!(rendered.text, expected);
 }
 
+#[test]
+fn chance_is_the_same_at_every_run_and_another_for_another_host() {
+    let text = "{{ range(90000) | random }}";
+    let once = render(&environment(&Answers::new()), text).unwrap().text;
+    assert_eq!(render(&environment(&Answers::new()), text).unwrap().text, once);
+    let engine = environment(&Answers::new()).engine;
+    let other = Environment::new(&engine, "web2", &Map::new(), &Map::new(), &Map::new(), &Answers::new());
+    assert_ne!(render(&other, text).unwrap().text, once);
+}
+
 fn refusal(text: &str) -> String {
     let problem = render(&environment(&Answers::new()), text).unwrap_err();
     let mut out = problem.to_string();
