@@ -1123,7 +1123,8 @@ impl<'a> Lower<'a> {
         Ok(())
     }
 
-    /// Leaves the module (or, of data files, the text) of a template in `__i0`.
+    /// Leaves the module (or, of data files, the text) of a template in `__i0`. Without context, a template runs at its
+    /// first import alone, and all imports share what it made.
     fn module(&mut self, name: &Expr, with: bool, text: bool, at: At) -> Result<()> {
         self.open(at);
         self.put("set __tk = ");
@@ -1143,7 +1144,10 @@ impl<'a> Lower<'a> {
         } else {
             self.put("{% macro __h(__tk) %}{% set (tplfile,tpldir,tpldot) = __tpldata() %}");
             self.put(load);
-            self.put("{% do __put(__b) %}{% endmacro %}{% do __h(__tk) %}{% set __i0 = __take() %}");
+            self.put(&format!("{{% do __keep(__tk,{text},__b) %}}{{% endmacro %}}"));
+            self.put(&format!(
+                "{{% set __i0 = __kept(__tk,{text},none if __has(__tk,{text}) else __h(__tk)) %}}"
+            ));
         }
         self.map.push((self.out.len(), at));
         Ok(())

@@ -82,6 +82,9 @@ const FUNCTIONS: &[(&str, Function)] = &[
             super::nearest(name, names.iter().map(String::as_str)).map(|near| format!("it has `{near}`"));
         Ok(Undef::value(format!("`{file}` does not define `{name}`"), hints.into_iter().collect()))
     }),
+    ("__has", |state, a| {
+        Ok(Value::from(root(state)?.session().modules.contains_key(&(to_str(&a[0]), a[1].is_true()))))
+    }),
     ("__i", |_, a| item_of(&a[0], &a[1], a.get(2).and_then(Value::as_str).unwrap_or_default())),
     ("__indent", |state, a| {
         let args = Args::of(&a[1..]);
@@ -93,6 +96,14 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("__infinity", |_, _| Ok(Value::from(f64::INFINITY))),
     ("__it", |_, a| Ok(list(iterate(&a[0])?))),
     ("__k", |_, a| truth(&a[0]).map(|_| a[0].clone())),
+    ("__keep", |state, a| {
+        root(state)?.session().modules.insert((to_str(&a[0]), a[1].is_true()), a[2].clone());
+        Ok(Value::from(()))
+    }),
+    ("__kept", |state, a| {
+        let kept = root(state)?.session().modules.get(&(to_str(&a[0]), a[1].is_true())).cloned();
+        Ok(kept.unwrap_or_default())
+    }),
     ("__kw", |_, a| {
         solid(&a[0])?;
         match kind(&a[0]) {
@@ -149,10 +160,6 @@ const FUNCTIONS: &[(&str, Function)] = &[
         Some(Number::Float(n)) => Ok(Value::from(n)),
         None => Err(type_error(format!("bad operand type for unary +: '{}'", type_name(&a[0])))),
     }),
-    ("__put", |state, a| {
-        root(state)?.session().stash.push(a[0].clone());
-        Ok(Value::from(()))
-    }),
     ("__q", |_, a| {
         let mut left = &a[0];
         for pair in a[1..].chunks_exact(2) {
@@ -181,7 +188,6 @@ const FUNCTIONS: &[(&str, Function)] = &[
         let args = Args::of(&a[1..]);
         super::tests::apply(state, a[0].as_str().unwrap_or_default(), &args).map(Value::from)
     }),
-    ("__take", |state, _| Ok(root(state)?.session().stash.pop().unwrap_or_default())),
     ("__tpl", |state, a| root(state)?.template(state, &a[0], a.get(1).is_some_and(Value::is_true))),
     ("__tpldata", |state, _| {
         let root = root(state)?;

@@ -1,6 +1,6 @@
 //! The root of a template's variables: what it sees of its target, and what a single render has to remember.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -31,12 +31,13 @@ pub(super) struct Root {
 /// What changes while a template runs.
 #[derive(Debug, Default)]
 pub(super) struct Session {
-    /// Values on their way out of a macro that the rewriting put around an import.
-    pub(super) stash: Vec<Value>,
+    /// Modules of templates that were imported without context, by the template's key; `true`: their texts.
+    pub(super) modules: HashMap<(String, bool), Value>,
     /// As Salt keeps them: those of the template that was loaded last.
     pub(super) tplfile: String,
     pub(super) tpldir: String,
-    loaded: HashSet<String>,
+    /// Keys of templates, by the names under which they were loaded first.
+    loaded: HashMap<String, String>,
 }
 
 /// The root of the running template.
@@ -173,6 +174,9 @@ impl Root {
             None => iterate(name)?.iter().map(super::value::to_str).collect(),
         };
         for name in &names {
+            if let Some(key) = self.session().loaded.get(name) {
+                return Ok(Value::from(key.as_str()));
+            }
             for path in self.paths(state, name) {
                 let file = self.engine.folders.file(&path).map_err(|error| {
                     fault(
@@ -188,12 +192,11 @@ impl Root {
                     .take(&format!("T:{path}"), &file.shown, &file.text)
                     .map_err(unreadable)?;
                 let mut session = self.session();
-                if session.loaded.insert(path.clone()) {
-                    let relative = name.starts_with("./") || name.starts_with("../");
-                    session.tplfile = if relative { name.clone() } else { path.clone() };
-                    if !relative {
-                        session.tpldir = path.rsplit_once('/').map_or(".", |(dir, _)| dir).to_owned();
-                    }
+                session.loaded.insert(name.clone(), template.key.clone());
+                let relative = name.starts_with("./") || name.starts_with("../");
+                session.tplfile = if relative { name.clone() } else { path.clone() };
+                if !relative {
+                    session.tpldir = path.rsplit_once('/').map_or(".", |(dir, _)| dir).to_owned();
                 }
                 return Ok(Value::from(template.key.as_str()));
             }
