@@ -7,7 +7,7 @@
 mod repair;
 mod scalar;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use kstate_core::{Data, Node, Position, Problem, Value};
 use num_bigint::BigInt;
@@ -18,13 +18,17 @@ use repair::Repaired;
 use scalar::Plain;
 
 /// The largest text that is read, in bytes.
-const TEXT_LIMIT: usize = 16 << 20;
+pub(crate) const TEXT_LIMIT: usize = 16 << 20;
 /// How deeply lists and mappings may stand in each other.
-const DEPTH_LIMIT: usize = 100;
+pub(crate) const DEPTH_LIMIT: usize = 100;
 /// How many parts a document may have, those brought in by aliases counted each time.
 const PARTS_LIMIT: usize = 2_000_000;
+/// So many bytes of a text count as a part.
+const PART_BYTES: usize = 64;
 /// How many times a text is rewritten for the parser's sake.
 const REPAIRS_LIMIT: usize = 300;
+/// How many bytes may be read again because of that.
+const REPAIRED_LIMIT: usize = 64 << 20;
 
 /// Reads one document. An empty one is null.
 ///
@@ -49,7 +53,7 @@ pub fn load_at(text: &str, origin: &dyn Fn(u32, u32) -> Position) -> Result<Node
     };
     let mut repaired = Repaired::new(text);
     let mut next = error.clone();
-    for _ in 0..REPAIRS_LIMIT {
+    for _ in 0..REPAIRS_LIMIT.min(REPAIRED_LIMIT / text.len().max(1)) {
         if !repaired.repair(&next) {
             break;
         }
@@ -160,7 +164,7 @@ impl<'a> Reader<'a> {
                 }
                 let read = self.scalar(&text, style, tag.as_deref(), wants_key);
                 let value = read.map_err(|message| self.wrong(message, line, column))?;
-                self.add(Node { data: Data::Scalar(value), at }, anchor, 1, line)
+                self.add(Node { data: Data::Scalar(value), at }, anchor, 1 + text.len() / PART_BYTES, line)
             }
             Event::SequenceStart(anchor, tag) => {
                 if let Some(tag) = tag.as_deref().filter(|tag| !is_core(tag, "seq")) {
@@ -238,7 +242,7 @@ impl<'a> Reader<'a> {
     fn open(&mut self, anchor: usize, kind: Kind, line: u32, column: usize) -> Result<(), Problem> {
         if self.stack.len() == DEPTH_LIMIT {
             let message = format!("lists and mappings stand more than {DEPTH_LIMIT} deep in each other");
-            return Err(self.wrong(message, line, column));
+            return Err(self.wrong(message, line, column).hint("is a bracket or a brace not closed?"));
         }
         let at = self.place(line, column);
         let flow = self.in_flow() || matches!(self.char_at(line, column), Some('[' | '{'));
@@ -267,8 +271,8 @@ impl<'a> Reader<'a> {
         own: Vec<(Node, Node)>,
         merged: Vec<(Node, Node)>,
     ) -> Result<Vec<(Node, Node)>, Problem> {
-        let own_keys: Vec<Identity> = if merged.is_empty() {
-            Vec::new()
+        let own_keys: HashSet<Identity> = if merged.is_empty() {
+            HashSet::new()
         } else {
             own.iter().filter_map(|(key, _)| identity(key)).collect()
         };
@@ -296,7 +300,8 @@ impl<'a> Reader<'a> {
         self.parts += size;
         if self.parts > PARTS_LIMIT {
             let message = format!("with its aliases the document has more than {PARTS_LIMIT} parts");
-            return Err(Problem::error(message).at(&node.at));
+            let problem = Problem::error(message).at(&node.at);
+            return Err(problem.hint("let fewer aliases stand inside of what other aliases repeat"));
         }
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), size));
@@ -393,7 +398,8 @@ impl<'a> Reader<'a> {
     /// YAML allows no control characters, and the parser does not look for them.
     fn check_characters(&self) -> Result<(), Problem> {
         if self.text.len() > TEXT_LIMIT {
-            return Err(self.wrong(format!("the text has more than {} MiB", TEXT_LIMIT >> 20), 1, 0));
+            let problem = self.wrong(format!("the text has more than {} MiB", TEXT_LIMIT >> 20), 1, 0);
+            return Err(Problem { rendered: None, ..problem }.hint("split it into several files"));
         }
         let forbidden = |c: char| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}');
         let Some(found) = self.text.find(forbidden) else { return Ok(()) };
@@ -600,5 +606,7 @@ mod tests {
             bomb.push_str(&format!("a{n}: &a{n} [{}]\n", before.trim_end_matches(", ")));
         }
         assert!(refusal(&bomb).contains("parts"));
+        let text = format!("a: &a {}\nb: [{}]", "x".repeat(10_000), "*a, ".repeat(20_000));
+        assert!(refusal(&text).contains("parts"));
     }
 }
