@@ -1,11 +1,17 @@
 //! JSON as Python's `json` reads it (the last of repeated keys counts), with the place of every part.
 
+use std::collections::HashMap;
+
 use kstate_core::{Data, Node, Position, Problem, Value};
 
-const DEPTH_LIMIT: usize = 100;
+use crate::yaml::{DEPTH_LIMIT, TEXT_LIMIT};
 
 /// Reads one document. `origin` gives the place of a line and column of `text`, both counted from 1.
 pub fn load_at(text: &str, origin: &dyn Fn(u32, u32) -> Position) -> Result<Node, Problem> {
+    if text.len() > TEXT_LIMIT {
+        let message = format!("the text has more than {} MiB", TEXT_LIMIT >> 20);
+        return Err(Problem::error(message).at(&origin(1, 1)).hint("split it into several files"));
+    }
     let mut reader = Reader { rest: text.chars().collect(), at: 0, line: 1, column: 1, origin };
     reader.space();
     let node = reader.value(0)?;
@@ -74,6 +80,7 @@ impl Reader<'_> {
 
     fn map(&mut self, depth: usize) -> Result<Data, Problem> {
         let mut entries: Vec<(Node, Node)> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         self.next();
         self.space();
         if self.peek() == Some('}') {
@@ -86,16 +93,19 @@ impl Reader<'_> {
             if self.peek() != Some('"') {
                 return Err(self.wrong("a key stands in double quotes"));
             }
-            let key = Node::scalar(self.text()?, at);
+            let name = self.text()?;
             self.space();
             if self.next() != Some(':') {
                 return Err(self.wrong("`:` is missing after a key"));
             }
             self.space();
             let value = self.value(depth + 1)?;
-            match entries.iter_mut().find(|(known, _)| known.text() == key.text()) {
-                Some((_, old)) => *old = value,
-                None => entries.push((key, value)),
+            match places.get(&name) {
+                Some(&place) => entries[place].1 = value,
+                None => {
+                    places.insert(name.clone(), entries.len());
+                    entries.push((Node::scalar(name, at), value));
+                }
             }
             self.space();
             match self.next() {
@@ -153,15 +163,29 @@ impl Reader<'_> {
                 if !(0xd800..0xdc00).contains(&high) {
                     return Ok(char::from_u32(high).unwrap_or(char::REPLACEMENT_CHARACTER));
                 }
-                if self.next() != Some('\\') || self.next() != Some('u') {
-                    return Ok(char::REPLACEMENT_CHARACTER);
+                match self.low_half()? {
+                    Some(low) => {
+                        let code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+                        char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
+                    }
+                    None => char::REPLACEMENT_CHARACTER,
                 }
-                let low = self.unit()?;
-                let code = 0x10000 + ((high - 0xd800) << 10) + low.wrapping_sub(0xdc00);
-                char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)
             }
             _ => return Err(self.wrong("an unknown escape")),
         })
+    }
+
+    /// The second half of a pair of surrogates, if that is what comes next.
+    fn low_half(&mut self) -> Result<Option<u32>, Problem> {
+        let before = (self.at, self.line, self.column);
+        if self.next() == Some('\\') && self.next() == Some('u') {
+            let low = self.unit()?;
+            if (0xdc00..0xe000).contains(&low) {
+                return Ok(Some(low));
+            }
+        }
+        (self.at, self.line, self.column) = before;
+        Ok(None)
     }
 
     fn unit(&mut self) -> Result<u32, Problem> {
@@ -228,6 +252,14 @@ mod tests {
             read("[1, 2.5, 1e3, \"\\ud83d\\ude00\", -12345678901234567890]").unwrap().value().to_string(),
             "[1, 2.5, 1000.0, 😀, -12345678901234567890]"
         );
+    }
+
+    #[test]
+    fn half_a_pair_of_surrogates_stands_for_no_character() {
+        let read = |text| read(text).unwrap().value().to_string();
+        assert_eq!(read("\"\\ud800\\u0041\""), "\u{fffd}A");
+        assert_eq!(read("\"\\ud800x\""), "\u{fffd}x");
+        assert_eq!(read("\"\\udc00\""), "\u{fffd}");
     }
 
     #[test]
