@@ -8,6 +8,7 @@
 //! assert!(Expression::compound("cove-live* and not *-dev").matches(&minion).unwrap());
 //! ```
 
+use std::cell::Cell;
 use std::net::IpAddr;
 
 use fancy_regex::Regex;
@@ -15,6 +16,12 @@ use kstate_core::{Map, Value, fnmatch};
 use thiserror::Error;
 
 use crate::data::traverse;
+
+/// How deeply parentheses and `not` may stand in each other.
+const DEPTH_LIMIT: usize = 100;
+/// How much data may be looked at for one word, about in bytes: the ways to split `a:b:c` into a path and a pattern
+/// double with each part that the data has, too.
+const LOOK_LIMIT: usize = 1 << 20;
 
 /// What is known about a target.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +60,10 @@ pub enum ExpressionError {
     UnknownKind { word: String, expression: String },
     #[error("`{expression}` is not well formed at `{word}`")]
     Malformed { word: String, expression: String },
+    #[error("`{0}` has more than {DEPTH_LIMIT} parentheses or `not` in each other")]
+    TooDeep(String),
+    #[error("`{0}` can be found in too many ways")]
+    TooManyWays(String),
     #[error("`{pattern}` is not a regular expression: {reason}")]
     Regex { pattern: String, reason: String },
     #[error("`{0}` is not an address or a network")]
@@ -114,7 +125,8 @@ fn simple_match(
     delimiter: &str,
     minion: &Minion<'_>,
 ) -> Result<bool, ExpressionError> {
-    let test = |how| Test { how, delimiter };
+    let left = Cell::new(LOOK_LIMIT);
+    let test = |how| Test { how, delimiter, left: &left };
     Ok(match matcher {
         Matcher::Compound => compound(text, minion)?,
         Matcher::Glob => fnmatch(minion.id, text),
@@ -146,7 +158,7 @@ fn kind(word: &str) -> Option<(char, &str, &str)> {
 /// Words joined by `and`, `or`, `not` and parentheses.
 fn compound(text: &str, minion: &Minion<'_>) -> Result<bool, ExpressionError> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let mut reader = Reader { words: &words, at: 0, text, minion };
+    let mut reader = Reader { words: &words, at: 0, depth: 0, text, minion };
     let truth = reader.either()?;
     match words.get(reader.at) {
         None => Ok(truth),
@@ -157,6 +169,7 @@ fn compound(text: &str, minion: &Minion<'_>) -> Result<bool, ExpressionError> {
 struct Reader<'a> {
     words: &'a [&'a str],
     at: usize,
+    depth: usize,
     text: &'a str,
     minion: &'a Minion<'a>,
 }
@@ -187,10 +200,10 @@ impl Reader<'_> {
 
     fn one(&mut self) -> Result<bool, ExpressionError> {
         if self.next("not") {
-            return Ok(!self.one()?);
+            return Ok(!self.deeper(Self::one)?);
         }
         if self.next("(") {
-            let truth = self.either()?;
+            let truth = self.deeper(Self::either)?;
             return if self.next(")") { Ok(truth) } else { Err(self.malformed("(")) };
         }
         let Some(&word) = self.words.get(self.at) else { return Err(self.malformed("the end")) };
@@ -215,6 +228,19 @@ impl Reader<'_> {
         simple_match(matcher, pattern, delimiter, self.minion)
     }
 
+    fn deeper(
+        &mut self,
+        read: fn(&mut Self) -> Result<bool, ExpressionError>,
+    ) -> Result<bool, ExpressionError> {
+        if self.depth == DEPTH_LIMIT {
+            return Err(ExpressionError::TooDeep(self.text.to_owned()));
+        }
+        self.depth += 1;
+        let truth = read(self);
+        self.depth -= 1;
+        truth
+    }
+
     fn malformed(&self, word: &str) -> ExpressionError {
         ExpressionError::Malformed { word: word.to_owned(), expression: self.text.to_owned() }
     }
@@ -231,14 +257,23 @@ enum How {
 struct Test<'a> {
     how: How,
     delimiter: &'a str,
+    /// What is left of [`LOOK_LIMIT`].
+    left: &'a Cell<usize>,
 }
 
 impl Test<'_> {
+    fn look(&self, size: usize, expression: &str) -> Result<(), ExpressionError> {
+        let left = self.left.get().checked_sub(size);
+        self.left.set(left.unwrap_or(0));
+        left.map(|_| ()).ok_or_else(|| ExpressionError::TooManyWays(expression.to_owned()))
+    }
+
     fn within(&self, data: &Map, expression: &str) -> Result<bool, ExpressionError> {
         let words: Vec<&str> = expression.split(self.delimiter).collect();
         let whole = Value::Map(data.clone());
         // The longest path goes first.
         for split in (1..words.len()).rev() {
+            self.look(expression.len(), expression)?;
             let path = words[..split].join(self.delimiter);
             let rest = words[split..].join(self.delimiter);
             let (found, pattern) = if path == "*" {
@@ -261,6 +296,7 @@ impl Test<'_> {
     }
 
     fn in_list(&self, items: &[Value], pattern: &str) -> Result<bool, ExpressionError> {
+        self.look(items.len(), pattern)?;
         for item in items {
             if let Value::Map(map) = item
                 && self.in_map(map, pattern)?
@@ -275,6 +311,7 @@ impl Test<'_> {
     }
 
     fn in_map(&self, map: &Map, pattern: &str) -> Result<bool, ExpressionError> {
+        self.look(map.len(), pattern)?;
         let wildcard = pattern.strip_prefix("*:");
         let pattern = wildcard.unwrap_or(pattern);
         if pattern == "*" || map.get(pattern).is_some() {
@@ -285,7 +322,7 @@ impl Test<'_> {
                 return Ok(true);
             }
         }
-        let colon = Test { how: self.how, delimiter: ":" };
+        let colon = Test { delimiter: ":", ..*self };
         if colon.within(map, pattern)? {
             return Ok(true);
         }
@@ -420,6 +457,19 @@ mod tests {
         for text in ["and a", "a and", "( a", "a )", "a b", "R@x:y", "S@nowhere", "P@os:("] {
             assert!(matches(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn endless_expressions_end() {
+        let nested = format!("{}x{}", "{a: ".repeat(90), "}".repeat(90));
+        let (grains, pillar) = (map(&nested), Map::new());
+        let minion = Minion { id: "alpha", grains: &grains, pillar: &pillar };
+        let matches = |text: String| Expression::compound(text).matches(&minion);
+        assert!(matches!(matches(format!("G@{}zzz", "a:".repeat(80))), Err(ExpressionError::TooManyWays(_))));
+        assert_eq!(matches(format!("G@{}x", "a:".repeat(90))), Ok(true));
+        assert!(matches!(matches("not ".repeat(100_000) + "a"), Err(ExpressionError::TooDeep(_))));
+        assert!(matches!(matches("( ".repeat(100_000) + "a"), Err(ExpressionError::TooDeep(_))));
+        assert!(matches!(matches("not ( ".repeat(100_000) + "a"), Err(ExpressionError::TooDeep(_))));
     }
 
     #[test]
