@@ -365,7 +365,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The place of a line and column of the text; what the parser finds behind the text stands at its end.
     fn place(&self, line: u32, column: usize) -> Position {
+        let last = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
+        let (line, column) = if line > last.max(1) {
+            (last.max(1), self.line(last).unwrap_or_default().chars().count())
+        } else {
+            (line, column)
+        };
         (self.origin)(line, u32::try_from(column).unwrap_or(u32::MAX - 1) + 1)
     }
 
@@ -540,6 +547,12 @@ mod tests {
         assert_eq!(body.map().unwrap()[0].0.at.to_string(), "a.sls:2:3");
         let name = body.get("pkg.installed").unwrap().list().unwrap()[0].get("name").unwrap();
         assert_eq!(name.at.to_string(), "a.sls:3:13");
+    }
+
+    #[test]
+    fn what_is_missing_at_the_end_is_missed_on_the_last_line() {
+        assert!(refusal("a: 1\nb: {c").starts_with("a.sls:2:6: "));
+        assert!(refusal("a: 1\nb: {c\n").starts_with("a.sls:2:6: "));
     }
 
     #[test]
