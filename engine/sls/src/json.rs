@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use kstate_core::{Data, Node, Position, Problem, Value};
 
-use crate::yaml::{DEPTH_LIMIT, TEXT_LIMIT};
+use crate::limits;
 
 /// Reads one document. `origin` gives the place of a line and column of `text`, both counted from 1.
 pub fn load_at(text: &str, origin: &dyn Fn(u32, u32) -> Position) -> Result<Node, Problem> {
-    if text.len() > TEXT_LIMIT {
-        let message = format!("the text has more than {} MiB", TEXT_LIMIT >> 20);
+    if text.len() > limits::TEXT {
+        let message = format!("the text has more than {} MiB", limits::TEXT >> 20);
         return Err(Problem::error(message).at(&origin(1, 1)).hint("split it into several files"));
     }
     let mut reader = Reader { rest: text.chars().collect(), at: 0, line: 1, column: 1, origin };
@@ -62,10 +62,9 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Node, Problem> {
-        if depth == DEPTH_LIMIT {
-            return Err(
-                self.wrong(&format!("lists and mappings stand more than {DEPTH_LIMIT} deep in each other"))
-            );
+        if depth == limits::NESTING {
+            let deep = format!("lists and mappings stand more than {} deep in each other", limits::NESTING);
+            return Err(self.wrong(&deep));
         }
         let at = self.place();
         let data = match self.peek() {

@@ -11,17 +11,20 @@
 use std::cell::Cell;
 use std::net::IpAddr;
 
-use fancy_regex::Regex;
 use kstate_core::{Map, Value, fnmatch};
 use thiserror::Error;
 
 use crate::data::traverse;
+use crate::regex::compiled;
 
 /// How deeply parentheses and `not` may stand in each other.
 const DEPTH_LIMIT: usize = 100;
 /// How much data may be looked at for one word, about in bytes: the ways to split `a:b:c` into a path and a pattern
 /// double with each part that the data has, too.
 const LOOK_LIMIT: usize = 1 << 20;
+
+/// How many steps back a regular expression may take.
+const BACKTRACKS_LIMIT: usize = 1_000_000;
 
 /// What is known about a target.
 #[derive(Clone, Copy, Debug)]
@@ -357,7 +360,8 @@ impl Test<'_> {
 
 /// Whether a text begins with what a regular expression describes, as Python's `re.match`.
 fn begins(pattern: &str, text: &str) -> Result<bool, ExpressionError> {
-    let found = Regex::new(&format!("^(?:{pattern})")).and_then(|regex| regex.is_match(text));
+    let found =
+        compiled(&format!("^(?:{pattern})"), BACKTRACKS_LIMIT).and_then(|(regex, _)| regex.is_match(text));
     found.map_err(|error| ExpressionError::Regex {
         pattern: pattern.to_owned(),
         reason: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),

@@ -7,6 +7,7 @@ use kstate_core::{Data, Map, Node, Position, Problem, Value, fnmatch, nearest};
 
 use crate::data::merge;
 use crate::leak::{self, Leak};
+use crate::limits;
 use crate::matching::Minion;
 use crate::render::{self, Text};
 use crate::top;
@@ -35,6 +36,8 @@ pub(crate) struct Compiler<'a> {
     leaks: Vec<Leak>,
     rendered: HashMap<String, Option<Map>>,
     ignored: HashSet<String>,
+    /// How many files include each other at the moment.
+    depth: usize,
 }
 
 impl<'a> Compiler<'a> {
@@ -48,6 +51,7 @@ impl<'a> Compiler<'a> {
             leaks: Vec::new(),
             rendered: HashMap::new(),
             ignored: HashSet::new(),
+            depth: 0,
         }
     }
 
@@ -193,10 +197,15 @@ impl<'a> Compiler<'a> {
                 };
             }
             let key = option("key").and_then(Node::text).map(str::to_owned);
+            if key.as_ref().is_some_and(|key| key.split(':').count() > limits::NESTING) {
+                let message = format!("`key` has more than {} parts", limits::NESTING);
+                self.problems.push(Problem::error(message).at(&item.at));
+                continue;
+            }
             for name in self.include_names(sls, file, name) {
                 let data = match self.rendered.get(&name) {
                     Some(known) => known.clone(),
-                    None => self.sls(&name, Some(&item.at), &defaults),
+                    None => self.deeper(&name, &item.at, &defaults),
                 };
                 let Some(data) = data.filter(|data| !data.is_empty()) else { continue };
                 included.push(match &key {
@@ -208,6 +217,19 @@ impl<'a> Compiler<'a> {
             }
         }
         included
+    }
+
+    /// The data of a SLS that another one includes.
+    fn deeper(&mut self, sls: &str, at: &Position, defaults: &Map) -> Option<Map> {
+        if self.depth == limits::INCLUDES {
+            let message = format!("more than {} pillar files include each other in a row", limits::INCLUDES);
+            self.problems.push(Problem::error(message).at(at));
+            return None;
+        }
+        self.depth += 1;
+        let data = self.sls(sls, Some(at), defaults);
+        self.depth -= 1;
+        data
     }
 
     /// The SLS that an entry of `include` means: by its name as it stands, and relative to this one if it begins with

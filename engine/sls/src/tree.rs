@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use kstate_core::{Position, fnmatch};
 
+use crate::limits;
 use crate::storage::Storage;
 
 /// Folders of which the first that holds a file gives it.
@@ -88,9 +89,12 @@ impl Folders {
         }
         let found = match self.find(name).filter(|path| self.storage.is_file(path)) {
             Some(path) => {
+                let invalid = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
                 let bytes = self.storage.read(&path)?;
-                let text = String::from_utf8(bytes)
-                    .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))?;
+                if bytes.len() > limits::TEXT {
+                    return Err(invalid(format!("it has more than {} MiB", limits::TEXT >> 20)));
+                }
+                let text = String::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8".to_owned()))?;
                 let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
                 let text = text.replace("\r\n", "\n").replace('\r', "\n");
                 let shown = self.name(&path).into();

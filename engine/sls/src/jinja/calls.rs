@@ -17,6 +17,7 @@ use super::value::{
     self, Dict, Key, Kind, SeqKind, Unknown, deep_copy, equal, from_plain, iterate, kind, list, solid,
     to_plain, to_str, truth, type_name,
 };
+use super::work::Work;
 use super::{digests, ops};
 use crate::data;
 use crate::matching::{Expression, Minion};
@@ -152,9 +153,7 @@ const LOCAL: &[(&str, Local)] = &[
     }),
     ("grains.items", |root, _| Ok(root.grains_copy())),
     ("grains.ls", |root, _| {
-        let mut keys = iterate(&root.grains_copy())?;
-        super::methods::sort(&mut keys, false, |k| Ok(k.clone()))?;
-        Ok(list(keys))
+        super::methods::sorted(iterate(&root.grains_copy())?, false, |k| Ok(k.clone())).map(list)
     }),
     ("hashutil.base64_b64decode", |_, a| {
         let bytes = digests::base64_decode(a.text(0, "instr")?.as_bytes())
@@ -263,9 +262,7 @@ const LOCAL: &[(&str, Local)] = &[
         }
     }),
     ("pillar.ls", |root, _| {
-        let mut keys = iterate(&root.pillar_copy())?;
-        super::methods::sort(&mut keys, false, |k| Ok(k.clone()))?;
-        Ok(list(keys))
+        super::methods::sorted(iterate(&root.pillar_copy())?, false, |k| Ok(k.clone())).map(list)
     }),
     ("pillar.raw", |root, _| Ok(root.pillar_copy())),
     ("slsutil.boolstr", |_, a| {
@@ -651,7 +648,18 @@ impl Object for Function {
     }
 
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-        let args = Args::of(args);
+        let work = Work::begin(state);
+        let result = self.result(state, &Args::of(args));
+        work.end(state, result)
+    }
+
+    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "<function {}>", self.name)
+    }
+}
+
+impl Function {
+    fn result(&self, state: &State<'_, '_>, args: &Args) -> Result<Value, Error> {
         if let Some(unknown) = args.all().find(|v| ops::unknown(v)) {
             if find(&self.name).is_some() {
                 return Ok(unknown.clone());
@@ -660,13 +668,9 @@ impl Object for Function {
         }
         if let Some(local) = find(&self.name) {
             let root = root(state)?;
-            return local(&root, &args).map_err(|error| in_function(&self.name, error));
+            return local(&root, args).map_err(|error| in_function(&self.name, error));
         }
-        ask(&root(state)?, &self.name, &args)
-    }
-
-    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "<function {}>", self.name)
+        ask(&root(state)?, &self.name, args)
     }
 }
 

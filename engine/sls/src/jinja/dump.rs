@@ -7,10 +7,11 @@ use minijinja::Error;
 use minijinja::value::Value;
 
 use super::fault::type_error;
-use super::value::{Kind, SeqKind, float_repr, kind, order, pairs};
+use super::methods::sorted_pairs;
+use super::value::{Kind, SeqKind, float_repr, kind, pairs};
+use crate::limits;
 
 const WIDTH: usize = 80;
-const MAX_DEPTH: usize = 120;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flow {
@@ -78,7 +79,7 @@ fn address(value: &Value) -> Option<usize> {
 
 /// How often each list and mapping occurs: what occurs twice gets an anchor.
 fn count(value: &Value, seen: &mut HashMap<usize, usize>, depth: usize) -> Result<(), Error> {
-    if depth > MAX_DEPTH {
+    if depth > limits::DATA_NESTING {
         return Err(type_error("the data is nested too deeply"));
     }
     if let Some(address) = address(value) {
@@ -152,18 +153,9 @@ impl Builder {
                     return Ok(plain("NULL"));
                 };
                 let sorted = !matches!(kind(value), Kind::Dict(dict) if dict.ordered);
-                if sorted {
-                    let mut comparable = true;
-                    let mut by_key = pairs.clone();
-                    by_key.sort_by(|(a, _), (b, _)| {
-                        order(a, b, "<").unwrap_or_else(|_| {
-                            comparable = false;
-                            std::cmp::Ordering::Equal
-                        })
-                    });
-                    if comparable {
-                        pairs = by_key;
-                    }
+                // Keys that have no order stay as they are.
+                if sorted && let Ok(by_key) = sorted_pairs(pairs.clone(), false) {
+                    pairs = by_key;
                 }
                 let entries = pairs
                     .iter()

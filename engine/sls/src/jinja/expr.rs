@@ -4,14 +4,14 @@ use kstate_core::Problem;
 use num_bigint::BigInt;
 
 use super::lexer::{At, Token, Word, problem};
-
-/// Deeper nesting is refused, so that no template can exhaust the stack.
-const MAX_DEPTH: usize = 60;
+use crate::limits;
 
 #[derive(Clone, Debug)]
 pub(super) struct Expr {
     pub(super) kind: Kind,
     pub(super) at: At,
+    /// How many expressions stand in each other here.
+    height: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +54,58 @@ pub(super) enum Arg {
     Keyword(String, Expr),
     Spread(Expr),
     SpreadKeywords(Expr),
+}
+
+impl Expr {
+    pub(super) fn new(kind: Kind, at: At) -> Expr {
+        let height = 1 + kind.parts().into_iter().map(|part| part.height).max().unwrap_or(0);
+        Expr { kind, at, height }
+    }
+}
+
+impl Kind {
+    /// The expressions in this one.
+    fn parts(&self) -> Vec<&Expr> {
+        match self {
+            Kind::None | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_) | Kind::Text(_) | Kind::Name(_) => {
+                Vec::new()
+            }
+            Kind::List(items)
+            | Kind::Tuple(items)
+            | Kind::Concat(items)
+            | Kind::And(items)
+            | Kind::Or(items) => items.iter().collect(),
+            Kind::Dict(pairs) => pairs.iter().flat_map(|(key, value)| [key, value]).collect(),
+            Kind::Attr(of, _) | Kind::Not(of) | Kind::Negative(of) | Kind::Positive(of) => vec![of],
+            Kind::Item(of, index) => vec![of, index],
+            Kind::Slice(of, parts) => {
+                parts.iter().flatten().map(AsRef::as_ref).chain([of.as_ref()]).collect()
+            }
+            Kind::Call(of, args) | Kind::Test(of, _, args) => {
+                args.iter().map(Arg::value).chain([of.as_ref()]).collect()
+            }
+            Kind::Filter(of, _, args) => {
+                of.iter().map(AsRef::as_ref).chain(args.iter().map(Arg::value)).collect()
+            }
+            Kind::Arithmetic(first, rest) | Kind::Compare(first, rest) => {
+                rest.iter().map(|(_, operand)| operand).chain([first.as_ref()]).collect()
+            }
+            Kind::If { yes, test, no } => {
+                [Some(yes), Some(test), no.as_ref()].into_iter().flatten().map(AsRef::as_ref).collect()
+            }
+        }
+    }
+}
+
+impl Arg {
+    fn value(&self) -> &Expr {
+        match self {
+            Arg::Positional(value)
+            | Arg::Keyword(_, value)
+            | Arg::Spread(value)
+            | Arg::SpreadKeywords(value) => value,
+        }
+    }
 }
 
 pub(super) type Result<T> = std::result::Result<T, Box<Problem>>;
@@ -156,7 +208,7 @@ impl<'a> Parser<'a> {
         }
         Ok(match (many, items.pop()) {
             (false, Some(only)) => only,
-            (_, last) => Expr { kind: Kind::Tuple(items.into_iter().chain(last).collect()), at },
+            (_, last) => self.made(Kind::Tuple(items.into_iter().chain(last).collect()), at)?,
         })
     }
 
@@ -178,10 +230,10 @@ impl<'a> Parser<'a> {
                 p.next -= 1;
                 return p.fail(format!("`{name}` cannot be assigned to"));
             }
-            let base = Expr { kind: Kind::Name(name), at };
+            let base = Expr::new(Kind::Name(name), at);
             if p.take_sign(".") {
                 let attribute = p.name()?;
-                return Ok(Expr { kind: Kind::Attr(Box::new(base), attribute), at });
+                return p.made(Kind::Attr(Box::new(base), attribute), at);
             }
             Ok(base)
         })
@@ -212,13 +264,24 @@ impl<'a> Parser<'a> {
         }
         Ok(match (many, items.pop()) {
             (false, Some(only)) => only,
-            (_, last) => Expr { kind: Kind::Tuple(items.into_iter().chain(last).collect()), at },
+            (_, last) => self.made(Kind::Tuple(items.into_iter().chain(last).collect()), at)?,
         })
     }
 
+    /// An expression, unless it is too high to be handled without exhausting the stack.
+    fn made(&self, kind: Kind, at: At) -> Result<Expr> {
+        let expr = Expr::new(kind, at);
+        if expr.height > limits::EXPRESSION_HEIGHT {
+            let mut found = problem(self.file, at, nested(limits::EXPRESSION_HEIGHT));
+            found.hints.push("give parts of it names with `{% set %}`".to_owned());
+            return Err(found);
+        }
+        Ok(expr)
+    }
+
     fn deeper<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.depth >= MAX_DEPTH {
-            return self.fail(format!("the expression is nested more than {MAX_DEPTH} levels deep"));
+        if self.depth >= limits::TEMPLATE_NESTING {
+            return self.fail(nested(limits::TEMPLATE_NESTING));
         }
         self.depth += 1;
         let result = f(self);
@@ -230,15 +293,10 @@ impl<'a> Parser<'a> {
         self.deeper(|p| {
             let at = p.here();
             let mut expr = p.or()?;
-            let mut count = 0;
             while p.take_name("if") {
-                count += 1;
-                if count > MAX_DEPTH {
-                    return p.fail("too many inline `if`s in one expression");
-                }
                 let test = p.or()?;
                 let no = if p.take_name("else") { Some(Box::new(p.expression()?)) } else { None };
-                expr = Expr { kind: Kind::If { yes: Box::new(expr), test: Box::new(test), no }, at };
+                expr = p.made(Kind::If { yes: Box::new(expr), test: Box::new(test), no }, at)?;
             }
             Ok(expr)
         })
@@ -267,7 +325,7 @@ impl<'a> Parser<'a> {
         while self.take_name(word) {
             parts.push(part(self)?);
         }
-        Ok(Expr { kind: make(parts), at })
+        self.made(make(parts), at)
     }
 
     fn not(&mut self) -> Result<Expr> {
@@ -275,7 +333,8 @@ impl<'a> Parser<'a> {
         if self.is_name("not") {
             return self.deeper(|p| {
                 p.next += 1;
-                Ok(Expr { kind: Kind::Not(Box::new(p.not()?)), at })
+                let inner = Box::new(p.not()?);
+                p.made(Kind::Not(inner), at)
             });
         }
         self.compare()
@@ -300,7 +359,7 @@ impl<'a> Parser<'a> {
                 };
             rest.push((op, self.sum()?));
         }
-        Ok(if rest.is_empty() { first } else { Expr { kind: Kind::Compare(Box::new(first), rest), at } })
+        if rest.is_empty() { Ok(first) } else { self.made(Kind::Compare(Box::new(first), rest), at) }
     }
 
     fn arithmetic(&mut self, signs: &[&'static str], part: fn(&mut Self) -> Result<Expr>) -> Result<Expr> {
@@ -311,7 +370,7 @@ impl<'a> Parser<'a> {
             self.next += 1;
             rest.push((sign, part(self)?));
         }
-        Ok(if rest.is_empty() { first } else { Expr { kind: Kind::Arithmetic(Box::new(first), rest), at } })
+        if rest.is_empty() { Ok(first) } else { self.made(Kind::Arithmetic(Box::new(first), rest), at) }
     }
 
     fn sum(&mut self) -> Result<Expr> {
@@ -328,7 +387,7 @@ impl<'a> Parser<'a> {
         while self.take_sign("~") {
             parts.push(self.product()?);
         }
-        Ok(Expr { kind: Kind::Concat(parts), at })
+        self.made(Kind::Concat(parts), at)
     }
 
     fn product(&mut self) -> Result<Expr> {
@@ -346,7 +405,7 @@ impl<'a> Parser<'a> {
             self.deeper(|p| {
                 p.next += 1;
                 let inner = Box::new(p.unary(false)?);
-                Ok(Expr { kind: if negative { Kind::Negative(inner) } else { Kind::Positive(inner) }, at })
+                p.made(if negative { Kind::Negative(inner) } else { Kind::Positive(inner) }, at)
             })?
         } else {
             self.primary()?
@@ -420,7 +479,7 @@ impl<'a> Parser<'a> {
             }
             Word::Sign(_) => return self.unexpected("an expression"),
         };
-        Ok(Expr { kind, at })
+        self.made(kind, at)
     }
 
     fn items(&mut self, close: &'static str) -> Result<Vec<Expr>> {
@@ -438,23 +497,21 @@ impl<'a> Parser<'a> {
     }
 
     fn postfix(&mut self, mut expr: Expr) -> Result<Expr> {
-        let mut links = 0;
         loop {
-            links += 1;
-            if links > 2 * MAX_DEPTH {
-                return self.fail("the chain of attributes and calls is too long");
-            }
             if self.take_sign(".") {
                 expr = match self.peek() {
                     Some(Word::Int(n)) => {
-                        let index = Expr { kind: Kind::Int(n.clone()), at: self.here() };
+                        let index = Expr::new(Kind::Int(n.clone()), self.here());
                         self.next += 1;
-                        Expr { at: expr.at, kind: Kind::Item(Box::new(expr), Box::new(index)) }
+                        {
+                            let at = expr.at;
+                            self.made(Kind::Item(Box::new(expr), Box::new(index)), at)?
+                        }
                     }
                     _ => {
                         let at = expr.at;
                         let name = self.name()?;
-                        Expr { kind: Kind::Attr(Box::new(expr), name), at }
+                        self.made(Kind::Attr(Box::new(expr), name), at)?
                     }
                 };
             } else if self.take_sign("[") {
@@ -462,7 +519,7 @@ impl<'a> Parser<'a> {
             } else if self.is_sign("(") {
                 let args = self.arguments()?;
                 let at = expr.at;
-                expr = Expr { kind: Kind::Call(Box::new(expr), args), at };
+                expr = self.made(Kind::Call(Box::new(expr), args), at)?;
             } else {
                 return Ok(expr);
             }
@@ -496,15 +553,15 @@ impl<'a> Parser<'a> {
             let stop = part(self)?;
             let step = if self.take_sign(":") { part(self)? } else { None };
             self.expect_sign("]")?;
-            return Ok(Expr { kind: Kind::Slice(Box::new(of), [start, stop, step]), at });
+            return self.made(Kind::Slice(Box::new(of), [start, stop, step]), at);
         }
         self.expect_sign("]")?;
         let index = match (comma, items.pop()) {
             (false, Some(only)) => only,
             (false, None) => return self.fail("the index in `[]` is missing"),
-            (_, last) => Expr { kind: Kind::Tuple(items.into_iter().chain(last).collect()), at: first_at },
+            (_, last) => self.made(Kind::Tuple(items.into_iter().chain(last).collect()), first_at)?,
         };
-        Ok(Expr { kind: Kind::Item(Box::new(of), Box::new(index)), at })
+        self.made(Kind::Item(Box::new(of), Box::new(index)), at)
     }
 
     pub(super) fn arguments(&mut self) -> Result<Vec<Arg>> {
@@ -538,12 +595,7 @@ impl<'a> Parser<'a> {
 
     /// Filters, tests and calls behind an expression.
     fn filters(&mut self, mut expr: Expr) -> Result<Expr> {
-        let mut links = 0;
         loop {
-            links += 1;
-            if links > MAX_DEPTH {
-                return self.fail("the chain of filters is too long");
-            }
             if self.is_sign("|") {
                 expr = self.filter(Some(expr))?;
             } else if self.is_name("is") {
@@ -551,7 +603,7 @@ impl<'a> Parser<'a> {
             } else if self.is_sign("(") {
                 let at = self.here();
                 let args = self.arguments()?;
-                expr = Expr { kind: Kind::Call(Box::new(expr), args), at };
+                expr = self.made(Kind::Call(Box::new(expr), args), at)?;
             } else {
                 return Ok(expr);
             }
@@ -574,7 +626,7 @@ impl<'a> Parser<'a> {
             return Err(found);
         }
         let args = if self.is_sign("(") { self.arguments()? } else { Vec::new() };
-        Ok(Expr { kind: Kind::Filter(subject.map(Box::new), name, args), at })
+        self.made(Kind::Filter(subject.map(Box::new), name, args), at)
     }
 
     /// The chain of filters of `{% filter a | b %}`, from its first name on.
@@ -590,7 +642,7 @@ impl<'a> Parser<'a> {
                     return Err(problem(self.file, at, format!("there is no filter `{name}`")));
                 }
                 let args = if self.is_sign("(") { self.arguments()? } else { Vec::new() };
-                chain = Some(Expr { kind: Kind::Filter(None, name, args), at });
+                chain = Some(self.made(Kind::Filter(None, name, args), at)?);
             }
             if !self.is_sign("|") {
                 break;
@@ -639,9 +691,13 @@ impl<'a> Parser<'a> {
                 Vec::new()
             }
         };
-        let test = Expr { kind: Kind::Test(Box::new(subject), name, args), at };
-        Ok(if negated { Expr { kind: Kind::Not(Box::new(test)), at } } else { test })
+        let test = self.made(Kind::Test(Box::new(subject), name, args), at)?;
+        if negated { self.made(Kind::Not(Box::new(test)), at) } else { Ok(test) }
     }
+}
+
+fn nested(levels: usize) -> String {
+    format!("the expression is nested more than {levels} levels deep")
 }
 
 fn describe(word: &Word) -> String {

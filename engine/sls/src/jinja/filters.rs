@@ -13,7 +13,8 @@ use super::value::{
     self, Key, Kind, Number, SeqKind, Undef, equal, is_undefined, iterate, kind, len, list, number, order,
     solid, to_str, truth, tuple, type_name,
 };
-use super::{dates, digests, lines, methods, network, ops, root};
+use super::{dates, digests, lines, methods, network, ops, regex, root, work};
+use crate::limits;
 
 type Filter = fn(&mut State<'_, '_>, &Value, &Args) -> Result<Value, Error>;
 
@@ -68,15 +69,17 @@ const FILTERS: &[(&str, Filter)] = &[
     ("batch", |_, v, a| {
         let size = usize::try_from(a.int(0, "linecount")?).ok().filter(|n| *n > 0).unwrap_or(usize::MAX);
         let mut rows: Vec<Vec<Value>> =
-            iterate(v)?.chunks(size.min(ops::MAX_SIZE)).map(<[Value]>::to_vec).collect();
+            iterate(v)?.chunks(size.min(limits::LIST)).map(<[Value]>::to_vec).collect();
         if let (Some(fill), Some(last)) = (a.get(1, "fill_with").filter(|f| !f.is_none()), rows.last_mut()) {
-            last.resize(size.min(10_000), fill.clone());
+            work::list_of(size)?;
+            last.resize(size, fill.clone());
         }
         Ok(list(rows.into_iter().map(list).collect()))
     }),
     ("capitalize", |_, v, _| Ok(Value::from(methods::capitalize(&soft(v))))),
     ("center", |_, v, a| {
-        let width = usize::try_from(a.int_or(0, "width", 80)?).unwrap_or_default().min(ops::MAX_SIZE);
+        let width = usize::try_from(a.int_or(0, "width", 80)?).unwrap_or_default();
+        work::grow("", width)?;
         ops::text(methods::justify(&soft(v), width, ' ', "center"))
     }),
     ("check_whitelist_blacklist", |_, v, a| {
@@ -167,12 +170,14 @@ const FILTERS: &[(&str, Filter)] = &[
         let reverse = a.flag(2, "reverse", false)?;
         let pairs = value::pairs(v)
             .ok_or_else(|| type_error(format!("dictsort needs a mapping, not {}", type_name(v))))?;
-        let mut items: Vec<Value> = pairs.into_iter().map(|(k, item)| tuple(vec![k, item])).collect();
-        methods::sort(&mut items, reverse, |item| {
-            let part = iterate(item)?.swap_remove(at);
-            Ok(if sensitive { part } else { ignoring_case(&part) })
-        })?;
-        Ok(list(items))
+        let keyed = pairs
+            .into_iter()
+            .map(|(k, item)| {
+                let part = if at == 0 { &k } else { &item };
+                (if sensitive { part.clone() } else { ignoring_case(part) }, tuple(vec![k, item]))
+            })
+            .collect();
+        Ok(list(methods::sorted_pairs(keyed, reverse)?.into_iter().map(|(_, pair)| pair).collect()))
     }),
     ("difference", |_, v, a| {
         let (one, other) = (iterate(v)?, iterate(a.need(0, "lst2")?)?);
@@ -272,8 +277,7 @@ const FILTERS: &[(&str, Filter)] = &[
             let found = part(item, path, default)?;
             Ok(if sensitive { found } else { ignoring_case(&found) })
         };
-        let mut items = iterate(v)?;
-        methods::sort(&mut items, false, key)?;
+        let items = methods::sorted(iterate(v)?, false, key)?;
         let mut groups: Vec<(Value, Vec<Value>)> = Vec::new();
         for item in items {
             let found = key(&item)?;
@@ -363,6 +367,7 @@ const FILTERS: &[(&str, Filter)] = &[
         let mut out = String::new();
         for (i, item) in iterate(v)?.iter().enumerate() {
             if i > 0 {
+                work::grow(&out, separator.len())?;
                 out.push_str(&separator);
             }
             let item = match attribute {
@@ -370,7 +375,9 @@ const FILTERS: &[(&str, Filter)] = &[
                 None => item.clone(),
             };
             ops::printable(&item)?;
-            out.push_str(&to_str(&item));
+            let text = to_str(&item);
+            work::grow(&out, text.len())?;
+            out.push_str(&text);
         }
         ops::text(out)
     }),
@@ -469,6 +476,9 @@ const FILTERS: &[(&str, Filter)] = &[
     ("permutations", |_, v, a| {
         let items = iterate(v)?;
         let size = a.get(0, "r").and_then(number).map_or(items.len(), |n| n.float() as usize);
+        if size > 50 && size <= items.len() {
+            return Err(type_error("the size is out of range"));
+        }
         let mut out = Vec::new();
         permute(&items, size, &mut Vec::new(), &mut out)?;
         Ok(list(out))
@@ -481,6 +491,7 @@ const FILTERS: &[(&str, Filter)] = &[
             if rows.len().saturating_mul(pool.len()) > 100_000 {
                 return Err(type_error("the product becomes too long"));
             }
+            work::visit(rows.iter().map(|row| row.len() + 1).sum::<usize>().saturating_mul(pool.len()))?;
             rows = rows
                 .iter()
                 .flat_map(|row| pool.iter().map(move |i| [row.as_slice(), std::slice::from_ref(i)].concat()))
@@ -518,28 +529,16 @@ const FILTERS: &[(&str, Filter)] = &[
         }
         Ok(Value::from(out))
     }),
-    ("regex_match", |_, v, a| regex_groups(v, a, true)),
-    ("regex_replace", |_, v, a| {
-        let (text, replacement) = (need_text(v)?, a.text(1, "val")?);
-        let regex =
-            regex(a.text(0, "rgx")?, a.flag(2, "ignorecase", false)?, a.flag(3, "multiline", false)?)?;
-        let template = python_replacement(replacement);
-        regex
-            .try_replacen(&text, 0, template.as_str())
-            .map(|t| Value::from(t.as_ref()))
-            .map_err(|e| regex_error(&e))
-    }),
-    ("regex_search", |_, v, a| regex_groups(v, a, false)),
+    ("regex_match", |_, v, a| regex::groups(v, a, true)),
+    ("regex_replace", |_, v, a| regex::replace(v, a)),
+    ("regex_search", |_, v, a| regex::groups(v, a, false)),
     ("reject", |state, v, a| select(state, v, a, false)),
     ("rejectattr", |state, v, a| select_by_attribute(state, v, a, false)),
     ("replace", |_, v, a| {
         let (old, new) = (to_str(a.need(0, "old")?), to_str(a.need(1, "new")?));
         let count = a.int_or(2, "count", -1)?;
         let text = soft(v);
-        if text.len().saturating_mul(new.len() + 1) > ops::MAX_SIZE * 4 {
-            return Err(type_error("the text becomes too long"));
-        }
-        ops::text(methods::replace(&text, &old, &new, count))
+        ops::text(methods::replace(&text, &old, &new, count)?)
     }),
     ("reverse", |_, v, _| match kind(v) {
         Kind::Str(text) => Ok(Value::from(text.chars().rev().collect::<String>())),
@@ -605,8 +604,7 @@ const FILTERS: &[(&str, Filter)] = &[
         let reverse = a.flag(0, "reverse", false)?;
         let sensitive = a.flag(1, "case_sensitive", false)?;
         let attribute = a.get(2, "attribute").filter(|a| !a.is_none());
-        let mut items = iterate(v)?;
-        methods::sort(&mut items, reverse, |item| {
+        let items = methods::sorted(iterate(v)?, reverse, |item| {
             let fold = |v: Value| if sensitive { v } else { ignoring_case(&v) };
             match attribute {
                 None => Ok(fold(item.clone())),
@@ -624,9 +622,7 @@ const FILTERS: &[(&str, Filter)] = &[
         Ok(list(items))
     }),
     ("sorted_ignorecase", |_, v, _| {
-        let mut items = iterate(v)?;
-        methods::sort(&mut items, false, |item| Ok(ignoring_case(item)))?;
-        Ok(list(items))
+        methods::sorted(iterate(v)?, false, |item| Ok(ignoring_case(item))).map(list)
     }),
     ("str_to_num", |_, v, _| Ok(to_number(v))),
     ("strftime", |_, v, a| dates::filter(v, a)),
@@ -761,7 +757,7 @@ const FILTERS: &[(&str, Filter)] = &[
         if limit < tail {
             return Err(type_error(format!("expected length >= {tail}, got {limit}")));
         }
-        if length <= limit + leeway {
+        if length <= limit.saturating_add(leeway) {
             return Ok(Value::from(text));
         }
         let cut: String = text.chars().take(limit - tail).collect();
@@ -831,9 +827,17 @@ const FILTERS: &[(&str, Filter)] = &[
         let break_long = a.flag(1, "break_long_words", true)?;
         let end = a.text_or(2, "wrapstring", "\n")?;
         let text = soft(v);
-        let lines: Vec<String> =
-            methods::lines(&text, false).into_iter().map(|line| wrap(line, width, break_long, end)).collect();
-        ops::text(lines.join(end))
+        let mut out = String::new();
+        for (i, line) in methods::lines(&text, false).into_iter().enumerate() {
+            if i > 0 {
+                out.push_str(end);
+            }
+            let rows = wrap(line, width, break_long);
+            let added = rows.iter().map(|row| row.len() + end.len()).sum::<usize>() + end.len();
+            work::grow(&out, added)?;
+            out.push_str(&rows.join(end));
+        }
+        ops::text(out)
     }),
     ("xml", |_, _, _| Err(type_error("the filter `xml` is not supported"))),
     ("xmlattr", |_, v, a| {
@@ -879,12 +883,14 @@ const FILTERS: &[(&str, Filter)] = &[
     ("zip", |_, v, a| {
         let pools = std::iter::once(v).chain(&a.positional).map(iterate).collect::<Result<Vec<_>, _>>()?;
         let rows = pools.iter().map(Vec::len).min().unwrap_or_default();
+        work::visit(rows.saturating_mul(pools.len()))?;
         Ok(list((0..rows).map(|i| tuple(pools.iter().map(|p| p[i].clone()).collect())).collect()))
     }),
     ("zip_longest", |_, v, a| {
         let fill = a.keyword("fillvalue").cloned().unwrap_or_else(|| Value::from(()));
         let pools = std::iter::once(v).chain(&a.positional).map(iterate).collect::<Result<Vec<_>, _>>()?;
         let rows = pools.iter().map(Vec::len).max().unwrap_or_default();
+        work::visit(rows.saturating_mul(pools.len()))?;
         Ok(list(
             (0..rows)
                 .map(|i| tuple(pools.iter().map(|p| p.get(i).unwrap_or(&fill).clone()).collect()))
@@ -909,6 +915,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 pub(super) fn apply(state: &mut State<'_, '_>, name: &str, args: &Args) -> Result<Value, Error> {
     let filter = find(name).ok_or_else(|| type_error(format!("there is no filter `{name}`")))?;
     let subject = args.positional.first().cloned().unwrap_or_default();
+    work::visit(subject.as_str().map_or(1, |text| text.len() / 32))?;
     if let Some(unknown) = args.all().find(|v| ops::unknown(v)) {
         return Ok(unknown.clone());
     }
@@ -947,12 +954,6 @@ fn no_attribute(of: &Value, name: &str) -> Value {
 /// Text of any value, as Jinja2's `soft_str`.
 fn soft(value: &Value) -> String {
     to_str(value)
-}
-
-fn need_text(value: &Value) -> Result<String, Error> {
-    value.as_str().map(str::to_owned).ok_or_else(|| {
-        type_error(format!("expected string or bytes-like object, got '{}'", type_name(value)))
-    })
 }
 
 fn bytes_of(value: &Value) -> Vec<u8> {
@@ -1163,7 +1164,9 @@ fn combinations(value: &Value, args: &Args, repeat: bool) -> Result<Value, Error
                 Ok(())
             };
         }
-        for i in from..items.len() {
+        // Where fewer are left than are wanted, nothing is found.
+        let end = if repeat { items.len() } else { (items.len() + 1).saturating_sub(size - chosen.len()) };
+        for i in from..end {
             chosen.push(items[i].clone());
             step(items, size, if repeat { i } else { i + 1 }, repeat, chosen, out)?;
             chosen.pop();
@@ -1333,6 +1336,7 @@ fn indent_text(text: &str, args: &Args) -> Result<String, Error> {
     let lines = methods::lines(&text, false);
     let mut out = if first { by.clone() } else { String::new() };
     for (i, line) in lines.iter().enumerate() {
+        work::grow(&out, by.len() + line.len())?;
         if i > 0 {
             out.push('\n');
             if blank || !line.is_empty() {
@@ -1340,9 +1344,6 @@ fn indent_text(text: &str, args: &Args) -> Result<String, Error> {
             }
         }
         out.push_str(line);
-    }
-    if out.len() > ops::MAX_SIZE {
-        return Err(type_error("the text becomes too long"));
     }
     Ok(out)
 }
@@ -1352,6 +1353,7 @@ pub(super) fn indent_marked(text: &str, args: &Args) -> Result<Value, Error> {
     let Indent { by, first, blank } = indent(args)?;
     let mut out = if first { by.clone() } else { String::new() };
     for (i, line) in text.split('\n').enumerate() {
+        work::grow(&out, by.len() + line.len())?;
         if i > 0 {
             out.push('\n');
             if blank || !lines::without_markers(line).is_empty() {
@@ -1363,7 +1365,7 @@ pub(super) fn indent_marked(text: &str, args: &Args) -> Result<Value, Error> {
     ops::text(out)
 }
 
-fn wrap(line: &str, width: usize, break_long: bool, end: &str) -> String {
+fn wrap(line: &str, width: usize, break_long: bool) -> Vec<String> {
     let mut rows: Vec<String> = Vec::new();
     let mut row = String::new();
     for word in line.split_inclusive(' ') {
@@ -1386,86 +1388,5 @@ fn wrap(line: &str, width: usize, break_long: bool, end: &str) -> String {
         }
     }
     rows.push(row.trim_end().to_owned());
-    rows.join(end)
-}
-
-// ---- regular expressions ----
-
-pub(super) fn regex(pattern: &str, ignore_case: bool, multi_line: bool) -> Result<fancy_regex::Regex, Error> {
-    let mut flags = String::new();
-    if ignore_case {
-        flags.push('i');
-    }
-    if multi_line {
-        flags.push('m');
-    }
-    // Python's end of text.
-    let pattern = pattern.replace("\\Z", "\\z");
-    let pattern = if flags.is_empty() { pattern } else { format!("(?{flags}){pattern}") };
-    fancy_regex::RegexBuilder::new(&pattern)
-        .backtrack_limit(1_000_000)
-        .build()
-        .map_err(|error| type_error(format!("the regular expression `{pattern}` cannot be read: {error}")))
-}
-
-fn regex_error(error: &fancy_regex::Error) -> Error {
-    type_error(format!("the regular expression cannot be matched: {error}"))
-}
-
-fn regex_groups(value: &Value, args: &Args, at_start: bool) -> Result<Value, Error> {
-    let text = need_text(value)?;
-    let pattern = args.text(0, "rgx")?;
-    let pattern = if at_start { format!("\\A(?:{pattern})") } else { pattern.to_owned() };
-    let regex = regex(&pattern, args.flag(1, "ignorecase", false)?, args.flag(2, "multiline", false)?)?;
-    let Some(found) = regex.captures(&text).map_err(|e| regex_error(&e))? else { return Ok(Value::from(())) };
-    let group = |i: usize| found.get(i).map_or_else(|| Value::from(()), |m| Value::from(m.as_str()));
-    Ok(tuple(if found.len() == 1 { vec![group(0)] } else { (1..found.len()).map(group).collect() }))
-}
-
-pub(super) fn regex_matches(
-    text: &str,
-    pattern: &str,
-    ignore_case: bool,
-    multi_line: bool,
-) -> Result<bool, Error> {
-    let regex = regex(&format!("\\A(?:{pattern})"), ignore_case, multi_line)?;
-    regex.is_match(text).map_err(|e| regex_error(&e))
-}
-
-/// `\1` and `\g<name>` as the crate writes them.
-fn python_replacement(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '$' => out.push_str("$$"),
-            '\\' => match chars.next() {
-                Some(digit @ '0'..='9') => {
-                    let mut number = digit.to_string();
-                    if let Some(second) = chars.peek().copied().filter(char::is_ascii_digit) {
-                        number.push(second);
-                        chars.next();
-                    }
-                    out.push_str(&format!("${{{number}}}"));
-                }
-                Some('g') if chars.peek() == Some(&'<') => {
-                    chars.next();
-                    let name: String = chars.by_ref().take_while(|c| *c != '>').collect();
-                    out.push_str(&format!("${{{name}}}"));
-                }
-                Some('n') => out.push('\n'),
-                Some('t') => out.push('\t'),
-                Some('r') => out.push('\r'),
-                Some(other) => {
-                    if other != '\\' {
-                        out.push('\\');
-                    }
-                    out.push(other);
-                }
-                None => out.push('\\'),
-            },
-            c => out.push(c),
-        }
-    }
-    out
+    rows
 }

@@ -7,8 +7,8 @@ use num_traits::FromPrimitive;
 
 use super::args::Args;
 use super::fault::type_error;
-use super::ops;
 use super::value::{Kind, Number, SeqKind, kind, number, repr, solid, to_str, type_name};
+use super::{ops, work};
 
 const MAX_WIDTH: usize = 10_000;
 
@@ -191,6 +191,7 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
             }
             other => return Err(type_error(format!("unsupported format character '{other}'"))),
         };
+        work::grow(&out, body.len().max(spec.width))?;
         pad(&mut out, &body, spec.width, spec.align.unwrap_or('>'), ' ');
     }
     if !named && mapping.is_none() && next < items.len() {
@@ -329,7 +330,9 @@ fn braces_at(template: &str, args: &Args, next: &mut usize, depth: usize) -> Res
                     Some(other) => return Err(type_error(format!("Unknown conversion specifier '{other}'"))),
                 }
                 let spec = braces_at(spec, args, next, depth + 1)?;
-                out.push_str(&formatted(&value, &spec)?);
+                let text = formatted(&value, &spec)?;
+                work::grow(&out, text.len())?;
+                out.push_str(&text);
             }
             c => out.push(c),
         }

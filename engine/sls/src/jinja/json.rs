@@ -5,9 +5,10 @@ use minijinja::Error;
 use minijinja::value::Value;
 
 use super::fault::type_error;
-use super::value::{Kind, float_repr, kind, order, pairs, solid, type_name};
-
-const MAX_DEPTH: usize = 120;
+use super::methods::sorted_pairs;
+use super::value::{Kind, float_repr, kind, pairs, solid, type_name};
+use super::work;
+use crate::limits;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Style {
@@ -23,7 +24,7 @@ pub(super) fn dump(value: &Value, style: &Style) -> Result<String, Error> {
 }
 
 fn write(out: &mut String, value: &Value, style: &Style, depth: usize) -> Result<(), Error> {
-    if depth > MAX_DEPTH {
+    if depth > limits::DATA_NESTING {
         return Err(type_error("the data is nested too deeply, or contains itself"));
     }
     solid(value)?;
@@ -32,34 +33,26 @@ fn write(out: &mut String, value: &Value, style: &Style, depth: usize) -> Result
         Kind::Bool(b) => out.push_str(if b { "true" } else { "false" }),
         Kind::Int(n) => out.push_str(&n.to_string()),
         Kind::Float(n) => out.push_str(&number(n)),
-        Kind::Str(text) => write_text(out, text, style.ascii),
+        Kind::Str(text) => {
+            work::grow(out, text.len())?;
+            write_text(out, text, style.ascii);
+        }
         Kind::Seq(seq) if seq.kind != super::value::SeqKind::Set => {
             let items = seq.snapshot();
             out.push('[');
             for (i, item) in items.iter().enumerate() {
-                separate(out, style, depth + 1, i > 0);
+                separate(out, style, depth + 1, i > 0)?;
                 write(out, item, style, depth + 1)?;
             }
-            close(out, style, depth, items.is_empty());
+            close(out, style, depth, items.is_empty())?;
             out.push(']');
         }
         _ => match pairs(value) {
-            Some(mut pairs) if matches!(kind(value), Kind::Dict(_)) || value.is_kwargs() => {
-                if style.sort_keys {
-                    let mut failed = None;
-                    pairs.sort_by(|(a, _), (b, _)| {
-                        order(a, b, "<").unwrap_or_else(|error| {
-                            failed.get_or_insert(error);
-                            std::cmp::Ordering::Equal
-                        })
-                    });
-                    if let Some(error) = failed {
-                        return Err(error);
-                    }
-                }
+            Some(pairs) if matches!(kind(value), Kind::Dict(_)) || value.is_kwargs() => {
+                let pairs = if style.sort_keys { sorted_pairs(pairs, false)? } else { pairs };
                 out.push('{');
                 for (i, (key, item)) in pairs.iter().enumerate() {
-                    separate(out, style, depth + 1, i > 0);
+                    separate(out, style, depth + 1, i > 0)?;
                     let key = match kind(key) {
                         Kind::Str(text) => text.to_owned(),
                         Kind::None => "null".into(),
@@ -77,7 +70,7 @@ fn write(out: &mut String, value: &Value, style: &Style, depth: usize) -> Result
                     out.push_str(": ");
                     write(out, item, style, depth + 1)?;
                 }
-                close(out, style, depth, pairs.is_empty());
+                close(out, style, depth, pairs.is_empty())?;
                 out.push('}');
             }
             _ => {
@@ -101,22 +94,26 @@ fn number(n: f64) -> String {
     }
 }
 
-fn separate(out: &mut String, style: &Style, depth: usize, comma: bool) {
+fn separate(out: &mut String, style: &Style, depth: usize, comma: bool) -> Result<(), Error> {
     match style.indent {
         Some(indent) => {
+            work::grow(out, indent.saturating_mul(depth))?;
             out.push_str(if comma { ",\n" } else { "\n" });
             out.extend(std::iter::repeat_n(' ', indent * depth));
         }
         None if comma => out.push_str(", "),
         None => {}
     }
+    Ok(())
 }
 
-fn close(out: &mut String, style: &Style, depth: usize, empty: bool) {
+fn close(out: &mut String, style: &Style, depth: usize, empty: bool) -> Result<(), Error> {
     if let (Some(indent), false) = (style.indent, empty) {
+        work::grow(out, indent.saturating_mul(depth))?;
         out.push('\n');
         out.extend(std::iter::repeat_n(' ', indent * depth));
     }
+    Ok(())
 }
 
 fn write_text(out: &mut String, text: &str, ascii: bool) {
@@ -179,7 +176,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: usize) -> Result<Plain, String> {
-        if depth > MAX_DEPTH {
+        if depth > limits::DATA_NESTING {
             return self.fail("the data is nested too deeply");
         }
         for (word, value) in [

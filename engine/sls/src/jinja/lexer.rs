@@ -4,6 +4,8 @@
 use kstate_core::{Position, Problem, integer};
 use num_bigint::BigInt;
 
+use crate::limits;
+
 /// Line and column, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct At {
@@ -57,7 +59,7 @@ const SIGNS: [&str; 28] = [
 ];
 
 pub(super) fn cut(source: &str, file: &str, options: Options) -> Result<Vec<Piece>, Box<Problem>> {
-    Lexer { source, at: 0, line: 1, column: 1, file, options, pieces: Vec::new() }.run()
+    Lexer { source, at: 0, line: 1, column: 1, file, options, pieces: Vec::new(), words: 0 }.run()
 }
 
 pub(super) fn problem(file: &str, at: At, message: impl Into<String>) -> Box<Problem> {
@@ -72,6 +74,7 @@ struct Lexer<'a> {
     file: &'a str,
     options: Options,
     pieces: Vec<Piece>,
+    words: usize,
 }
 
 impl<'a> Lexer<'a> {
@@ -243,6 +246,11 @@ impl<'a> Lexer<'a> {
             let word = if first.is_alphabetic() || first == '_' {
                 let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
                 self.advance(end);
+                if super::ops::is_taken(&rest[..end]) {
+                    return Err(
+                        self.fail(at, format!("the name `{}` is taken by kstate itself", &rest[..end]))
+                    );
+                }
                 Word::Name(rest[..end].to_owned())
             } else if first.is_ascii_digit() {
                 self.number(rest, at, matches!(tokens.last(), Some(Token { word: Word::Sign("."), .. })))?
@@ -267,6 +275,12 @@ impl<'a> Lexer<'a> {
             } else {
                 return Err(self.fail(at, format!("unexpected character `{first}` in a tag")));
             };
+            self.words += 1;
+            if self.words > limits::WORDS {
+                let mut found = self.fail(at, format!("the tags have more than {} words", limits::WORDS));
+                found.hints.push("put data into a file and load it by `import_yaml`".to_owned());
+                return Err(found);
+            }
             tokens.push(Token { word, at });
         }
     }

@@ -12,9 +12,7 @@ use std::fmt::Write as _;
 use super::expr::{Arg, Expr, Kind, Parser, Result};
 use super::lexer::{At, Options, Piece, cut, problem};
 use super::lines::{CLOSE, OPEN, Spot, write_marker};
-
-/// Blocks inside blocks beyond this depth are refused.
-const MAX_DEPTH: usize = 60;
+use crate::limits;
 
 /// What every template can rely on.
 const ALWAYS: [&str; 6] = ["grains", "pillar", "salt", "opts", "saltenv", "env"];
@@ -151,10 +149,10 @@ impl<'a> Lower<'a> {
     /// Pieces up to a tag with one of these names, which is left for the caller; its name comes back.
     fn body(&mut self, ends: &[&str], open: Option<(&str, At)>) -> Result<String> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
+        if self.depth > limits::TEMPLATE_NESTING {
             return self.fail(
                 open.map_or(At { line: 1, column: 1 }, |(_, at)| at),
-                format!("blocks are nested more than {MAX_DEPTH} levels deep"),
+                format!("blocks are nested more than {} levels deep", limits::TEMPLATE_NESTING),
             );
         }
         let pieces = self.pieces;
@@ -475,8 +473,8 @@ impl<'a> Lower<'a> {
             Kind::Arithmetic(first, rest) => self.fold("__o(", first, rest)?,
             Kind::Compare(first, rest) => self.fold("__q(", first, rest)?,
             Kind::Concat(parts) => self.function("__s", parts)?,
-            Kind::And(parts) => self.logic(parts, " and ")?,
-            Kind::Or(parts) => self.logic(parts, " or ")?,
+            Kind::And(parts) => self.logic(parts, " and ", true)?,
+            Kind::Or(parts) => self.logic(parts, " or ", true)?,
             Kind::If { yes, test, no } => {
                 self.put("(");
                 self.expr(yes)?;
@@ -530,20 +528,22 @@ impl<'a> Lower<'a> {
         Ok(())
     }
 
-    fn logic(&mut self, parts: &[Expr], word: &str) -> Result<()> {
-        self.put("(");
-        for (i, part) in parts.iter().enumerate() {
-            if i > 0 {
+    /// `a and b and c`, in halves of halves: the engine's reader nests as deep as the parts are many. Of all parts but
+    /// the last the truth is asked.
+    fn logic(&mut self, parts: &[Expr], word: &str, last: bool) -> Result<()> {
+        match parts {
+            [part] if last => self.expr(part),
+            [part] => self.condition(part),
+            _ => {
+                let (left, right) = parts.split_at(parts.len() / 2);
+                self.put("(");
+                self.logic(left, word, false)?;
                 self.put(word);
-            }
-            if i + 1 == parts.len() {
-                self.expr(part)?;
-            } else {
-                self.condition(part)?;
+                self.logic(right, word, last)?;
+                self.put(")");
+                Ok(())
             }
         }
-        self.put(")");
-        Ok(())
     }
 
     /// `a.b.c` in one call.
@@ -670,15 +670,12 @@ impl<'a> Lower<'a> {
                 let target = parser.target()?;
                 parser.end()?;
                 self.capture(at, |l| l.block(tag, "endload", at))?;
-                self.open(at);
-                self.put("set ");
-                self.target(&target)?;
-                self.put(" = __load(");
-                self.text(tag.trim_start_matches("load_"));
-                self.put(",__b)");
-                self.close();
-                self.bind(&target);
-                Ok(())
+                self.assign(&target, at, |l| {
+                    l.put("__load(");
+                    l.text(tag.trim_start_matches("load_"));
+                    l.put(",__b)");
+                    Ok(())
+                })
             }
             "profile" => {
                 parser.expect_name("as")?;
@@ -788,7 +785,15 @@ impl<'a> Lower<'a> {
         parser.end()?;
         let mut word = "if ";
         let mut place = at;
+        let mut branches = 0;
         loop {
+            branches += 1;
+            if branches > limits::BRANCHES {
+                let message = format!("this `if` has more than {} branches", limits::BRANCHES);
+                let mut found = problem(self.file, at, message);
+                found.hints.push("look the value up in a mapping".to_owned());
+                return Err(found);
+            }
             self.open(place);
             self.put(word);
             self.condition(&test)?;
@@ -829,7 +834,7 @@ impl<'a> Lower<'a> {
         target_names(&target, &mut names);
         self.open(at);
         self.put("for ");
-        self.target(&target)?;
+        self.names(&target)?;
         self.put(" in __it(");
         self.expr(&items)?;
         self.put(")");
@@ -853,18 +858,18 @@ impl<'a> Lower<'a> {
         Ok(())
     }
 
-    fn target(&mut self, target: &Expr) -> Result<()> {
+    /// What stands to the left of `=` or `in`.
+    fn target<'e>(&mut self, target: &'e Expr, attributes: &mut Vec<(&'e Expr, &'e str)>) -> Result<()> {
         match &target.kind {
             Kind::Name(name) => self.put(name),
             Kind::Attr(of, name) => {
-                self.target(of)?;
-                self.put(".");
-                self.put(name);
+                self.put(&format!("__a{}", attributes.len()));
+                attributes.push((of, name));
             }
             Kind::Tuple(items) => {
                 self.put("(");
                 for item in items {
-                    self.target(item)?;
+                    self.target(item, attributes)?;
                     self.put(",");
                 }
                 self.put(")");
@@ -874,38 +879,61 @@ impl<'a> Lower<'a> {
         Ok(())
     }
 
+    /// A target of names alone.
+    fn names(&mut self, target: &Expr) -> Result<()> {
+        let mut attributes = Vec::new();
+        self.target(target, &mut attributes)?;
+        match attributes.first() {
+            Some((of, _)) => self.fail(of.at, "an attribute can only be set by `{% set %}`"),
+            None => Ok(()),
+        }
+    }
+
     fn set(&mut self, mut parser: Parser<'a>, at: At) -> Result<()> {
         let target = parser.target()?;
         if parser.take_sign("=") {
             let value = parser.tuple()?;
             parser.end()?;
-            self.open(at);
-            self.put("set ");
-            self.target(&target)?;
-            self.put(" = ");
-            if let Kind::Tuple(parts) = &target.kind {
-                self.put(&format!("__up({},", parts.len()));
-                self.expr(&value)?;
-                self.put(")");
-            } else {
-                self.expr(&value)?;
-            }
-            self.close();
+            self.assign(&target, at, |l| {
+                let Kind::Tuple(parts) = &target.kind else { return l.expr(&value) };
+                l.put(&format!("__up({},", parts.len()));
+                l.expr(&value)?;
+                l.put(")");
+                Ok(())
+            })
         } else {
             let filter = if parser.is_sign("|") { Some(parser.filter_chain(true)?) } else { None };
             parser.end()?;
             self.capture(at, |l| l.block("set", "endset", at))?;
+            self.assign(&target, at, |l| match &filter {
+                Some(filter) => l.expr(filter),
+                None => {
+                    l.put("__z(__b)");
+                    Ok(())
+                }
+            })
+        }
+    }
+
+    /// Sets names, and attributes of namespaces, which have their values from names of their own.
+    fn assign(&mut self, target: &Expr, at: At, value: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let mut attributes = Vec::new();
+        self.open(at);
+        self.put("set ");
+        self.target(target, &mut attributes)?;
+        self.put(" = ");
+        value(self)?;
+        self.close();
+        self.bind(target);
+        for (i, (of, name)) in attributes.into_iter().enumerate() {
             self.open(at);
-            self.put("set ");
-            self.target(&target)?;
-            self.put(" = ");
-            match &filter {
-                Some(filter) => self.expr(filter)?,
-                None => self.put("__z(__b)"),
-            }
+            self.put("do __set(");
+            self.expr(of)?;
+            self.put(",");
+            self.text(name);
+            self.put(&format!(",__a{i})"));
             self.close();
         }
-        self.bind(&target);
         Ok(())
     }
 
@@ -1074,7 +1102,7 @@ impl<'a> Lower<'a> {
         self.put("with ");
         for (i, (target, value)) in values.iter().enumerate() {
             self.put(if i > 0 { ", " } else { "" });
-            self.target(target)?;
+            self.names(target)?;
             self.put(" = ");
             self.expr(value)?;
         }
@@ -1167,7 +1195,7 @@ impl<'a> Lower<'a> {
             None => self.put("__i0"),
         }
         self.close();
-        self.bind(&Expr { kind: Kind::Name(target), at });
+        self.bind(&Expr::new(Kind::Name(target), at));
         Ok(())
     }
 
@@ -1210,7 +1238,7 @@ impl<'a> Lower<'a> {
             self.text(&imported);
             self.put(",__tk)");
             self.close();
-            self.bind(&Expr { kind: Kind::Name(alias), at });
+            self.bind(&Expr::new(Kind::Name(alias), at));
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::value::{
     self, Dict, Entries, Key, Kind, Seq, SeqKind, equal, iterate, kind, list, order, repr, solid, to_str,
     tuple, type_name,
 };
+use super::work;
 use super::{format, ops};
 
 const TEXT: &[&str] = &[
@@ -117,6 +118,7 @@ pub(super) fn call(_: &mut State<'_, '_>, of: &Value, name: &str, args: &Args) -
     if let Some(unknown) = args.all().find(|v| ops::unknown(v)).filter(|_| !takes_any) {
         return Ok(unknown.clone());
     }
+    work::visit(of.as_str().map_or(1, |text| text.len() / 32))?;
     if !has(of, name) {
         let mut hints: Vec<String> = super::nearest(name, names(of).iter().copied())
             .map(|n| format!("did you mean `{n}`?"))
@@ -171,7 +173,7 @@ fn none() -> Result<Value, Error> {
 pub(super) fn entries_of(from: &Value) -> Result<Entries, Error> {
     solid(from)?;
     if let Kind::Dict(dict) = kind(from) {
-        return Ok(dict.read().clone());
+        return Ok(dict.entries());
     }
     if let Some(pairs) = value::pairs(from) {
         return Ok(pairs.into_iter().map(|(k, v)| (Key(k), v)).collect());
@@ -205,14 +207,15 @@ fn dict_method(dict: &Dict, name: &str, args: &Args) -> Result<Value, Error> {
         }
         "items" => Ok(list(dict.snapshot().into_iter().map(|(k, v)| tuple(vec![k, v])).collect())),
         "keys" => Ok(list(dict.keys())),
-        "values" => Ok(list(dict.read().values().cloned().collect())),
-        "copy" => Ok(value::dict(dict.read().clone(), dict.ordered)),
+        "values" => Ok(list(dict.snapshot().into_iter().map(|(_, item)| item).collect())),
+        "copy" => Ok(value::dict(dict.entries(), dict.ordered)),
         "clear" => {
             dict.write().clear();
             none()
         }
         "pop" => {
             let key = Key::new(args.need(0, "key")?)?;
+            work::bytes(dict.read().len());
             let found = dict.write().shift_remove(&key);
             found
                 .or_else(|| args.get(1, "default").cloned())
@@ -257,29 +260,37 @@ fn place(index: i128, length: usize) -> Option<usize> {
     usize::try_from(index).ok().filter(|i| *i < length)
 }
 
-/// Sorts as Python does; an error of a comparison is kept.
-pub(super) fn sort(
-    items: &mut [Value],
+/// Sorts as Python does. Values that have no order are an error.
+pub(super) fn sorted(
+    items: Vec<Value>,
     reverse: bool,
     key: impl Fn(&Value) -> Result<Value, Error>,
-) -> Result<(), Error> {
-    let mut keyed: Vec<(Value, Value)> =
-        items.iter().map(|item| Ok((key(item)?, item.clone()))).collect::<Result<_, Error>>()?;
-    let mut failed = None;
-    keyed.sort_by(|(a, _), (b, _)| {
-        let ordering = order(a, b, "<").unwrap_or_else(|error| {
-            failed.get_or_insert(error);
-            std::cmp::Ordering::Equal
-        });
-        if reverse { ordering.reverse() } else { ordering }
-    });
-    if let Some(error) = failed {
-        return Err(error);
+) -> Result<Vec<Value>, Error> {
+    let keyed: Vec<(Value, Value)> =
+        items.into_iter().map(|item| Ok((key(&item)?, item))).collect::<Result<_, Error>>()?;
+    Ok(sorted_pairs(keyed, reverse)?.into_iter().map(|(_, item)| item).collect())
+}
+
+/// Pairs by the order of their first parts: a merge sort, because the library's may panic where some values have no
+/// order, and not-a-number has none.
+pub(super) fn sorted_pairs(
+    mut pairs: Vec<(Value, Value)>,
+    reverse: bool,
+) -> Result<Vec<(Value, Value)>, Error> {
+    if pairs.len() < 2 {
+        return Ok(pairs);
     }
-    for (slot, (_, item)) in items.iter_mut().zip(keyed) {
-        *slot = item;
+    let right = pairs.split_off(pairs.len() / 2);
+    let mut left = sorted_pairs(pairs, reverse)?.into_iter().peekable();
+    let mut right = sorted_pairs(right, reverse)?.into_iter().peekable();
+    let mut merged = Vec::with_capacity(left.len() + right.len());
+    while let (Some((a, _)), Some((b, _))) = (left.peek(), right.peek()) {
+        let right_first = if reverse { order(a, b, "<")?.is_lt() } else { order(b, a, "<")?.is_lt() };
+        merged.extend(if right_first { right.next() } else { left.next() });
     }
-    Ok(())
+    merged.extend(left);
+    merged.extend(right);
+    Ok(merged)
 }
 
 fn list_method(seq: &Seq, name: &str, args: &Args) -> Result<Value, Error> {
@@ -288,18 +299,14 @@ fn list_method(seq: &Seq, name: &str, args: &Args) -> Result<Value, Error> {
             let item =
                 args.get(0, "object").ok_or_else(|| type_error("append() takes exactly one argument"))?;
             let mut items = seq.write();
-            if items.len() >= ops::MAX_SIZE / 16 {
-                return Err(type_error("the list becomes too long"));
-            }
+            work::list_of(items.len() + 1)?;
             items.push(item.clone());
             none()
         }
         "extend" => {
             let more = iterate(args.need(0, "iterable")?)?;
             let mut items = seq.write();
-            if items.len() + more.len() >= ops::MAX_SIZE / 16 {
-                return Err(type_error("the list becomes too long"));
-            }
+            work::list_of(items.len() + more.len())?;
             items.extend(more);
             none()
         }
@@ -308,6 +315,9 @@ fn list_method(seq: &Seq, name: &str, args: &Args) -> Result<Value, Error> {
             let item =
                 args.get(1, "object").cloned().ok_or_else(|| type_error("insert expected 2 arguments"))?;
             let mut items = seq.write();
+            work::list_of(items.len() + 1)?;
+            // What stands behind it moves.
+            work::bytes(items.len());
             let length = items.len() as i128;
             let at = if index < 0 { (index + length).max(0) } else { index.min(length) };
             items.insert(usize::try_from(at).unwrap_or_default(), item);
@@ -316,6 +326,7 @@ fn list_method(seq: &Seq, name: &str, args: &Args) -> Result<Value, Error> {
         "pop" => {
             let index = args.int_or(0, "index", -1)?;
             let mut items = seq.write();
+            work::bytes(items.len());
             match place(index, items.len()) {
                 Some(at) => Ok(items.remove(at)),
                 None if items.is_empty() => Err(type_error("pop from empty list")),
@@ -360,9 +371,8 @@ fn list_method(seq: &Seq, name: &str, args: &Args) -> Result<Value, Error> {
                     repr(key)
                 )));
             }
-            let mut items = seq.snapshot();
-            sort(&mut items, args.flag(9, "reverse", false)?, |item| Ok(item.clone()))?;
-            *seq.write() = items;
+            let sorted = sorted(seq.snapshot(), args.flag(9, "reverse", false)?, |item| Ok(item.clone()))?;
+            *seq.write() = sorted;
             none()
         }
         "copy" => Ok(list(seq.snapshot())),
@@ -484,10 +494,7 @@ fn text_method(text: &str, name: &str, args: &Args) -> Result<Value, Error> {
         "replace" => {
             let (old, new) = (args.text(0, "old")?, args.text(1, "new")?);
             let count = args.int_or(2, "count", -1)?;
-            if text.len().saturating_mul(new.len() + 1) > ops::MAX_SIZE * 4 {
-                return Err(type_error("the text becomes too long"));
-            }
-            owned(replace(text, old, new, count))
+            owned(replace(text, old, new, count)?)
         }
         "split" | "rsplit" => split(text, name == "rsplit", args),
         "splitlines" => {
@@ -511,11 +518,15 @@ fn text_method(text: &str, name: &str, args: &Args) -> Result<Value, Error> {
             let mut out = String::new();
             for (i, part) in iterate(args.need(0, "iterable")?)?.iter().enumerate() {
                 if i > 0 {
+                    work::grow(&out, text.len())?;
                     out.push_str(text);
                 }
                 solid(part)?;
                 match part.as_str() {
-                    Some(part) => out.push_str(part),
+                    Some(part) => {
+                        work::grow(&out, part.len())?;
+                        out.push_str(part);
+                    }
                     None => {
                         return Err(type_error(format!(
                             "sequence item {i}: expected str instance, {} found",
@@ -570,12 +581,14 @@ fn text_method(text: &str, name: &str, args: &Args) -> Result<Value, Error> {
             }
         }
         "center" | "ljust" | "rjust" => {
-            let width = usize::try_from(args.int(0, "width")?).unwrap_or_default().min(ops::MAX_SIZE);
+            let width = usize::try_from(args.int(0, "width")?).unwrap_or_default();
+            work::grow("", width)?;
             let fill = args.text_or(1, "fillchar", " ")?.chars().next().unwrap_or(' ');
             owned(justify(text, width, fill, name))
         }
         "zfill" => {
-            let width = usize::try_from(args.int(0, "width")?).unwrap_or_default().min(ops::MAX_SIZE);
+            let width = usize::try_from(args.int(0, "width")?).unwrap_or_default();
+            work::grow("", width)?;
             let missing = width.saturating_sub(text.chars().count());
             let (sign, digits) = match text.chars().next() {
                 Some('+' | '-') => text.split_at(1),
@@ -591,6 +604,7 @@ fn text_method(text: &str, name: &str, args: &Args) -> Result<Value, Error> {
                 match c {
                     '\t' => {
                         let spaces = if size == 0 { 0 } else { size - column % size };
+                        work::grow(&out, spaces)?;
                         out.extend(std::iter::repeat_n(' ', spaces));
                         column += spaces;
                     }
@@ -680,11 +694,12 @@ fn title(text: &str) -> String {
     out
 }
 
-pub(super) fn replace(text: &str, old: &str, new: &str, count: i128) -> String {
-    match usize::try_from(count) {
-        Ok(count) => text.replacen(old, new, count),
-        Err(_) => text.replace(old, new),
-    }
+pub(super) fn replace(text: &str, old: &str, new: &str, count: i128) -> Result<String, Error> {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    work::bytes(text.len());
+    let found = text.matches(old).take(count).count();
+    work::grow(text, found.saturating_mul(new.len().saturating_sub(old.len())))?;
+    Ok(text.replacen(old, new, count))
 }
 
 pub(super) fn justify(text: &str, width: usize, fill: char, how: &str) -> String {

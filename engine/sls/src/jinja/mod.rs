@@ -40,11 +40,16 @@ mod load;
 mod lower;
 mod methods;
 mod network;
+mod objects;
 mod ops;
+mod regex;
 mod root;
 mod tests;
 mod value;
+mod work;
 
+#[cfg(test)]
+mod attacks;
 #[cfg(test)]
 mod cases;
 
@@ -52,7 +57,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kstate_core::{Call, Map, Position, Problem, Severity, Value as Plain};
+use kstate_core::{Call, Map, Position, Problem, Severity, Value as Plain, distance};
 use minijinja::UndefinedBehavior;
 use minijinja::value::Value;
 
@@ -62,13 +67,8 @@ use lower::Lowered;
 use root::Root;
 use root::root;
 
+use crate::limits;
 use crate::tree::Folders;
-
-/// About so many instructions a template may take; more means that it does not end.
-const FUEL: u64 = 20_000_000;
-
-/// Calls, includes and loops inside each other, as minijinja counts them.
-const RECURSION: usize = 300;
 
 /// The templates of one search path, compiled once for all targets.
 pub struct Engine {
@@ -152,22 +152,26 @@ impl Registry {
 
 impl Engine {
     pub fn new(folders: Arc<Folders>) -> Engine {
+        Engine::with_fuel(folders, limits::FUEL)
+    }
+
+    fn with_fuel(folders: Arc<Folders>, fuel: u64) -> Engine {
         let registry = Arc::new(Registry::default());
         let mut minijinja = minijinja::Environment::empty();
         minijinja.set_debug(false);
         minijinja.set_undefined_behavior(UndefinedBehavior::Strict);
-        minijinja.set_fuel(Some(FUEL));
-        minijinja.set_recursion_limit(RECURSION);
+        minijinja.set_fuel(Some(fuel));
+        minijinja.set_recursion_limit(limits::RECURSION);
         minijinja.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-        minijinja.add_function("namespace", minijinja::functions::namespace);
-        minijinja.set_formatter(|out, _, value| {
+        minijinja.set_formatter(|out, state, value| {
             ops::printable(value)?;
+            let work = work::Work::begin(state);
             match value.kind() {
                 minijinja::value::ValueKind::String => out.write_str(value.as_str().unwrap_or_default())?,
                 _ if value::is_undefined(value) => {}
                 _ => out.write_str(&value::printed(value))?,
             }
-            Ok(())
+            work.pay(state)
         });
         ops::register(&mut minijinja);
         let templates = registry.clone();
@@ -285,6 +289,10 @@ impl Environment {
             let line = u32::try_from(source[..at].matches('\n').count()).unwrap_or_default() + 1;
             let message = "the template contains U+FDD0 or U+FDD1, which Unicode keeps out of text";
             return Err(Box::new(Problem::error(message).at(&Position::new(file.clone(), line, 1))));
+        }
+        if source.len() > limits::TEXT {
+            let message = format!("the template has more than {} MiB", limits::TEXT >> 20);
+            return Err(Box::new(Problem::error(message).at(&Position::new(file.clone(), 1, 1))));
         }
         let template = self.engine.registry.take(&format!("M:{name}"), file, source)?;
         let root = Root::new(self.engine.clone(), self.data.clone(), context);
@@ -408,6 +416,13 @@ fn plain_message(error: &minijinja::Error) -> String {
             None => detail.to_owned(),
         },
         minijinja::ErrorKind::OutOfFuel => "the template does not end, or does too much".to_owned(),
+        _ if detail.contains("Too many arguments") => {
+            "too much is written here in one list, mapping, call or operation: load it by `import_yaml`"
+                .to_owned()
+        }
+        _ if detail.contains("maximum recursion limits") => {
+            "the template is nested too deeply here".to_owned()
+        }
         _ if detail.contains("recursion limit") => {
             "templates, macros or loops are nested too deeply: does one call itself?".to_owned()
         }
@@ -444,32 +459,7 @@ pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> O
     };
     names
         .filter(|known| *known != name && known.len().abs_diff(name.len()) <= allowed)
-        .map(|known| (distance(name, known), known))
-        .filter(|(d, _)| *d <= allowed)
+        .filter_map(|known| Some((distance(name, known, allowed)?, known)))
         .min_by_key(|(d, _)| *d)
         .map(|(_, known)| known)
-}
-
-/// The edits between two words; two swapped letters are one.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) =
-        (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for (i, row) in rows.iter_mut().enumerate() {
-        row[0] = i;
-    }
-    for (j, cell) in rows[0].iter_mut().enumerate() {
-        *cell = j;
-    }
-    for i in 1..=a.len() {
-        for j in 1..=b.len() {
-            let cost = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + cost);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = best;
-        }
-    }
-    rows[a.len()][b.len()]
 }

@@ -9,6 +9,7 @@ use num_bigint::BigInt;
 use super::args::Args;
 use super::fault::type_error;
 use super::value::{self, Kind, SeqKind, kind, list, to_str};
+use super::work;
 
 /// An address, perhaps with the length of its network.
 #[derive(Clone, Copy)]
@@ -187,11 +188,13 @@ pub(super) fn hosts(value: &Value, _: &Args) -> Result<Value, Error> {
         if width > 16 {
             return Err(type_error("the network has more hosts than a template may list"));
         }
-        let (start, size) = (first(network), 1u128 << width);
+        work::visit(1 << width)?;
+        let start = first(network);
+        let last = start + ((1u128 << width) - 1);
         let range = match width {
-            0 | 1 => start..start + size,
-            _ if network.address.is_ipv6() => start + 1..start + size,
-            _ => start + 1..start + size - 1,
+            0 | 1 => start..=last,
+            _ if network.address.is_ipv6() => start + 1..=last,
+            _ => start + 1..=last - 1,
         };
         Ok(range.map(|n| Value::from(address_of(n, network.address).to_string())).collect())
     };

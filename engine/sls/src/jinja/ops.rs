@@ -17,10 +17,9 @@ use super::value::{
     self, Bound, Key, Kind, Number, SeqKind, Undef, clamped, equal, iterate, kind, list, number, order,
     solid, to_str, truth, tuple, type_name,
 };
-use super::{format, methods, root};
+use super::work::{self, Work};
+use super::{format, methods, objects, root};
 
-/// Text and lists longer than this are refused: no template needs them, and memory is finite.
-pub(super) const MAX_SIZE: usize = 1 << 24;
 /// The bits of an integer of 4300 digits, which is as many as Python prints.
 const MAX_BITS: u64 = 14_285;
 
@@ -44,7 +43,9 @@ impl Object for Native {
     }
 
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-        (self.function)(state, args)
+        let work = Work::begin(state);
+        let result = (self.function)(state, args);
+        work.end(state, result)
     }
 }
 
@@ -184,6 +185,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
         }
         text(out)
     }),
+    ("__set", |_, a| objects::assign(&a[0], a[1].as_str().unwrap_or_default(), &a[2])),
     ("__t", |state, a| {
         let args = Args::of(&a[1..]);
         super::tests::apply(state, a[0].as_str().unwrap_or_default(), &args).map(Value::from)
@@ -228,12 +230,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
             _ => a[0].clone(),
         })
     }),
-    ("cycler", |_, a| {
-        if a.is_empty() {
-            return Err(type_error("cycler() needs at least one item"));
-        }
-        Ok(Value::from_object(Cycler { items: a.to_vec(), at: std::sync::Mutex::new(0) }))
-    }),
+    ("cycler", |_, a| objects::cycler(a)),
     ("dict", |_, a| {
         let args = Args::of(a);
         let mut entries = match args.positional.first() {
@@ -257,11 +254,9 @@ const FUNCTIONS: &[(&str, Function)] = &[
         Ok(value::dict(entries, true))
     }),
     ("ifelse", |state, a| super::calls::local(state, "match.ifelse", &Args::of(a))),
-    ("joiner", |_, a| {
-        let separator = a.first().map_or_else(|| ", ".to_owned(), to_str);
-        Ok(Value::from_object(Joiner { separator, used: std::sync::atomic::AtomicBool::new(false) }))
-    }),
+    ("joiner", |_, a| Ok(objects::joiner(a))),
     ("lipsum", |_, _| Err(type_error("`lipsum` makes random text and is not supported"))),
+    ("namespace", |_, a| objects::namespace(&Args::of(a))),
     ("raise", |_, a| {
         let message = a.first().map(to_str).unwrap_or_default();
         Err(fault(ErrorKind::InvalidOperation, format!("the template raises: {message}"), Vec::new()))
@@ -297,6 +292,16 @@ pub(super) fn register(env: &mut Environment<'static>) {
     }
 }
 
+/// Whether a name means something to a rewritten template, so that no template may use it.
+pub(super) fn is_taken(name: &str) -> bool {
+    let passed_on = ["__b", "__h", "__i0", "__root", "__tk"];
+    let is_attribute = |number: &str| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    name.starts_with("__")
+        && (passed_on.contains(&name)
+            || name.strip_prefix("__a").is_some_and(is_attribute)
+            || FUNCTIONS.iter().any(|(function, _)| *function == name))
+}
+
 /// The path of a template without the letter of its roots and its version.
 pub(super) fn template_name(key: &str) -> &str {
     let path = key.split_once(':').map_or(key, |(_, path)| path);
@@ -308,9 +313,7 @@ pub(super) fn unknown(value: &Value) -> bool {
 }
 
 pub(super) fn text(text: String) -> Result<Value, Error> {
-    if text.len() > MAX_SIZE {
-        return Err(type_error("the text becomes too long"));
-    }
+    work::grow("", text.len())?;
     Ok(Value::from(text))
 }
 
@@ -656,61 +659,6 @@ impl Object for Macro {
     }
 }
 
-#[derive(Debug)]
-struct Cycler {
-    items: Vec<Value>,
-    at: std::sync::Mutex<usize>,
-}
-
-impl Object for Cycler {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let at = *self.at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        (key.as_str()? == "current").then(|| self.items[at].clone())
-    }
-
-    fn call_method(
-        self: &Arc<Self>,
-        _: &mut State<'_, '_>,
-        method: &str,
-        _: &[Value],
-    ) -> Result<Value, Error> {
-        let mut at = self.at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match method {
-            "next" => {
-                let current = self.items[*at].clone();
-                *at = (*at + 1) % self.items.len();
-                Ok(current)
-            }
-            "reset" => {
-                *at = 0;
-                Ok(Value::from(()))
-            }
-            _ => Err(Error::from(ErrorKind::UnknownMethod)),
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Joiner {
-    separator: String,
-    used: std::sync::atomic::AtomicBool,
-}
-
-impl Object for Joiner {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn call(self: &Arc<Self>, _: &mut State<'_, '_>, _: &[Value]) -> Result<Value, Error> {
-        let used = self.used.swap(true, std::sync::atomic::Ordering::Relaxed);
-        Ok(Value::from(if used { self.separator.as_str() } else { "" }))
-    }
-}
-
 // ---- operators ----
 
 fn negate(value: &Value) -> Result<Value, Error> {
@@ -746,7 +694,10 @@ fn compare(a: &Value, sign: &str, b: &Value) -> Result<Option<bool>, Error> {
 
 pub(super) fn contains(container: &Value, value: &Value) -> Result<bool, Error> {
     Ok(match (kind(container), kind(value)) {
-        (Kind::Str(text), Kind::Str(part)) => text.contains(part),
+        (Kind::Str(text), Kind::Str(part)) => {
+            work::bytes(text.len());
+            text.contains(part)
+        }
         (Kind::Str(_), _) => {
             return Err(type_error(format!(
                 "'in <string>' requires string as left operand, not {}",
@@ -802,11 +753,9 @@ fn arithmetic(a: &Value, sign: &str, b: &Value) -> Result<Value, Error> {
         }
         ("+", Kind::Bytes(x), Kind::Bytes(y)) => Ok(Value::from_bytes([x, y].concat())),
         ("+", Kind::Seq(x), Kind::Seq(y)) if x.kind == y.kind && x.kind != SeqKind::Set => {
+            work::list_of(x.read().len() + y.read().len())?;
             let mut items = x.snapshot();
             items.extend(y.snapshot());
-            if items.len() > MAX_SIZE / 16 {
-                return Err(type_error("the list becomes too long"));
-            }
             Ok(value::seq(x.kind, items))
         }
         ("-", Kind::Seq(x), Kind::Seq(y)) if x.kind == SeqKind::Set && y.kind == SeqKind::Set => {
@@ -820,13 +769,15 @@ fn arithmetic(a: &Value, sign: &str, b: &Value) -> Result<Value, Error> {
                 _ => return Err(fail()),
             };
             let times = usize::try_from(times.max(0)).unwrap_or(usize::MAX);
-            let size = value::len(of).map_err(|_| fail())?.saturating_mul(times);
-            if size > MAX_SIZE / 16 {
-                return Err(type_error("the repetition becomes too long"));
-            }
+            let length = value::len(of).map_err(|_| fail())?;
             match kind(of) {
-                Kind::Str(part) => text(part.repeat(times)),
+                Kind::Str(part) => {
+                    work::grow("", part.len().saturating_mul(times))?;
+                    text(part.repeat(times))
+                }
                 Kind::Seq(seq) if seq.kind != SeqKind::Set => {
+                    work::list_of(length.saturating_mul(times))?;
+                    let times = if length == 0 { 0 } else { times };
                     let items = seq.snapshot();
                     Ok(value::seq(seq.kind, std::iter::repeat_n(items, times).flatten().collect()))
                 }

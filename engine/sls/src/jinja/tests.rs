@@ -6,10 +6,10 @@ use num_traits::Zero;
 
 use super::args::Args;
 use super::fault::type_error;
-use super::ops;
 use super::value::{
     Kind, Number, SeqKind, equal, is_mapping, is_undefined, kind, number, order, solid, to_str, type_name,
 };
+use super::{ops, regex, work};
 
 type Test = fn(&Value, &Args) -> Result<bool, Error>;
 
@@ -63,17 +63,7 @@ const TESTS: &[(&str, Test)] = &[
     }),
     ("lt", |v, a| Ok(order(v, a.need(0, "other")?, "<")?.is_lt())),
     ("mapping", |v, _| Ok(is_mapping(v))),
-    ("match", |v, a| {
-        let text = v.as_str().ok_or_else(|| {
-            type_error(format!("expected string or bytes-like object, got '{}'", type_name(v)))
-        })?;
-        super::filters::regex_matches(
-            text,
-            a.text(0, "rgx")?,
-            a.flag(1, "ignorecase", false)?,
-            a.flag(2, "multiline", false)?,
-        )
-    }),
+    ("match", |v, a| regex::matches(v, a)),
     ("ne", |v, a| Ok(!equal(v, a.need(0, "other")?))),
     ("none", |v, _| Ok(v.is_none())),
     ("number", |v, _| Ok(number(v).is_some())),
@@ -123,6 +113,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 pub(super) fn apply(_: &mut State<'_, '_>, name: &str, args: &Args) -> Result<bool, Error> {
     let test = find(name).ok_or_else(|| type_error(format!("there is no test `{name}`")))?;
     let subject = args.positional.first().cloned().unwrap_or_default();
+    work::visit(subject.as_str().map_or(1, |text| text.len() / 32))?;
     if !matches!(name, "defined" | "undefined") {
         let type_tests = [
             "boolean", "callable", "false", "float", "integer", "iterable", "list", "mapping", "none",

@@ -4,22 +4,23 @@
 //! Scalars are the engine's own (`None`, booleans, numbers, text, bytes). Containers are objects with a lock inside,
 //! so that `x.append(1)` is seen through every name of the list, as in Python.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use indexmap::IndexMap;
 use kstate_core::Value as Plain;
-use minijinja::value::{Enumerator, Object, ObjectRepr, Value, ValueKind};
+use minijinja::value::{DynObject, Enumerator, Object, ObjectRepr, Value, ValueKind};
 use minijinja::{Error, State};
 use num_bigint::{BigInt, Sign};
 use num_traits::{FromPrimitive, ToPrimitive, Zero};
 
 use super::fault::{fault, type_error};
 use super::lines;
-
-/// How deep containers may nest before printing, copying or comparing them is refused.
-const MAX_DEPTH: usize = 120;
+use super::objects::{Cycler, Namespace};
+use super::work::{self, Work};
+use crate::limits;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SeqKind {
@@ -81,8 +82,10 @@ impl Seq {
         self.items.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The items. Nothing where the work of the template is over, so that no walk goes on.
     pub(super) fn snapshot(&self) -> Vec<Value> {
-        self.read().clone()
+        let items = self.read();
+        if work::items(items.len()) { items.clone() } else { Vec::new() }
     }
 }
 
@@ -103,12 +106,20 @@ impl Dict {
         self.read().get(&StrKey(key)).cloned()
     }
 
+    /// The entries; nothing where the work of the template is over.
     pub(super) fn snapshot(&self) -> Vec<(Value, Value)> {
-        self.read().iter().map(|(k, v)| (k.0.clone(), v.clone())).collect()
+        let entries = self.read();
+        let count = if work::items(2 * entries.len()) { entries.len() } else { 0 };
+        entries.iter().take(count).map(|(k, v)| (k.0.clone(), v.clone())).collect()
     }
 
     pub(super) fn keys(&self) -> Vec<Value> {
-        self.read().keys().map(|k| k.0.clone()).collect()
+        self.snapshot().into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// A copy that shares the values.
+    pub(super) fn entries(&self) -> Entries {
+        self.snapshot().into_iter().map(|(key, value)| (Key(key), value)).collect()
     }
 }
 
@@ -118,10 +129,17 @@ pub(super) struct Key(pub(super) Value);
 
 impl Key {
     pub(super) fn new(value: &Value) -> Result<Key, Error> {
+        Key::at(value, 0)
+    }
+
+    fn at(value: &Value, depth: usize) -> Result<Key, Error> {
+        if depth > limits::DATA_NESTING {
+            return Err(type_error("the key is nested too deeply"));
+        }
         match kind(value) {
             Kind::Seq(seq) if seq.kind == SeqKind::Tuple => {
-                for item in seq.read().iter() {
-                    Key::new(item)?;
+                for item in seq.snapshot() {
+                    Key::at(&item, depth + 1)?;
                 }
             }
             Kind::Seq(_) | Kind::Dict(_) => {
@@ -164,10 +182,12 @@ impl indexmap::Equivalent<Key> for StrKey<'_> {
 }
 
 fn hash_str<H: Hasher>(text: &str, state: &mut H) {
+    work::bytes(text.len());
     state.write_u8(2);
     text.hash(state);
 }
 
+/// A key nests no deeper than `Key::new` lets it.
 fn hash<H: Hasher>(value: &Value, state: &mut H) {
     match kind(value) {
         Kind::Str(text) => hash_str(text, state),
@@ -176,9 +196,7 @@ fn hash<H: Hasher>(value: &Value, state: &mut H) {
         Kind::Float(n) => hash_number(n, state),
         Kind::Seq(seq) => {
             state.write_u8(4);
-            for item in seq.read().iter() {
-                hash(item, state);
-            }
+            seq.snapshot().iter().for_each(|item| hash(item, state));
         }
         _ => state.write_u8(5),
     }
@@ -290,6 +308,7 @@ pub(super) fn tuple(items: Vec<Value>) -> Value {
 }
 
 pub(super) fn seq(kind: SeqKind, items: Vec<Value>) -> Value {
+    work::items(items.len());
     Value::from_object(Seq { kind, items: RwLock::new(items) })
 }
 
@@ -303,6 +322,7 @@ pub(super) fn set(items: impl IntoIterator<Item = Value>) -> Result<Value, Error
 }
 
 pub(super) fn dict(entries: Entries, ordered: bool) -> Value {
+    work::items(2 * entries.len());
     Value::from_object(Dict::new(entries, ordered))
 }
 
@@ -313,6 +333,48 @@ pub(super) fn int(n: impl Into<BigInt>) -> Value {
 
 pub(super) fn dict_of_text<'a>(pairs: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     dict(pairs.into_iter().map(|(k, v)| (Key(Value::from(k)), v)).collect(), false)
+}
+
+/// Lists in lists in lists are taken apart one by one: if each were left to its own destructor, that would call the
+/// next one's, as deep as they nest.
+fn take_apart(mut waiting: Vec<Value>) {
+    while let Some(value) = waiting.pop() {
+        let _ = take(value, |mut seq: Seq| waiting.append(unlocked(&mut seq.items)))
+            .or_else(|value| take(value, |mut dict: Dict| waiting.extend(parts(unlocked(&mut dict.entries)))))
+            .or_else(|value| take(value, |bound: Bound| waiting.push(bound.of)))
+            .or_else(|value| take(value, |namespace: Namespace| waiting.extend(namespace.into_values())))
+            .or_else(|value| take(value, |cycler: Cycler| waiting.extend(cycler.into_values())));
+    }
+}
+
+/// Hands over what a value is, if it is of that kind and this is its last use; gives back a value of another kind.
+fn take<T: Object + 'static>(value: Value, found: impl FnOnce(T)) -> Result<(), Value> {
+    let Some(object) = value.downcast_object::<T>() else { return Err(value) };
+    drop(value);
+    if let Some(object) = Arc::into_inner(object) {
+        found(object);
+    }
+    Ok(())
+}
+
+fn unlocked<T>(lock: &mut RwLock<T>) -> &mut T {
+    lock.get_mut().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn parts(entries: &mut Entries) -> impl Iterator<Item = Value> {
+    std::mem::take(entries).into_iter().flat_map(|(key, value)| [key.0, value])
+}
+
+impl Drop for Seq {
+    fn drop(&mut self) {
+        take_apart(std::mem::take(unlocked(&mut self.items)));
+    }
+}
+
+impl Drop for Dict {
+    fn drop(&mut self) {
+        take_apart(parts(unlocked(&mut self.entries)).collect());
+    }
 }
 
 impl Object for Seq {
@@ -330,6 +392,11 @@ impl Object for Seq {
 
     fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
         Some(self.read().len())
+    }
+
+    fn custom_cmp(self: &Arc<Self>, other: &DynObject) -> Option<Ordering> {
+        let other = other.downcast::<Self>()?;
+        Some(compare(&Value::from_dyn_object(self.clone()), &Value::from_dyn_object(other)))
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -356,6 +423,11 @@ impl Object for Dict {
 
     fn enumerator_len(self: &Arc<Self>) -> Option<usize> {
         Some(self.read().len())
+    }
+
+    fn custom_cmp(self: &Arc<Self>, other: &DynObject) -> Option<Ordering> {
+        let other = other.downcast::<Self>()?;
+        Some(compare(&Value::from_dyn_object(self.clone()), &Value::from_dyn_object(other)))
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -411,7 +483,9 @@ impl Object for Bound {
     }
 
     fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-        super::methods::call(state, &self.of, &self.name, &super::args::Args::of(args))
+        let work = Work::begin(state);
+        let result = super::methods::call(state, &self.of, &self.name, &super::args::Args::of(args));
+        work.end(state, result)
     }
 
     fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -451,8 +525,16 @@ pub(super) fn iterate(value: &Value) -> Result<Vec<Value>, Error> {
     Ok(match kind(value) {
         Kind::Seq(seq) => seq.snapshot(),
         Kind::Dict(dict) => dict.keys(),
-        Kind::Str(text) => text.chars().map(|c| Value::from(c.to_string())).collect(),
-        Kind::Bytes(bytes) => bytes.iter().map(|b| Value::from(*b)).collect(),
+        Kind::Str(text) => {
+            work::list_of(text.len())?;
+            work::items(text.len());
+            text.chars().map(|c| Value::from(c.to_string())).collect()
+        }
+        Kind::Bytes(bytes) => {
+            work::list_of(bytes.len())?;
+            work::items(bytes.len());
+            bytes.iter().map(|b| Value::from(*b)).collect()
+        }
         Kind::Other if matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) => {
             value.try_iter()?.collect()
         }
@@ -478,7 +560,10 @@ pub(super) fn is_mapping(value: &Value) -> bool {
 pub(super) fn len(value: &Value) -> Result<usize, Error> {
     solid(value)?;
     Ok(match kind(value) {
-        Kind::Str(text) => text.chars().count(),
+        Kind::Str(text) => {
+            work::bytes(text.len());
+            text.chars().count()
+        }
         Kind::Bytes(bytes) => bytes.len(),
         Kind::Seq(seq) => seq.read().len(),
         Kind::Dict(dict) => dict.read().len(),
@@ -493,15 +578,19 @@ pub(super) fn equal(a: &Value, b: &Value) -> bool {
 }
 
 fn equal_at(a: &Value, b: &Value, depth: usize) -> bool {
-    if depth > MAX_DEPTH {
+    if depth > limits::DATA_NESTING {
         return false;
     }
+    // Whoever looks for an equal value has found one when the work is over.
+    if !work::items(1) {
+        return true;
+    }
     if let (Some(a), Some(b)) = (number(a), number(b)) {
-        return a.partial_cmp(&b) == Some(std::cmp::Ordering::Equal);
+        return a.partial_cmp(&b) == Some(Ordering::Equal);
     }
     match (kind(a), kind(b)) {
         (Kind::None, Kind::None) => true,
-        (Kind::Str(a), Kind::Str(b)) => a == b,
+        (Kind::Str(a), Kind::Str(b)) => a.len() == b.len() && work::bytes(a.len()) && a == b,
         (Kind::Bytes(a), Kind::Bytes(b)) => a == b,
         (Kind::Seq(a), Kind::Seq(b)) => {
             if std::ptr::eq(a, b) {
@@ -520,7 +609,7 @@ fn equal_at(a: &Value, b: &Value, depth: usize) -> bool {
             if std::ptr::eq(a, b) {
                 return true;
             }
-            let (a, b) = (a.read().clone(), b.read().clone());
+            let (a, b) = (a.entries(), b.entries());
             a.len() == b.len() && a.iter().all(|(k, x)| b.get(k).is_some_and(|y| equal_at(x, y, depth + 1)))
         }
         (Kind::Other, Kind::Other) => a == b,
@@ -543,18 +632,18 @@ impl Number {
         }
     }
 
-    pub(super) fn partial_cmp(&self, other: &Number) -> Option<std::cmp::Ordering> {
+    pub(super) fn partial_cmp(&self, other: &Number) -> Option<Ordering> {
         match (self, other) {
             (Number::Int(a), Number::Int(b)) => Some(a.cmp(b)),
             (Number::Float(a), Number::Float(b)) => a.partial_cmp(b),
             (Number::Int(a), Number::Float(b)) => compare_exactly(a, *b),
-            (Number::Float(a), Number::Int(b)) => compare_exactly(b, *a).map(std::cmp::Ordering::reverse),
+            (Number::Float(a), Number::Int(b)) => compare_exactly(b, *a).map(Ordering::reverse),
         }
     }
 }
 
 /// Python compares an integer with a float as they are, not as two floats.
-fn compare_exactly(whole: &BigInt, float: f64) -> Option<std::cmp::Ordering> {
+fn compare_exactly(whole: &BigInt, float: f64) -> Option<Ordering> {
     match BigInt::from_f64(float) {
         Some(truncated) => Some(whole.cmp(&truncated).then(0.0.partial_cmp(&float.fract())?)),
         None => 0.0.partial_cmp(&float),
@@ -580,22 +669,37 @@ pub(super) fn number(value: &Value) -> Option<Number> {
     }
 }
 
+/// For the engine, whose own way of comparing does not end where lists contain themselves.
+fn compare(a: &Value, b: &Value) -> Ordering {
+    if equal(a, b) { Ordering::Equal } else { order(a, b, "<").unwrap_or(Ordering::Less) }
+}
+
 /// Python's order of two values; an error for types that have none.
-pub(super) fn order(a: &Value, b: &Value, sign: &str) -> Result<std::cmp::Ordering, Error> {
-    use std::cmp::Ordering;
+pub(super) fn order(a: &Value, b: &Value, sign: &str) -> Result<Ordering, Error> {
+    order_at(a, b, sign, 0)
+}
+
+fn order_at(a: &Value, b: &Value, sign: &str, depth: usize) -> Result<Ordering, Error> {
+    if depth > limits::DATA_NESTING {
+        return Err(type_error("the data is nested too deeply"));
+    }
+    work::items(1);
     solid(a)?;
     solid(b)?;
     if let (Some(x), Some(y)) = (number(a), number(b)) {
         return Ok(x.partial_cmp(&y).unwrap_or(Ordering::Greater));
     }
     match (kind(a), kind(b)) {
-        (Kind::Str(a), Kind::Str(b)) => Ok(a.cmp(b)),
+        (Kind::Str(a), Kind::Str(b)) => {
+            work::bytes(a.len().min(b.len()));
+            Ok(a.cmp(b))
+        }
         (Kind::Bytes(a), Kind::Bytes(b)) => Ok(a.cmp(b)),
         (Kind::Seq(x), Kind::Seq(y)) if x.kind == y.kind && x.kind != SeqKind::Set => {
             let (x, y) = (x.snapshot(), y.snapshot());
             for (a, b) in x.iter().zip(&y) {
                 if !equal(a, b) {
-                    return order(a, b, sign);
+                    return order_at(a, b, sign, depth + 1);
                 }
             }
             Ok(x.len().cmp(&y.len()))
@@ -636,8 +740,11 @@ pub(super) fn printed(value: &Value) -> String {
 }
 
 fn write_repr(out: &mut String, value: &Value, depth: usize, friendly: bool) {
-    if depth > MAX_DEPTH {
+    if depth > limits::DATA_NESTING {
         out.push_str("...");
+        return;
+    }
+    if work::is_over() {
         return;
     }
     match kind(value) {
@@ -670,8 +777,14 @@ fn write_repr(out: &mut String, value: &Value, depth: usize, friendly: bool) {
         }
         Kind::Dict(dict) => write_dict(out, &dict.snapshot(), depth, friendly),
         Kind::Other => match pairs(value) {
-            Some(pairs) if value.is_kwargs() => write_dict(out, &pairs, depth, friendly),
-            _ => match value.kind() {
+            // A namespace, the variables of a template: both may contain themselves.
+            Some(pairs) => {
+                let is_namespace = value.downcast_object_ref::<Namespace>().is_some();
+                out.push_str(if is_namespace { "<Namespace " } else { "" });
+                write_dict(out, &pairs, depth, friendly);
+                out.push_str(if is_namespace { ">" } else { "" });
+            }
+            None => match value.kind() {
                 ValueKind::Seq => write_repr(
                     out,
                     &list(value.try_iter().map(Iterator::collect).unwrap_or_default()),
@@ -704,6 +817,9 @@ fn write_dict(out: &mut String, pairs: &[(Value, Value)], depth: usize, friendly
 
 /// A string as Python's `repr` quotes it.
 pub(super) fn write_quoted(out: &mut String, text: &str) {
+    if !work::bytes(text.len()) {
+        return;
+    }
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     out.push(quote);
     for c in text.chars() {
@@ -738,6 +854,9 @@ pub(super) fn write_quoted(out: &mut String, text: &str) {
 }
 
 fn write_bytes(out: &mut String, bytes: &[u8]) {
+    if !work::bytes(4 * bytes.len()) {
+        return;
+    }
     let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { b'"' } else { b'\'' };
     out.push('b');
     out.push(quote as char);
@@ -822,7 +941,7 @@ pub(super) fn to_plain(value: &Value) -> Result<Plain, Error> {
 }
 
 fn to_plain_at(value: &Value, depth: usize) -> Result<Plain, Error> {
-    if depth > MAX_DEPTH {
+    if depth > limits::DATA_NESTING {
         return Err(type_error("the data is nested too deeply"));
     }
     solid(value)?;
@@ -856,7 +975,7 @@ pub(super) fn deep_copy(value: &Value) -> Value {
 }
 
 fn copy_at(value: &Value, depth: usize) -> Value {
-    if depth > MAX_DEPTH {
+    if depth > limits::DATA_NESTING {
         return value.clone();
     }
     match kind(value) {

@@ -14,17 +14,10 @@ use num_bigint::BigInt;
 use num_traits::FromPrimitive;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
+use crate::limits;
 use repair::Repaired;
 use scalar::Plain;
 
-/// The largest text that is read, in bytes.
-pub(crate) const TEXT_LIMIT: usize = 16 << 20;
-/// How deeply lists and mappings may stand in each other.
-pub(crate) const DEPTH_LIMIT: usize = 100;
-/// How many parts a document may have, those brought in by aliases counted each time.
-const PARTS_LIMIT: usize = 2_000_000;
-/// So many bytes of a text count as a part.
-const PART_BYTES: usize = 64;
 /// How many times a text is rewritten for the parser's sake.
 const REPAIRS_LIMIT: usize = 300;
 /// How many bytes may be read again because of that.
@@ -164,7 +157,12 @@ impl<'a> Reader<'a> {
                 }
                 let read = self.scalar(&text, style, tag.as_deref(), wants_key);
                 let value = read.map_err(|message| self.wrong(message, line, column))?;
-                self.add(Node { data: Data::Scalar(value), at }, anchor, 1 + text.len() / PART_BYTES, line)
+                self.add(
+                    Node { data: Data::Scalar(value), at },
+                    anchor,
+                    1 + text.len() / limits::PART_BYTES,
+                    line,
+                )
             }
             Event::SequenceStart(anchor, tag) => {
                 if let Some(tag) = tag.as_deref().filter(|tag| !is_core(tag, "seq")) {
@@ -240,8 +238,9 @@ impl<'a> Reader<'a> {
     }
 
     fn open(&mut self, anchor: usize, kind: Kind, line: u32, column: usize) -> Result<(), Problem> {
-        if self.stack.len() == DEPTH_LIMIT {
-            let message = format!("lists and mappings stand more than {DEPTH_LIMIT} deep in each other");
+        if self.stack.len() == limits::NESTING {
+            let message =
+                format!("lists and mappings stand more than {} deep in each other", limits::NESTING);
             return Err(self.wrong(message, line, column).hint("is a bracket or a brace not closed?"));
         }
         let at = self.place(line, column);
@@ -298,8 +297,8 @@ impl<'a> Reader<'a> {
     /// Puts a finished part into what is open around it. `size` is its number of parts.
     fn add(&mut self, node: Node, anchor: usize, size: usize, line: u32) -> Result<(), Problem> {
         self.parts += size;
-        if self.parts > PARTS_LIMIT {
-            let message = format!("with its aliases the document has more than {PARTS_LIMIT} parts");
+        if self.parts > limits::PARTS {
+            let message = format!("with its aliases the document has more than {} parts", limits::PARTS);
             let problem = Problem::error(message).at(&node.at);
             return Err(problem.hint("let fewer aliases stand inside of what other aliases repeat"));
         }
@@ -404,8 +403,8 @@ impl<'a> Reader<'a> {
 
     /// YAML allows no control characters, and the parser does not look for them.
     fn check_characters(&self) -> Result<(), Problem> {
-        if self.text.len() > TEXT_LIMIT {
-            let problem = self.wrong(format!("the text has more than {} MiB", TEXT_LIMIT >> 20), 1, 0);
+        if self.text.len() > limits::TEXT {
+            let problem = self.wrong(format!("the text has more than {} MiB", limits::TEXT >> 20), 1, 0);
             return Err(Problem { rendered: None, ..problem }.hint("split it into several files"));
         }
         let forbidden = |c: char| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}');

@@ -13,6 +13,9 @@ pub(super) enum Plain {
     Default,
 }
 
+/// How long a number like `190:20:30` may be.
+const SIXTIETHS_LIMIT: usize = 10_000;
+
 /// Reads plain text without a tag.
 pub(super) fn resolve(text: &str) -> Result<Plain, String> {
     let Some(first) = text.bytes().next() else { return Ok(Plain::Value(Value::Null)) };
@@ -74,7 +77,9 @@ pub(super) fn integer(text: &str) -> Result<Value, String> {
     } else if digits.starts_with('0') {
         whole(digits, 8)
     } else {
-        let mut sixtieths = digits.split(':').map(|part| whole(part, 10));
+        // With so many parts the number has more digits than Python reads.
+        let fits = digits.len() <= SIXTIETHS_LIMIT;
+        let mut sixtieths = digits.split(':').map(|part| whole(part, 10).filter(|_| fits));
         sixtieths.try_fold(BigInt::ZERO, |sum, part| Some(sum * 60 + part?))
     };
     number.map(|n| if negative { -n } else { n }.into()).ok_or_else(wrong)
@@ -199,6 +204,7 @@ mod tests {
             assert_eq!(value(text).to_string(), number);
         }
         assert!(resolve(&"1".repeat(4301)).is_err());
+        assert!(resolve(&format!("1{}", ":1".repeat(1_000_000))).is_err());
     }
 
     #[test]
