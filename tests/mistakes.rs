@@ -180,7 +180,7 @@ fn a_function_that_does_not_exist() {
 fn an_argument_that_does_not_exist() {
     the_only_error(
         "kim:\n  user.present:\n    - home: /home/kim\n    - shel: /bin/sh\n",
-        "states/it.sls:4:13",
+        "states/it.sls:4:7",
         &["shel"],
     );
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use kstate_core::arguments::{COMMON, is_common};
-use kstate_core::{Chunk, Conditions, Position, Problem, Resource, SourceError, Sources, arguments, nearest};
+use kstate_core::{
+    Chunk, Conditions, Position, Problem, RequisiteKind, Resource, SourceError, Sources, arguments, nearest,
+};
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, Visitor};
 
@@ -115,15 +117,18 @@ impl Function {
     }
 
     pub fn declare(&self, chunk: &Chunk, sources: &dyn Sources) -> Result<Declared, Vec<Problem>> {
-        let (chunk, warnings) =
-            if self.lax { self.without_unknown(chunk) } else { (chunk.clone(), Vec::new()) };
+        let (chunk, warnings) = match self.arguments() {
+            [] => (chunk.clone(), self.misspelt(chunk)),
+            _ if self.lax => self.without_unknown(chunk),
+            _ => (chunk.clone(), Vec::new()),
+        };
         let mut problems: Vec<Problem> = self
             .unsupported
             .iter()
-            .filter_map(|(name, why)| chunk.argument(name).map(|node| (name, why, node)))
-            .map(|(name, why, node)| {
+            .filter_map(|(name, why)| chunk.place(name).map(|at| (name, why, at)))
+            .map(|(name, why, at)| {
                 Problem::error(format!("{}: `{name}` is not supported: {why}", self.name))
-                    .at(&node.at)
+                    .at(at)
                     .of(chunk.id.as_str())
             })
             .collect();
@@ -147,24 +152,34 @@ impl Function {
                 || is_common(name)
                 || self.unsupported.iter().any(|(unsupported, _)| *unsupported == name)
         };
-        let (kept, unknown) = chunk.arguments.iter().cloned().partition(|(name, _)| is_known(name));
-        let unknown: Vec<(String, kstate_core::Node)> = unknown;
-        let warnings = unknown
-            .iter()
-            .map(|(name, node)| {
-                let problem = Problem::warning(format!(
-                    "{}: `{name}` is not an argument of it and has no effect",
-                    self.name
-                ))
-                .at(&node.at)
-                .of(chunk.id.as_str());
-                match nearest(name, known.iter().copied().chain(COMMON), 1).first() {
-                    Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
-                    None => problem,
-                }
-            })
-            .collect();
-        (Chunk { arguments: kept, ..chunk.clone() }, warnings)
+        let (kept, unknown): (Vec<_>, Vec<_>) =
+            chunk.arguments.iter().cloned().partition(|(name, _)| is_known(name));
+        let known = known.iter().copied().chain(COMMON);
+        let warnings =
+            unknown.iter().map(|(name, _)| self.without_effect(chunk, name, nearest(name, known.clone(), 1)));
+        (Chunk { arguments: kept, ..chunk.clone() }, warnings.collect())
+    }
+
+    /// What a function that takes anything is given in place of a requisite.
+    fn misspelt(&self, chunk: &Chunk) -> Vec<Problem> {
+        let is_requisite = |name: &&str| RequisiteKind::named(name.trim_end_matches("_in")).is_some();
+        let lists = chunk.arguments.iter().filter(|(name, node)| !is_common(name) && node.list().is_some());
+        let near = |name| nearest(name, COMMON.into_iter().filter(is_requisite), 1);
+        lists
+            .map(|(name, _)| (name, near(name)))
+            .filter(|(_, near)| !near.is_empty())
+            .map(|(name, near)| self.without_effect(chunk, name, near))
+            .collect()
+    }
+
+    fn without_effect(&self, chunk: &Chunk, argument: &str, near: Vec<&str>) -> Problem {
+        let message = format!("{}: `{argument}` is not an argument of it and has no effect", self.name);
+        let at = chunk.place(argument).unwrap_or(&chunk.at);
+        let problem = Problem::warning(message).at(at).of(chunk.id.as_str());
+        match near.first() {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None => problem,
+        }
     }
 }
 

@@ -108,6 +108,7 @@ fn one(text: &str, id: &serde_yaml::Value, function: &str, arguments: &serde_yam
         id: id.as_str().unwrap().into(),
         name: id.as_str().unwrap().into(),
         sls: "a".into(),
+        places: Default::default(),
         included_from: Vec::new(),
         order: 10000.0,
         arguments: Vec::new(),

@@ -61,7 +61,8 @@ pub fn arguments<T: DeserializeOwned>(chunk: &Chunk, own: &[&str]) -> Result<T, 
         vec![(Node::scalar("name", name_at.clone()), Node::scalar(chunk.name.as_str(), name_at))];
     for (name, node) in &chunk.arguments {
         if name != "name" && !name.starts_with("__") && (own.contains(&name.as_str()) || !is_common(name)) {
-            entries.push((Node::scalar(name.as_str(), node.at.clone()), node.clone()));
+            let at = chunk.places.get(name).unwrap_or(&node.at);
+            entries.push((Node::scalar(name.as_str(), at.clone()), node.clone()));
         }
     }
     let node = Node { data: Data::Map(entries), at: chunk.at.clone() };
@@ -400,6 +401,7 @@ mod tests {
             id: "/x".into(),
             name: "/x".into(),
             sls: "a".into(),
+            places: Default::default(),
             included_from: Vec::new(),
             order: 10000.0,
             arguments: (3..)

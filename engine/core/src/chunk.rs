@@ -1,5 +1,6 @@
 //! One low chunk: a state of the low state, as Salt names its parts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::{Node, Position};
@@ -22,6 +23,8 @@ pub struct Chunk {
     pub order: f64,
     /// Everything else: the function's arguments, requisites and conditions, as written.
     pub arguments: Vec<(String, Node)>,
+    /// Where the names of arguments stand, as far as they were written.
+    pub places: BTreeMap<String, Position>,
     /// Where the function was declared (`file.managed:`).
     pub at: Position,
 }
@@ -29,6 +32,11 @@ pub struct Chunk {
 impl Chunk {
     pub fn argument(&self, name: &str) -> Option<&Node> {
         self.arguments.iter().find(|(n, _)| n == name).map(|(_, node)| node)
+    }
+
+    /// Where the name of an argument stands; without it, where its value does.
+    pub fn place(&self, argument: &str) -> Option<&Position> {
+        self.places.get(argument).or_else(|| self.argument(argument).map(|node| &node.at))
     }
 
     /// `file.managed`.

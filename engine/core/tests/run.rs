@@ -155,6 +155,7 @@ fn plan(states: &[&str]) -> Plan {
             id: name.clone(),
             name,
             sls: "a".into(),
+            places: Default::default(),
             included_from: Vec::new(),
             order: 10000.0 + f64::from(line),
             arguments: arguments.collect(),

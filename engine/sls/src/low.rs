@@ -1,5 +1,7 @@
 //! From the high state to chunks, in the order of declaration (Salt: `compile_high_data`).
 
+use std::collections::BTreeMap;
+
 use kstate_core::suspicion::deaf_watch;
 use kstate_core::{Chunk, Data, Node, Problem, Value};
 
@@ -60,6 +62,7 @@ fn drafts(state: &State, module: &Module, problems: &mut Vec<Problem>) -> Vec<Dr
         included_from: state.included_from.iter().map(ToString::to_string).collect(),
         order: 0.0,
         arguments: Vec::new(),
+        places: BTreeMap::new(),
         at: module.function_at().clone(),
     };
     let mut names: Vec<&Node> = Vec::new();
@@ -132,6 +135,7 @@ fn set(chunk: &mut Chunk, key: &Node, value: &Node, id: &str) {
         Some(name) => name.to_owned(),
         None => key.value().to_string(),
     };
+    chunk.places.insert(name.clone(), key.at.clone());
     match chunk.arguments.iter_mut().find(|(known, _)| *known == name) {
         Some((_, old)) => *old = value.clone(),
         None => chunk.arguments.push((name, value.clone())),

@@ -5,7 +5,7 @@
 //! # let at = Position::new("a.sls", 1, 1);
 //! # let chunk = |id: &str, arguments| Chunk {
 //! #     state: "test".into(), fun: "nop".into(), id: id.into(), name: id.into(), sls: "a".into(),
-//! #     included_from: vec![], order: 10000.0, arguments, at: at.clone(),
+//! #     included_from: vec![], order: 10000.0, arguments, places: Default::default(), at: at.clone(),
 //! # };
 //! // `b` is declared last, and `a` requires it.
 //! let require = Node { data: Data::List(vec![Node::scalar("b", at.clone())]), at: at.clone() };

@@ -32,6 +32,7 @@ impl Tree {
             id: id.into(),
             name: format!("name of {id}"),
             sls: "a".into(),
+            places: Default::default(),
             included_from: vec!["b".into()],
             order,
             arguments,

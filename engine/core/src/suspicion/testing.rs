@@ -94,6 +94,7 @@ fn chunk(state: &State, line: u32) -> Chunk {
         id: state.id.into(),
         name: state.id.into(),
         sls: "tree".into(),
+        places: Default::default(),
         included_from: Vec::new(),
         order: f64::from(line),
         arguments,
