@@ -117,6 +117,20 @@ fn a_command_without_a_guard_is_no_drift() {
 }
 
 #[test]
+fn the_template_of_a_managed_file_knows_its_file_and_no_sls() {
+    let env = TestEnv::local("");
+    let file = env.scratch("file");
+    let file = file.display();
+    env.sls("it", &format!("{file}:\n  file.managed:\n    - source: salt://t\n    - template: jinja\n"));
+    env.write(
+        "states/t",
+        "{{ [name, source, user, mode, attrs, saltenv] }} {{ sls is defined or tpldir is defined or env is defined }}\n",
+    );
+    let wanted = format!("['{file}', 'salt://t', None, None, None, 'base'] False");
+    env.kstate(&["diff", "it"]).exits(2).says(&wanted);
+}
+
+#[test]
 fn a_failed_state_ends_with_1() {
     let env = TestEnv::local(FAILS);
     let output = env.apply();

@@ -36,13 +36,12 @@ impl Templates {
         source: &str,
         extra: &Map,
     ) -> Result<String, Problem> {
-        let mut context = TemplateContext::of_sls("", &file.name);
-        let arguments = ["user", "group", "mode"];
+        let mut context = TemplateContext { sls: None, ..TemplateContext::of_sls("", &file.name) };
+        let arguments = ["user", "group", "mode", "attrs"];
         let argument = |name| (name, chunk.argument(name).map_or(Value::Null, Node::value));
         context.extra = arguments.into_iter().map(argument).collect();
         context.extra.insert("name", chunk.name.as_str());
         context.extra.insert("source", source);
-        context.extra.insert("sls", chunk.sls.as_str());
         for (name, value) in extra.iter() {
             context.extra.insert(name.clone(), value.clone());
         }

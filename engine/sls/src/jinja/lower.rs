@@ -15,7 +15,7 @@ use super::lines::{CLOSE, OPEN, Spot, write_marker};
 use crate::limits;
 
 /// What every template can rely on.
-const ALWAYS: [&str; 6] = ["grains", "pillar", "salt", "opts", "saltenv", "env"];
+const ALWAYS: [&str; 5] = ["grains", "pillar", "salt", "opts", "saltenv"];
 
 /// Methods that never give the text of a macro, so their results need no look for markers.
 const PLAIN_METHODS: [&str; 14] = [

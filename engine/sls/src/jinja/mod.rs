@@ -184,8 +184,8 @@ impl Engine {
 /// What a template sees beside grains, pillar and the functions: where it stands, and variables of its own.
 #[derive(Clone, Debug, Default)]
 pub struct TemplateContext {
-    /// The SLS; empty for top files and managed files.
-    pub sls: String,
+    /// The SLS, empty for a top file. Managed files have none, and do not see the variables that tell of it.
+    pub sls: Option<String>,
     pub slspath: String,
     pub tplfile: String,
     /// The folder of the template, `.` for the root.
@@ -199,7 +199,7 @@ impl TemplateContext {
     pub fn of_sls(sls: &str, path: &str) -> TemplateContext {
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         TemplateContext {
-            sls: sls.to_owned(),
+            sls: Some(sls.to_owned()),
             slspath: folder.to_owned(),
             tplfile: path.to_owned(),
             tpldir: if folder.is_empty() { ".".to_owned() } else { folder.to_owned() },

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use kstate_core::{Call, Value as Plain};
+use kstate_core::{Call, Map, Value as Plain};
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind, State};
 
@@ -54,19 +54,18 @@ impl Root {
         let mut put = |name: &str, value: &str| {
             variables.insert(name.to_owned(), Value::from(value));
         };
-        put("sls", &context.sls);
-        put("slspath", &context.slspath);
-        put("slsdotpath", &context.slspath.replace('/', "."));
-        put("slscolonpath", &context.slspath.replace('/', ":"));
-        put("sls_path", &context.slspath.replace('/', "_"));
-        put("tplfile", &context.tplfile);
-        put("tplpath", &context.tplfile);
-        put("tpldir", &context.tpldir);
-        put("tpldot", if context.tpldir == "." { "" } else { &context.tpldir }.replace('/', ".").as_str());
         put("saltenv", "base");
-        put("env", "base");
-        if context.sls.is_empty() {
-            variables.remove("sls");
+        if let Some(sls) = &context.sls {
+            put("sls", sls);
+            put("slspath", &context.slspath);
+            put("slsdotpath", &context.slspath.replace('/', "."));
+            put("slscolonpath", &context.slspath.replace('/', ":"));
+            put("sls_path", &context.slspath.replace('/', "_"));
+            put("tplfile", &context.tplfile);
+            put("tplpath", &context.tplfile);
+            put("tpldir", &context.tpldir);
+            put("tpldot", &context.slspath.replace('/', "."));
+            variables.insert("proxy".to_owned(), from_plain(&Plain::Map(Map::new())));
         }
         for (name, value) in context.extra.iter() {
             if let Some(name) = name.as_str() {
