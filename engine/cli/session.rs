@@ -383,10 +383,12 @@ impl<'a> Session<'a> {
         compiled.problems = compiled.problems.iter().map(|problem| secrets.mask_problem(problem)).collect();
         let mut problems = compiled.problems.clone();
         let mut calls = compiled.calls.clone();
-        let sources = self.tree.sources(request, &compiled.pillar);
+        let sources = self.tree.sources(request, &compiled);
         let mut states: Vec<Option<Planned>> = Vec::new();
         for chunk in compiled.chunks() {
             states.push(match kstate_modules::declare(chunk, &sources) {
+                // What the pillar lacks may stand in the part of it that could not be read.
+                Err(_) if sources.missed() => None,
                 Ok(declared) => {
                     problems.extend(declared.warnings.iter().map(|problem| secrets.mask_problem(problem)));
                     Some(Planned { resource: declared.resource, conditions: declared.conditions })
@@ -405,8 +407,7 @@ impl<'a> Session<'a> {
             suspicions = suspicions.iter().map(|problem| secrets.mask_problem(problem)).collect();
         }
         calls.extend(sources.calls());
-        problems.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-        problems.dedup();
+        Problem::tidy(&mut problems);
         self.ignored.apply(&mut problems);
         self.ignored.apply(&mut suspicions);
         let states: Option<Vec<Planned>> = states.into_iter().collect();

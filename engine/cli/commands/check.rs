@@ -32,7 +32,7 @@ pub(super) fn check(session: &Session<'_>, options: &Global, strict: bool) -> Re
             checked.problems.extend(problems);
         }
     }
-    checked.iter_mut().for_each(|checked| tidy(&mut checked.problems));
+    checked.iter_mut().for_each(|checked| Problem::tidy(&mut checked.problems));
     match options.format {
         Format::Json => session.ui.data(&format!("{:#}\n", document(&checked))),
         Format::Text => tell(session, &checked, forgotten.len()),
@@ -130,12 +130,6 @@ fn tell(session: &Session<'_>, checked: &[Checked], forgotten: usize) {
         looked_at.push_str(&format!(", {forgotten} SLS that no host gets"));
     }
     session.ui.data(&format!("{looked_at}: {verdict}\n"));
-}
-
-/// The problems of a target by file and line, each once.
-fn tidy(problems: &mut Vec<Problem>) {
-    problems.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-    problems.dedup_by(|a, b| a.sort_key() == b.sort_key() && a.id == b.id);
 }
 
 /// Problems of several targets by file and line. What a macro makes wrong for many states is told once.

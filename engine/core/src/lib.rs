@@ -38,7 +38,7 @@ pub use digest::digest;
 pub use event::{Event, Sink};
 pub use facts::{Facts, Stop};
 pub use fleet::side_by_side;
-pub use graph::{Graph, Requisite, RequisiteKind, distance, fnmatch, nearest};
+pub use graph::{Flaws, Graph, Requisite, RequisiteKind, Unmet, distance, fnmatch, nearest};
 pub use node::{Data, Node};
 pub use operation::{Attributes, Durable, Operation, Parents, Run, Write};
 pub use position::Position;

@@ -83,6 +83,13 @@ impl Problem {
         self.severity == Severity::Error
     }
 
+    /// Puts problems into order, by file, line and column, then by text, and keeps each once: what differs only in
+    /// its hints is the same mistake, seen from several targets.
+    pub fn tidy(problems: &mut Vec<Problem>) {
+        problems.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        problems.dedup_by(|a, b| a.sort_key() == b.sort_key() && a.id == b.id);
+    }
+
     /// The key by which problems are listed: by file, line and column, then by text.
     pub fn sort_key(&self) -> (Option<&Position>, Severity, &str) {
         (self.at.as_ref(), self.severity, &self.message)

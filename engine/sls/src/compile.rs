@@ -1,15 +1,15 @@
 //! From a tree to what one target shall be: pillar, top file, high state, chunks in order.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kstate_core::{Call, Chunk, Graph, Map, Node, Position, Problem};
+use kstate_core::{Call, Chunk, Graph, Map, Position, Problem};
 
-use crate::high::declare::{Include, declare};
-use crate::high::extend::{Finding, reconcile};
-use crate::high::{Body, HighState, Item, requisite_in, verify};
+use crate::elsewhere::Elsewhere;
+use crate::files::Files;
+use crate::high::HighState;
 use crate::jinja::{Answers, Engine};
-use crate::low;
+use crate::link::{Linked, link};
 use crate::matching::Minion;
 use crate::pillar::{self, Pillar};
 use crate::render;
@@ -17,7 +17,7 @@ use crate::root::Root;
 use crate::roster::{self, Target};
 use crate::storage::{Disk, Storage};
 use crate::templates::Templates;
-use crate::top::{self, TopEntry};
+use crate::top::{self, Section, TopEntry};
 use crate::tree::{Folders, SourceFile};
 
 /// The files of a root, read once for all targets.
@@ -48,6 +48,8 @@ pub struct Request<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Compiled {
     pub pillar: Map,
+    /// Whether parts of it could not be read.
+    pub pillar_is_partial: bool,
     /// Texts of the pillar that must not be shown.
     pub secrets: BTreeSet<String>,
     /// What the top file gives to the target; empty if SLS were named.
@@ -57,7 +59,7 @@ pub struct Compiled {
     pub high: HighState,
     /// The chunks in order; none if there are errors.
     pub graph: Option<Graph>,
-    /// The chunks as declared, where a requisite names nothing or a cycle keeps them from an order.
+    /// The chunks that are sound, as declared, where there are errors.
     unordered: Vec<Chunk>,
     /// Every problem once, by file and line.
     pub problems: Vec<Problem>,
@@ -141,16 +143,18 @@ impl Tree {
         let node = render::render(&file, &template).map_err(|problem| vec![problem])?;
         let mut problems = Vec::new();
         let targets = roster::targets(&node, &self.root.dir, &mut problems);
-        tidy(&mut problems);
+        Problem::tidy(&mut problems);
         if problems.iter().any(Problem::is_error) { Err(problems) } else { Ok((targets, problems)) }
     }
 
     /// What the top file gives to a target. `pillar` is its compiled pillar.
     pub fn top(&self, request: &Request<'_>, pillar: &Map) -> Top {
-        let templates = self.templates(request, pillar);
+        let templates = self.templates(request, pillar, false);
         let mut problems = Vec::new();
-        let entries = self.top_entries(&templates, request, pillar, &mut problems);
-        tidy(&mut problems);
+        let sections = self.top_sections(&templates, &mut problems).unwrap_or_default();
+        let minion = Minion { id: request.target, grains: request.grains, pillar };
+        let entries = top::entries(&sections, &minion, &mut problems);
+        Problem::tidy(&mut problems);
         Top { entries, problems, calls: templates.calls() }
     }
 
@@ -174,19 +178,19 @@ impl Tree {
     pub fn pillar(&self, request: &Request<'_>) -> Compiled {
         let mut compiled = Compiled::default();
         self.compile_pillar(request, &mut compiled);
-        tidy(&mut compiled.problems);
+        Problem::tidy(&mut compiled.problems);
         compiled
     }
 
-    /// Compiles everything for a target.
+    /// Compiles everything for a target. A mistake hides no other, but what may only come of it.
     pub fn compile(&self, request: &Request<'_>) -> Compiled {
         let mut compiled = Compiled::default();
         self.compile_pillar(request, &mut compiled);
-        // States must not be seen with half a pillar: they would ask the host the wrong questions.
-        if !compiled.has_errors() && compiled.calls.is_empty() {
+        // With a pillar that waits for the host they would ask the host the wrong questions.
+        if compiled.has_errors() || compiled.calls.is_empty() {
             self.compile_states(request, &mut compiled);
         }
-        tidy(&mut compiled.problems);
+        Problem::tidy(&mut compiled.problems);
         compiled
     }
 
@@ -200,84 +204,84 @@ impl Tree {
         compiled.pillar = data;
         compiled.secrets = secrets;
         compiled.suspicions.extend(leaks);
+        compiled.pillar_is_partial = problems.iter().any(Problem::is_error);
         compiled.problems.extend(problems);
         compiled.calls.extend(templates.calls());
     }
 
     fn compile_states(&self, request: &Request<'_>, compiled: &mut Compiled) {
         let pillar = compiled.pillar.clone();
-        let templates = self.templates(request, &pillar);
+        let templates = self.templates(request, &pillar, compiled.pillar_is_partial);
+        let mut files = Files::new(&self.states, &templates, compiled.pillar_is_partial);
         let mut wanted: Vec<(String, Option<Position>)> =
             request.sls.iter().map(|name| (name.clone(), None)).collect();
         if wanted.is_empty() {
-            let entries = self.top_entries(&templates, request, &pillar, &mut compiled.problems);
-            if entries.is_empty() && !compiled.has_errors() {
-                let message = format!("the top file gives nothing to `{}`", request.target);
-                compiled.problems.push(Problem::error(message));
-            }
+            let entries = self.wanted_by_top(request, &pillar, &mut files);
             compiled.top = entries.iter().map(|entry| entry.name.clone()).collect();
             wanted = entries.into_iter().map(|entry| (entry.name, Some(entry.at))).collect();
         }
-        let mut files = Files {
-            folders: &self.states,
-            templates: &templates,
-            rendered: HashSet::new(),
-            next_order: 10_000,
-            problems: &mut compiled.problems,
-        };
-        let mut high = HighState::default();
-        for (pattern, at) in wanted {
-            for sls in or_itself(self.states.sls_matching(&pattern), &pattern) {
-                if !files.rendered.contains(&sls) {
-                    let new = files.sls(&sls, at.as_ref());
-                    merge(&mut high, new, files.problems);
-                }
-            }
-        }
-        compiled.sls = files.rendered.into_iter().collect();
+        let high = files.high_state(wanted);
+        compiled.sls = files.sls_names();
         compiled.calls.extend(templates.calls());
-        // What a file that could not be read declares would be missed everywhere.
-        if !compiled.has_errors() && compiled.calls.is_empty() {
-            link(&mut high, compiled);
-        } else {
-            verify_alone(&mut high, compiled);
-        }
+        let elsewhere = Elsewhere { tree: self, request, pillar: &pillar, run: &compiled.sls };
+        let Linked { high, graph, chunks, problems, suspicions } = link(high, files, &elsewhere);
+        compiled.suspicions.extend(suspicions);
         compiled.high = high;
+        compiled.problems.extend(problems);
+        if compiled.has_errors() || !compiled.calls.is_empty() {
+            compiled.unordered = chunks;
+        } else {
+            compiled.graph = graph;
+        }
     }
 
-    pub(crate) fn templates(&self, request: &Request<'_>, pillar: &Map) -> Templates {
-        Templates::new(&self.state_engine, request.target, request.grains, pillar, request.answers)
+    /// What the top file gives to the target. A top file that cannot be read is a mistake of the run, and so is one
+    /// that gives nothing, unless the pillar that it asks for is not whole.
+    fn wanted_by_top(&self, request: &Request<'_>, pillar: &Map, files: &mut Files<'_>) -> Vec<TopEntry> {
+        let sections = match self.top_sections(files.templates, &mut files.problems) {
+            Some(sections) => sections,
+            None => return Vec::new(),
+        };
+        let minion = Minion { id: request.target, grains: request.grains, pillar };
+        let is_open = |section: &&Section| files.pillar_is_partial && section.expression.asks_for_data();
+        let open: Vec<&Section> = sections.iter().filter(is_open).collect();
+        let entries = top::entries(&sections, &minion, &mut files.problems);
+        let given = |name: &str| entries.iter().any(|entry| entry.name == name);
+        for entry in open.iter().flat_map(|section| &section.entries).filter(|entry| !given(&entry.name)) {
+            files.gaps.template(&entry.name, &self.states);
+        }
+        if entries.is_empty() && open.is_empty() && !files.problems.iter().any(Problem::is_error) {
+            files.problems.push(top::gives_nothing(request.target, &sections, &self.states));
+        }
+        entries
     }
 
-    fn top_entries(
-        &self,
-        templates: &Templates,
-        request: &Request<'_>,
-        pillar: &Map,
-        problems: &mut Vec<Problem>,
-    ) -> Vec<TopEntry> {
+    pub(crate) fn templates(&self, request: &Request<'_>, pillar: &Map, is_partial: bool) -> Templates {
+        let Request { target, grains, answers, .. } = *request;
+        let templates = Templates::new(&self.state_engine, target, grains, pillar, answers);
+        if is_partial { templates.with_partial_pillar() } else { templates }
+    }
+
+    /// The sections of the top file; none if it cannot be read.
+    fn top_sections(&self, templates: &Templates, problems: &mut Vec<Problem>) -> Option<Vec<Section>> {
         let file = match self.states.file("top.sls") {
             Ok(Some(file)) => file,
             Ok(None) => {
                 let roots = self.states.shown().join("`, `");
                 problems.push(Problem::error(format!("there is no `top.sls` in `{roots}`")));
-                return Vec::new();
+                return None;
             }
             Err(error) => {
                 problems.push(Problem::error(format!("`top.sls` cannot be read: {error}")));
-                return Vec::new();
+                return None;
             }
         };
         let template = |file: &SourceFile| templates.sls(file, "", &Map::new());
         match render::render(&file, &template) {
-            Ok(node) => {
-                let sections = top::sections(&node, problems);
-                let minion = Minion { id: request.target, grains: request.grains, pillar };
-                top::entries(&sections, &minion, problems)
-            }
+            Ok(node) => Some(top::sections(&node, problems)),
             Err(problem) => {
                 problems.push(problem);
-                Vec::new()
+                None
             }
         }
     }
@@ -286,175 +290,4 @@ impl Tree {
 /// Whether a top file's entry, maybe a pattern, names one of the wanted SLS, maybe patterns.
 pub fn names(entry: &str, wanted: &[String]) -> bool {
     wanted.iter().any(|wanted| kstate_core::fnmatch(wanted, entry) || kstate_core::fnmatch(entry, wanted))
-}
-
-/// From all declarations to the chunks in order.
-fn link(high: &mut HighState, compiled: &mut Compiled) {
-    let problems = &mut compiled.problems;
-    let extensions = std::mem::take(&mut high.extensions);
-    reconcile(high, extensions, Finding::Lax, problems);
-    verify::verify(high, problems);
-    requisite_in::resolve(high, problems);
-    high.apply_exclusions();
-    if problems.iter().any(Problem::is_error) {
-        return;
-    }
-    compiled.suspicions.extend(low::deaf_watches(high));
-    let chunks = low::chunks(high, problems);
-    if problems.iter().any(Problem::is_error) {
-        return;
-    }
-    match Graph::link(chunks.clone()) {
-        Ok(graph) => {
-            problems.extend(graph.warnings().iter().cloned());
-            compiled.graph = Some(graph);
-        }
-        Err(more) => {
-            problems.extend(more);
-            compiled.unordered = chunks;
-        }
-    }
-}
-
-/// Looks only at the form of what could be read.
-fn verify_alone(high: &mut HighState, compiled: &mut Compiled) {
-    // What an extension completes may be missing from the state itself.
-    let extensions = std::mem::take(&mut high.extensions);
-    reconcile(high, extensions, Finding::Lax, &mut Vec::new());
-    verify::verify(high, &mut compiled.problems);
-}
-
-/// The files of a run, while they are rendered.
-struct Files<'a> {
-    folders: &'a Folders,
-    templates: &'a Templates,
-    rendered: HashSet<String>,
-    /// The next number for a state without `order`.
-    next_order: i64,
-    problems: &'a mut Vec<Problem>,
-}
-
-impl Files<'_> {
-    /// What an SLS and all that it includes declare.
-    fn sls(&mut self, sls: &str, asked: Option<&Position>) -> HighState {
-        let file = match self.folders.sls(sls) {
-            Ok(Some(file)) => file,
-            Ok(None) => {
-                self.problems.push(pillar::missing(self.folders, sls, asked));
-                return HighState::default();
-            }
-            Err(error) => {
-                let mut problem = Problem::error(format!("the SLS `{sls}` cannot be read: {error}"));
-                problem.at = asked.cloned();
-                self.problems.push(problem);
-                return HighState::default();
-            }
-        };
-        let template = |file: &SourceFile| self.templates.sls(file, sls, &Map::new());
-        let rendered = render::read(&file, &template);
-        self.rendered.insert(sls.to_owned());
-        let document = match rendered {
-            Ok(document) => document,
-            Err(problem) => {
-                self.problems.push(problem);
-                return HighState::default();
-            }
-        };
-        let name: Arc<str> = sls.into();
-        let declared = declare(document, &name, self.problems);
-        let mut high = declared.high;
-        for include in declared.includes {
-            for included in self.included(sls, &file, &include) {
-                if self.rendered.contains(&included) {
-                    continue;
-                }
-                let mut more = self.sls(&included, Some(&include.at));
-                for state in &mut more.states {
-                    state.included_from.push(name.clone());
-                }
-                merge(&mut high, more, self.problems);
-            }
-        }
-        self.number(&mut high);
-        high
-    }
-
-    /// The SLS that an entry of `include` means. A leading dot means the package of the including SLS, each further
-    /// one the package above.
-    fn included(&mut self, sls: &str, file: &SourceFile, include: &Include) -> Vec<String> {
-        let rest = include.name.trim_start_matches('.');
-        let levels = include.name.len() - rest.len();
-        let mut name = include.name.clone();
-        if levels > 0 {
-            let mut parts: Vec<&str> = sls.split('.').collect();
-            if file.name.ends_with("/init.sls") {
-                parts.push("init");
-            }
-            if levels > parts.len() {
-                let message = format!("`{}` leads out of the tree", include.name);
-                self.problems.push(Problem::error(message).at(&include.at));
-                return Vec::new();
-            }
-            parts.truncate(parts.len() - levels);
-            parts.push(rest);
-            name = parts.join(".");
-        }
-        or_itself(self.folders.sls_matching(&name), &name)
-    }
-
-    /// Gives a number to each state without one, in the order of declaration. An alias of another state's body has its
-    /// numbers, too.
-    fn number(&mut self, high: &mut HighState) {
-        for index in 0..high.states.len() {
-            let twin = high.states[index]
-                .twin
-                .clone()
-                .and_then(|twin| high.get(&twin))
-                .map(|twin| twin.modules.clone());
-            for module in &mut high.states[index].modules {
-                let at = module.at.clone();
-                let Body::List(items) = &mut module.body else { continue };
-                if items.iter().any(|item| item.is_named("order")) {
-                    continue;
-                }
-                let order = twin
-                    .iter()
-                    .flatten()
-                    .find(|twin| twin.name == module.name)
-                    .and_then(|twin| twin.items().iter().find(|item| item.is_named("order")).cloned());
-                items.push(order.unwrap_or_else(|| {
-                    self.next_order += 1;
-                    Item::argument("order", Node::scalar(self.next_order - 1, at))
-                }));
-            }
-        }
-    }
-}
-
-/// Adds the declarations of another SLS. An id belongs to one SLS.
-fn merge(high: &mut HighState, more: HighState, problems: &mut Vec<Problem>) {
-    high.extensions.extend(more.extensions);
-    high.exclusions.extend(more.exclusions);
-    for state in more.states {
-        match high.get(&state.id) {
-            Some(first) => {
-                let message =
-                    format!("the id `{}` is declared in `{}` and in `{}`", state.id, first.sls, state.sls);
-                let problem =
-                    Problem::error(message).at(&state.at).of(&state.id).related("first here", &first.at);
-                problems.push(problem.hint("an id stands once in a run; `name:` can repeat"));
-            }
-            None => high.states.push(state),
-        }
-    }
-}
-
-fn or_itself(found: Vec<String>, name: &str) -> Vec<String> {
-    if found.is_empty() { vec![name.to_owned()] } else { found }
-}
-
-/// Every problem once, by file and line, however many files lead to its place.
-fn tidy(problems: &mut Vec<Problem>) {
-    problems.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-    problems.dedup_by(|a, b| a.sort_key() == b.sort_key() && a.id == b.id);
 }

@@ -3,11 +3,15 @@
 
 mod compile;
 mod data;
+mod elsewhere;
+mod files;
+mod gaps;
 mod high;
 pub mod jinja;
 pub mod json;
 mod leak;
 mod limits;
+mod link;
 mod low;
 mod matching;
 mod pillar;

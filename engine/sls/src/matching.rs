@@ -102,6 +102,11 @@ impl Expression {
         Ok(Expression { matcher, text: text.into() })
     }
 
+    /// As it was written.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether the answer hangs on grains or pillar, so that it needs more than the name of a target.
     pub fn asks_for_data(&self) -> bool {
         match self.matcher {

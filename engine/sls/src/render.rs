@@ -20,7 +20,21 @@ pub(crate) type Template<'a> = &'a dyn Fn(&SourceFile) -> Result<Text, Problem>;
 
 /// The data of a file. An empty one gives null, and so does one that waits for the host.
 pub(crate) fn render(file: &SourceFile, template: Template<'_>) -> Result<Node, Problem> {
-    read(file, template).map(|document| document.node)
+    read(file, template).map(|document| document.node).map_err(|unread| unread.problem)
+}
+
+/// Why a file has no data.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    pub(crate) problem: Problem,
+    /// Its text, if it could be rendered and only the text cannot be read.
+    pub(crate) rendered: Option<String>,
+}
+
+impl From<Problem> for Unread {
+    fn from(problem: Problem) -> Self {
+        Unread { problem, rendered: None }
+    }
 }
 
 /// The data of a file, and which of its entries are one and the same.
@@ -29,19 +43,24 @@ pub(crate) struct Document {
     pub(crate) node: Node,
     /// For each entry of the mapping whose value is an alias of an earlier entry's value: that entry.
     pub(crate) twins: HashMap<usize, usize>,
+    /// Whether it is empty because it waits for the host.
+    pub(crate) waiting: bool,
 }
 
 /// As [`render`]; for who must know what Salt does to an anchor and sees at its aliases.
-pub(crate) fn read(file: &SourceFile, template: Template<'_>) -> Result<Document, Problem> {
-    let nothing =
-        || Document { node: Node { data: Data::Scalar(Value::Null), at: file.at(1) }, twins: HashMap::new() };
+pub(crate) fn read(file: &SourceFile, template: Template<'_>) -> Result<Document, Unread> {
+    let nothing = || Document {
+        node: Node { data: Data::Scalar(Value::Null), at: file.at(1) },
+        twins: HashMap::new(),
+        waiting: false,
+    };
     if file.text.trim().is_empty() {
         return Ok(nothing());
     }
     let pipe = Pipe::of(file)?;
     let rendered = if pipe.jinja { template(file)? } else { as_it_is(file) };
     if rendered.waiting {
-        return Ok(nothing());
+        return Ok(Document { waiting: true, ..nothing() });
     }
     // First by the places in the rendered text: only there an alias can be told from a repetition.
     let raw = |line, column| Position::new("", line, column);
@@ -65,14 +84,15 @@ pub(crate) fn read(file: &SourceFile, template: Template<'_>) -> Result<Document
         Ok(mut node) => {
             let twins = twins(&node);
             relocate(&mut node, &origin);
-            Ok(Document { node, twins })
+            Ok(Document { node, twins, waiting: false })
         }
         Err(mut problem) => {
             problem.at = problem.at.as_ref().map(origin);
             for (_, at) in &mut problem.related {
                 *at = origin(at);
             }
-            Err(without_needless_rendered(problem, file))
+            let problem = without_needless_rendered(problem, file);
+            Err(Unread { problem, rendered: Some(rendered.text) })
         }
     }
 }

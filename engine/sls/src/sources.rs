@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kstate_core::{Chunk, Map, Problem, SourceEntry, SourceError, SourceKind, Sources, Value, nearest};
 
-use crate::compile::{Request, Tree};
+use crate::compile::{Compiled, Request, Tree};
 use crate::data::traverse;
 use crate::pillar::is_private_path;
 use crate::storage::Storage;
@@ -19,16 +20,19 @@ pub struct TargetSources<'a> {
     templates: Templates,
     pillar: Value,
     grains: Value,
+    /// For a pillar that is not whole: whether something was asked for that it lacks.
+    misses: Option<AtomicBool>,
 }
 
 impl Tree {
-    /// What the states of a target may refer to; `pillar` is its compiled pillar.
-    pub fn sources<'a>(&'a self, request: &Request<'a>, pillar: &'a Map) -> TargetSources<'a> {
+    /// What the states of a target may refer to.
+    pub fn sources<'a>(&'a self, request: &Request<'a>, compiled: &Compiled) -> TargetSources<'a> {
         TargetSources {
             folders: &self.states,
-            templates: self.templates(request, pillar),
-            pillar: pillar.clone().into(),
+            templates: self.templates(request, &compiled.pillar, compiled.pillar_is_partial),
+            pillar: compiled.pillar.clone().into(),
             grains: request.grains.clone().into(),
+            misses: compiled.pillar_is_partial.then(AtomicBool::default),
         }
     }
 }
@@ -42,6 +46,12 @@ impl TargetSources<'_> {
     /// What templates of managed files asked the host and had no answer for.
     pub fn calls(&self) -> Vec<kstate_core::Call> {
         self.templates.calls()
+    }
+
+    /// Whether something was asked for, since the last time, that is missing because parts of the pillar could not
+    /// be read.
+    pub fn missed(&self) -> bool {
+        self.misses.as_ref().is_some_and(|misses| misses.swap(false, Ordering::Relaxed))
     }
 
     fn find(&self, url: &str) -> Result<std::path::PathBuf, SourceError> {
@@ -95,7 +105,11 @@ impl Sources for TargetSources<'_> {
     }
 
     fn pillar(&self, path: &str) -> Option<Value> {
-        traverse(&self.pillar, path, ":").cloned()
+        let found = traverse(&self.pillar, path, ":").cloned();
+        if let Some(misses) = self.misses.as_ref().filter(|_| found.is_none()) {
+            misses.store(true, Ordering::Relaxed);
+        }
+        found
     }
 
     fn grain(&self, path: &str) -> Option<Value> {

@@ -19,6 +19,11 @@ impl Templates {
         Templates { environment: Environment::new(engine, id, grains, pillar, &Map::new(), answers) }
     }
 
+    /// Takes what the pillar lacks for unknown, because parts of it could not be read.
+    pub(crate) fn with_partial_pillar(self) -> Self {
+        Templates { environment: self.environment.with_partial_pillar() }
+    }
+
     /// Renders the file of an SLS, or a top file if `sls` is empty. `extra` are variables of its own.
     pub(crate) fn sls(&self, file: &SourceFile, sls: &str, extra: &Map) -> Result<Text, Problem> {
         let mut context = TemplateContext::of_sls(sls, &file.name);

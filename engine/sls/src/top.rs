@@ -3,6 +3,7 @@
 use kstate_core::{Data, Node, Position, Problem, Value};
 
 use crate::matching::{Expression, Minion};
+use crate::tree::Folders;
 
 /// An SLS that the top file gives to a target, maybe a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +112,19 @@ fn option(section: &mut Section, target: &str, name: &Node, value: &Node, proble
             problems.push(Problem::warning(message).at(&name.at).hint("an SLS is named without a colon"));
         }
     }
+}
+
+/// No section means the target.
+pub(crate) fn gives_nothing(target: &str, sections: &[Section], folders: &Folders) -> Problem {
+    let message = format!("the top file gives nothing to `{target}`");
+    let mut problem = Problem::error(message);
+    problem.at = folders.file("top.sls").ok().flatten().map(|file| file.at(1));
+    let targets: Vec<String> =
+        sections.iter().map(|section| format!("`{}`", section.expression.text())).collect();
+    if targets.is_empty() {
+        return problem.hint("write `base:`, below it target expressions, and below each a list of SLS");
+    }
+    problem.hint(format!("it has: {}", targets.join(", ")))
 }
 
 /// The SLS of a target, in the order of the file, repeated ones too.

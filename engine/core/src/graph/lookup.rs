@@ -2,10 +2,25 @@
 
 use std::collections::HashMap;
 
-use super::RequisiteKind;
 use super::glob::{Pattern, is_pattern};
 use super::nearest::nearest;
+use super::{RequisiteKind, Unmet};
+use crate::arguments::is_common;
 use crate::{Chunk, Data, Node, Problem, Value};
+
+/// Why an entry has no chunks.
+pub(super) enum Unresolved {
+    Unreadable(Problem),
+    Unmet(Unmet),
+}
+
+impl Unresolved {
+    pub(super) fn problem_mut(&mut self) -> &mut Problem {
+        match self {
+            Unresolved::Unreadable(problem) | Unresolved::Unmet(Unmet { problem, .. }) => problem,
+        }
+    }
+}
 
 pub(super) struct Lookup {
     /// By module and by name or id. The module `id` stands for all of them.
@@ -39,7 +54,8 @@ impl Lookup {
         kind: RequisiteKind,
         entry: &Node,
         hinted: bool,
-    ) -> Result<Option<Vec<usize>>, Problem> {
+    ) -> Result<Option<Vec<usize>>, Unresolved> {
+        let kind = kind.name();
         let wrong = |message: String| Problem::error(message).at(&entry.at).of(&chunk.id);
         let (module, name) = match &entry.data {
             Data::Scalar(Value::Text(name)) => ("id", name.as_str()),
@@ -52,22 +68,23 @@ impl Lookup {
                     Data::Scalar(Value::Null) => return Ok(None),
                     Data::Scalar(Value::Text(name)) => (module, name.as_str()),
                     _ => {
-                        let kind = kind.name();
                         let found = name.value().kind();
-                        return Err(wrong(format!(
-                            "`{kind}` names a state by text, and `{module}` has {found}"
-                        ))
-                        .hint("quote the name"));
+                        let message = format!("`{kind}` names a state by text, and `{module}` has {found}");
+                        return Err(Unresolved::Unreadable(wrong(message).hint("quote the name")));
                     }
                 }
             }
-            _ => return Err(wrong(format!("`{}` lists states, each as `module: name`", kind.name()))),
+            _ => {
+                let message = format!("`{kind}` lists states, each as `module: name`");
+                return Err(Unresolved::Unreadable(wrong(message)));
+            }
         };
         let found = if module == "sls" { self.by_file(name) } else { self.by_name(module, name) };
         found.map(Some).ok_or_else(|| {
             let what = if module == "id" { name.to_owned() } else { format!("{module}: {name}") };
-            let problem = wrong(format!("`{}` names `{what}`, which is no state of this run", kind.name()));
-            if hinted { self.hints(chunks, module, name, problem) } else { problem }
+            let problem = wrong(format!("`{kind}` names `{what}`, which is no state of this run"));
+            let problem = if hinted { self.hints(chunks, module, name, problem) } else { problem };
+            Unresolved::Unmet(Unmet { module: module.to_owned(), name: name.to_owned(), problem })
         })
     }
 
@@ -85,35 +102,51 @@ impl Lookup {
         }
     }
 
-    fn hints(&self, chunks: &[Chunk], module: &str, name: &str, mut problem: Problem) -> Problem {
+    /// What may have been meant, with its place.
+    fn hints(&self, chunks: &[Chunk], module: &str, name: &str, problem: Problem) -> Problem {
         if module == "sls" {
-            for file in nearest(name, self.files.keys().map(String::as_str), 3) {
-                problem = problem.hint(format!("did you mean `sls: {file}`?"));
-            }
-            return problem.hint(format!(
-                "a SLS that declares no state cannot be required; `{name}` may also be missing from `include`"
-            ));
+            let near = nearest(name, self.files.keys().map(String::as_str), 3);
+            return near
+                .into_iter()
+                .fold(problem, |problem, file| problem.hint(format!("did you mean `sls: {file}`?")));
         }
-        // The right name under another module, then similar names.
-        if let Some(others) = self.states.get("id").and_then(|names| names.get(name)) {
-            for other in others.iter().take(3).filter_map(|&other| chunks.get(other)) {
-                problem = problem
-                    .hint(format!("there is `{}: {name}`", other.state))
-                    .related(format!("`{}`", other.function()), &other.at);
-            }
-            return problem;
-        }
-        let Some(names) = self.states.get(module) else {
-            return problem.hint(format!("no state of this run is of the module `{module}`"));
+        let named = |module: &str, name: &str| {
+            let found = self.states.get(module).and_then(|names| names.get(name)).and_then(|all| all.first());
+            found.and_then(|&index| chunks.get(index))
         };
-        for near in nearest(name, names.keys().map(String::as_str), 3) {
-            problem = problem.hint(format!("did you mean `{near}`?"));
-            if let Some(other) = names[near].first().and_then(|&other| chunks.get(other)) {
-                problem = problem.related(format!("`{near}`"), &other.at);
-            }
+        if let Some(other) = named("id", name) {
+            let there = format!("`{}: {name}`", other.state);
+            return problem.related(there.clone(), &other.at).hint(format!("there is {there}"));
         }
-        problem
+        if let Some((argument, chunk)) = holder(chunks, module, name) {
+            return problem
+                .related(format!("`{name}` is one of its `{argument}`"), &chunk.at)
+                .hint(format!("a requisite names an id or a `name`: write `{module}: {}`", chunk.id));
+        }
+        // Similar names of the module, else of any.
+        let near = |module: &str| {
+            let names = self.states.get(module).map(|names| names.keys().map(String::as_str));
+            let near = nearest(name, names.into_iter().flatten(), 3);
+            near.into_iter().filter_map(|near| Some((near, named(module, near)?))).collect::<Vec<_>>()
+        };
+        let of_module = near(module);
+        let near = if of_module.is_empty() { near("id") } else { of_module };
+        near.into_iter().fold(problem, |problem, (near, chunk)| {
+            let near = format!("`{}: {near}`", chunk.state);
+            problem.related(near.clone(), &chunk.at).hint(format!("did you mean {near}?"))
+        })
     }
+}
+
+/// The state of a module that has the name in a list among its arguments (`pkgs`), and that argument.
+fn holder<'a>(chunks: &'a [Chunk], module: &str, name: &str) -> Option<(&'a str, &'a Chunk)> {
+    let of_module = chunks.iter().filter(|chunk| module == "id" || chunk.state == module);
+    of_module.flat_map(|chunk| chunk.arguments.iter().map(move |argument| (chunk, argument))).find_map(
+        |(chunk, (argument, value))| {
+            let is_listed = value.list()?.iter().any(|item| item.text() == Some(name));
+            (is_listed && !is_common(argument)).then_some((argument.as_str(), chunk))
+        },
+    )
 }
 
 fn add(map: &mut HashMap<String, Vec<usize>>, key: &str, index: usize) {

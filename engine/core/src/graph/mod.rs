@@ -23,12 +23,12 @@ mod order;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::{Chunk, Data, Node, Position, Problem, Value};
+use crate::{Chunk, Data, Node, Position, Problem, Severity, Value};
 
 pub use glob::fnmatch;
 pub use nearest::{distance, nearest};
 
-use lookup::Lookup;
+use lookup::{Lookup, Unresolved};
 
 /// How a state depends on another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,12 +106,38 @@ pub struct Requisite {
     pub at: Position,
 }
 
+/// A requisite that names no state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unmet {
+    /// The module that it names: `id` stands for any, and `sls` for a file.
+    pub module: String,
+    pub name: String,
+    /// A warning for a `listen`, which Salt looks up only when it runs it.
+    pub problem: Problem,
+}
+
+/// What is wrong with the requisites of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Flaws {
+    /// Requisites that name nothing, a `listen` too.
+    pub unmet: Vec<Unmet>,
+    /// Requisites that cannot be read, and cycles of those that could be looked up.
+    pub problems: Vec<Problem>,
+}
+
 /// The chunks of a host in the order of their run, with their requisites looked up.
 #[derive(Clone, Debug)]
 pub struct Graph {
     chunks: Vec<Chunk>,
     requisites: Vec<Vec<Requisite>>,
-    warnings: Vec<Problem>,
+    flaws: Flaws,
+}
+
+impl Flaws {
+    fn are_errors(&self) -> bool {
+        let unmet = self.unmet.iter().map(|unmet| &unmet.problem);
+        unmet.chain(&self.problems).any(Problem::is_error)
+    }
 }
 
 impl Graph {
@@ -121,68 +147,37 @@ impl Graph {
     /// the requisites of all of them (as in Salt, where that is one node of the graph).
     ///
     /// A chunk's own order number is its argument `order` where it has one, as Salt reads it, else [`Chunk::order`].
-    /// The errors are requisites that name nothing, and cycles.
-    pub fn link(chunks: Vec<Chunk>) -> Result<Graph, Vec<Problem>> {
+    /// The errors are all requisites that name nothing and all cycles.
+    pub fn link(chunks: Vec<Chunk>) -> Result<Graph, Flaws> {
         let (chunks, earlier) = collapse(chunks);
-        let lookup = Lookup::new(&chunks);
-        let mut problems = Vec::new();
-        let mut warnings = Vec::new();
-        let mut requisites: Vec<Vec<Requisite>> = vec![Vec::new(); chunks.len()];
-        let mut named = 0;
+        let mut linking = Linking {
+            lookup: Lookup::new(&chunks),
+            chunks: &chunks,
+            requisites: vec![Vec::new(); chunks.len()],
+            named: 0,
+            flaws: Flaws::default(),
+        };
         let replaced = earlier.iter().map(|(place, chunk)| (*place, chunk));
         for (place, chunk) in replaced.chain(chunks.iter().enumerate()) {
-            let found = &mut requisites[place];
-            for kind in RequisiteKind::ALL {
-                for entry in entries(chunk.argument(kind.name())) {
-                    let hinted = problems.len() + warnings.len() < HINTED_LIMIT;
-                    match lookup.resolve(&chunks, chunk, kind, entry, hinted) {
-                        Ok(Some(targets)) => {
-                            named += targets.len();
-                            if named > TARGETS_LIMIT {
-                                return Err(vec![too_many(chunk, entry)]);
-                            }
-                            found.push(Requisite { kind, targets, at: entry.at.clone() });
-                        }
-                        Ok(None) => {}
-                        // Salt looks a listener up only when it runs it.
-                        Err(problem) if kind == RequisiteKind::Listen => {
-                            warnings.push(Problem { severity: crate::Severity::Warning, ..problem });
-                        }
-                        Err(problem) => problems.push(problem),
-                    }
-                }
+            linking.requisites_of(place, chunk);
+        }
+        for (place, chunk) in chunks.iter().enumerate() {
+            linking.listeners_of(place, chunk);
+        }
+        let Linking { requisites, named, mut flaws, .. } = linking;
+        if named > TARGETS_LIMIT {
+            return Err(flaws);
+        }
+        let sequence = order::sequence(&chunks, &requisites);
+        if sequence.is_none() {
+            flaws.problems.extend(cycle::explain(&chunks, &requisites));
+        }
+        match sequence {
+            Some(sequence) if !flaws.are_errors() => {
+                Ok(Graph::arranged(chunks, requisites, &sequence, flaws))
             }
+            _ => Err(flaws),
         }
-        for (index, chunk) in chunks.iter().enumerate() {
-            for entry in entries(chunk.argument("listen_in")) {
-                let hinted = warnings.len() < HINTED_LIMIT;
-                match lookup.resolve(&chunks, chunk, RequisiteKind::Listen, entry, hinted) {
-                    Ok(targets) => {
-                        let targets = targets.unwrap_or_default();
-                        named += targets.len();
-                        if named > TARGETS_LIMIT {
-                            return Err(vec![too_many(chunk, entry)]);
-                        }
-                        for target in targets {
-                            let at = entry.at.clone();
-                            requisites[target].push(Requisite {
-                                kind: RequisiteKind::Listen,
-                                targets: vec![index],
-                                at,
-                            });
-                        }
-                    }
-                    Err(problem) => warnings.push(Problem { severity: crate::Severity::Warning, ..problem }),
-                }
-            }
-        }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let Some(sequence) = order::sequence(&chunks, &requisites) else {
-            return Err(cycle::explain(&chunks, &requisites));
-        };
-        Ok(Graph::arranged(chunks, requisites, &sequence, warnings))
     }
 
     /// The chunks in the order of their run. A chunk with `prereq` stands before the ones it names.
@@ -216,15 +211,15 @@ impl Graph {
     }
 
     /// What is suspicious but no reason to refuse: a `listen` that names nothing.
-    pub fn warnings(&self) -> &[Problem] {
-        &self.warnings
+    pub fn flaws(&self) -> &Flaws {
+        &self.flaws
     }
 
     fn arranged(
         chunks: Vec<Chunk>,
         requisites: Vec<Vec<Requisite>>,
         sequence: &[usize],
-        warnings: Vec<Problem>,
+        flaws: Flaws,
     ) -> Graph {
         let mut places = vec![0; chunks.len()];
         for (place, &chunk) in sequence.iter().enumerate() {
@@ -232,7 +227,7 @@ impl Graph {
         }
         let mut slots: Vec<Option<(Chunk, Vec<Requisite>)>> =
             chunks.into_iter().zip(requisites).map(Some).collect();
-        let mut graph = Graph { chunks: Vec::new(), requisites: Vec::new(), warnings };
+        let mut graph = Graph { chunks: Vec::new(), requisites: Vec::new(), flaws };
         for (chunk, mut requisites) in sequence.iter().filter_map(|&chunk| slots[chunk].take()) {
             for requisite in &mut requisites {
                 for target in &mut requisite.targets {
@@ -244,6 +239,65 @@ impl Graph {
             graph.requisites.push(requisites);
         }
         graph
+    }
+}
+
+/// The look-up of all requisites of a run.
+struct Linking<'a> {
+    lookup: Lookup,
+    chunks: &'a [Chunk],
+    requisites: Vec<Vec<Requisite>>,
+    /// How many states the requisites mean so far.
+    named: usize,
+    flaws: Flaws,
+}
+
+impl Linking<'_> {
+    /// Looks up what a chunk asks of others; `place` is where it stands among the chunks.
+    fn requisites_of(&mut self, place: usize, chunk: &Chunk) {
+        for kind in RequisiteKind::ALL {
+            for entry in entries(chunk.argument(kind.name())) {
+                if let Some(targets) = self.targets(chunk, kind, entry) {
+                    self.requisites[place].push(Requisite { kind, targets, at: entry.at.clone() });
+                }
+            }
+        }
+    }
+
+    /// Looks up those that a chunk makes listen to it.
+    fn listeners_of(&mut self, place: usize, chunk: &Chunk) {
+        for entry in entries(chunk.argument("listen_in")) {
+            for listener in self.targets(chunk, RequisiteKind::Listen, entry).unwrap_or_default() {
+                let (kind, at) = (RequisiteKind::Listen, entry.at.clone());
+                self.requisites[listener].push(Requisite { kind, targets: vec![place], at });
+            }
+        }
+    }
+
+    fn targets(&mut self, chunk: &Chunk, kind: RequisiteKind, entry: &Node) -> Option<Vec<usize>> {
+        if self.named > TARGETS_LIMIT {
+            return None;
+        }
+        let hinted = self.flaws.unmet.len() < HINTED_LIMIT;
+        let mut unresolved = match self.lookup.resolve(self.chunks, chunk, kind, entry, hinted) {
+            Ok(targets) => {
+                self.named += targets.as_ref().map_or(0, Vec::len);
+                if self.named > TARGETS_LIMIT {
+                    self.flaws.problems.push(too_many(chunk, entry));
+                    return None;
+                }
+                return targets;
+            }
+            Err(unresolved) => unresolved,
+        };
+        if kind == RequisiteKind::Listen {
+            unresolved.problem_mut().severity = Severity::Warning;
+        }
+        match unresolved {
+            Unresolved::Unreadable(problem) => self.flaws.problems.push(problem),
+            Unresolved::Unmet(unmet) => self.flaws.unmet.push(unmet),
+        }
+        None
     }
 }
 

@@ -47,7 +47,8 @@ impl Tree {
     }
 
     fn problems(self) -> Vec<Problem> {
-        Graph::link(self.0).unwrap_err()
+        let Flaws { unmet, problems } = Graph::link(self.0).unwrap_err();
+        unmet.into_iter().map(|unmet| unmet.problem).chain(problems).collect()
     }
 }
 
@@ -117,7 +118,7 @@ fn a_missing_state_is_named_with_its_neighbours() {
         problems[0].to_string(),
         "a.sls:2:1: `require` names `test: apahce`, which is no state of this run"
     );
-    assert_eq!(problems[0].hints, ["did you mean `apache`?"]);
+    assert_eq!(problems[0].hints, ["did you mean `test: apache`?"]);
     let problems = Tree::new().state("a", 1.0, "").state("b", 2.0, "require: pkg/a").problems();
     assert_eq!(problems[0].hints, ["there is `test: a`"]);
 }
@@ -127,6 +128,17 @@ fn all_missing_states_are_reported_at_once() {
     let problems =
         Tree::new().state("a", 1.0, "require: x, require: y").state("b", 2.0, "watch: z").problems();
     assert_eq!(problems.len(), 3);
+}
+
+#[test]
+fn a_missing_state_hides_no_cycle() {
+    let problems =
+        Tree::new().state("a", 1.0, "require: b, require: x").state("b", 2.0, "watch: a").problems();
+    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert!(
+        matches!(messages.as_slice(), [missing, cycle] if missing.contains("`x`") && cycle.contains("wait for each other")),
+        "{messages:?}"
+    );
 }
 
 #[test]
@@ -203,8 +215,8 @@ fn listeners_are_found_from_both_sides_and_a_missing_one_only_warns() {
     );
     let graph = Graph::link(tree.0).unwrap();
     assert_eq!(graph.targets(2, RequisiteKind::Listen), [0, 1]);
-    assert_eq!(graph.warnings().len(), 1);
-    assert!(!graph.warnings()[0].is_error());
+    let [unmet] = graph.flaws().unmet.as_slice() else { panic!("{:?}", graph.flaws()) };
+    assert!(!unmet.problem.is_error());
 }
 
 #[test]

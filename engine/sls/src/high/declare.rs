@@ -20,11 +20,15 @@ pub(crate) struct Include {
 pub(crate) struct Declared {
     pub(crate) high: HighState,
     pub(crate) includes: Vec<Include>,
+    /// Ids of declarations that are mistaken.
+    pub(crate) lost: Vec<String>,
+    /// Whether nothing can be made of the file.
+    pub(crate) is_lost: bool,
 }
 
 /// Takes the data of a SLS apart.
 pub(crate) fn declare(document: Document, sls: &Arc<str>, problems: &mut Vec<Problem>) -> Declared {
-    let Document { node, twins } = document;
+    let Document { node, twins, .. } = document;
     let mut declared = Declared::default();
     let at = node.at.clone();
     let entries = match node.data {
@@ -36,6 +40,7 @@ pub(crate) fn declare(document: Document, sls: &Arc<str>, problems: &mut Vec<Pro
                 Problem::error(format!("a state file holds a mapping of ids, and `{sls}` holds {kind}"))
                     .at(&at),
             );
+            declared.is_lost = true;
             return declared;
         }
     };
@@ -44,9 +49,14 @@ pub(crate) fn declare(document: Document, sls: &Arc<str>, problems: &mut Vec<Pro
         let twin = twins.get(&index).and_then(|&twin| ids[twin].clone());
         match key.text() {
             Some("include") => declared.includes = includes(&value, problems),
-            Some("extend") => declared.high.extensions = extensions(value, sls, problems),
+            Some("extend") => {
+                declared.high.extensions = extensions(value, sls, &mut declared.lost, problems);
+            }
             Some("exclude") => declared.high.exclusions = exclusions(&value, problems),
-            Some(_) => declared.high.states.extend(state(&key, value, twin, sls, problems)),
+            Some(id) => match state(&key, value, twin, sls, problems) {
+                Some(state) => declared.high.states.push(state),
+                None => declared.lost.push(id.to_owned()),
+            },
             None => {
                 let (kind, shown) = (key.value().kind(), key.value());
                 let problem =
@@ -204,7 +214,12 @@ fn includes(value: &Node, problems: &mut Vec<Problem>) -> Vec<Include> {
     includes
 }
 
-fn extensions(value: Node, sls: &Arc<str>, problems: &mut Vec<Problem>) -> Vec<Extension> {
+fn extensions(
+    value: Node,
+    sls: &Arc<str>,
+    lost: &mut Vec<String>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Extension> {
     let Data::Map(entries) = value.data else {
         problems.push(Problem::error("`extend` is a mapping of ids").at(&value.at));
         return Vec::new();
@@ -212,6 +227,7 @@ fn extensions(value: Node, sls: &Arc<str>, problems: &mut Vec<Problem>) -> Vec<E
     let mut extensions = Vec::new();
     for (key, body) in entries {
         let (Some(id), Data::Map(entries)) = (key.text(), body.data) else {
+            lost.push(key.value().to_string());
             let message = format!("`extend` needs a mapping such as `pkg: […]` under `{}`", key.value());
             problems.push(Problem::error(message).at(&key.at));
             continue;
@@ -221,6 +237,9 @@ fn extensions(value: Node, sls: &Arc<str>, problems: &mut Vec<Problem>) -> Vec<E
             .filter(|(_, value)| value.list().is_none())
             .map(|(key, _)| key.at.clone())
             .collect();
+        if !not_lists.is_empty() {
+            lost.push(id.to_owned());
+        }
         for at in &not_lists {
             problems
                 .push(Problem::error(format!("what extends `{id}` is a list of arguments")).at(at).of(id));
@@ -245,8 +264,10 @@ fn exclusions(value: &Node, problems: &mut Vec<Problem>) -> Vec<Exclusion> {
     for item in items {
         let pair = super::single(item).map(|(key, value)| (key.text(), value.text()));
         exclusions.push(match (item.text(), pair) {
-            (Some(sls), _) | (None, Some((Some("sls"), Some(sls)))) => Exclusion::Sls(sls.to_owned()),
-            (None, Some((Some("id"), Some(id)))) => Exclusion::Id(id.to_owned()),
+            (Some(sls), _) | (None, Some((Some("sls"), Some(sls)))) => {
+                Exclusion::Sls(sls.to_owned(), item.at.clone())
+            }
+            (None, Some((Some("id"), Some(id)))) => Exclusion::Id(id.to_owned(), item.at.clone()),
             _ => {
                 let message = "`exclude` does not know this entry, and Salt passes over it";
                 let problem = Problem::warning(message).at(&item.at);

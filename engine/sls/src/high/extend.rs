@@ -1,6 +1,6 @@
 //! `extend`, and what the `_in` requisites add to other states (Salt: `reconcile_extend`, `find_name`).
 
-use kstate_core::{Data, Node, Problem, nearest};
+use kstate_core::{Data, Node, Problem, Unmet, nearest};
 
 use super::verify::is_requisite;
 use super::{Body, Exclusion, Extension, HighState, Item, State};
@@ -19,7 +19,7 @@ pub(crate) fn reconcile(
     high: &mut HighState,
     extensions: Vec<Extension>,
     finding: Finding,
-    problems: &mut Vec<Problem>,
+    unmet: &mut Vec<Unmet>,
 ) {
     for extension in extensions {
         let Some(first) = extension.modules.first() else { continue };
@@ -30,7 +30,11 @@ pub(crate) fn reconcile(
             match find_name(high, &extension.id, &first.name, finding).as_slice() {
                 [only] => only.clone(),
                 found => {
-                    problems.push(missing(high, &extension, &first.name, found));
+                    unmet.push(Unmet {
+                        module: first.name.clone(),
+                        name: extension.id.clone(),
+                        problem: missing(high, &extension, &first.name, found),
+                    });
                     continue;
                 }
             }
@@ -38,7 +42,7 @@ pub(crate) fn reconcile(
         let excluded = high
             .exclusions
             .iter()
-            .any(|exclusion| matches!(exclusion, Exclusion::Sls(sls) if **sls == *extension.sls));
+            .any(|exclusion| matches!(exclusion, Exclusion::Sls(sls, _) if **sls == *extension.sls));
         if excluded {
             continue;
         }
@@ -141,7 +145,7 @@ fn missing(high: &HighState, extension: &Extension, module: &str, found: &[Strin
     for near in nearest(id, high.states.iter().filter(ids).map(|state| state.id.as_str()), 3) {
         problem = place(problem.hint(format!("did you mean `{near}`?")), near);
     }
-    problem.hint("an `include` of the SLS that declares it may be missing")
+    problem
 }
 
 /// `[{module: id}]` as one more entry of a requisite.

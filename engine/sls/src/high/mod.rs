@@ -68,10 +68,26 @@ pub(crate) struct Extension {
     pub(crate) modules: Vec<Module>,
 }
 
+/// What is left out of the run, with where that was written.
 #[derive(Clone, Debug)]
 pub(crate) enum Exclusion {
-    Sls(String),
-    Id(String),
+    Sls(String, Position),
+    Id(String, Position),
+}
+
+impl Exclusion {
+    pub(crate) fn at(&self) -> &Position {
+        match self {
+            Exclusion::Sls(_, at) | Exclusion::Id(_, at) => at,
+        }
+    }
+
+    fn means(&self, state: &State) -> bool {
+        match self {
+            Exclusion::Sls(pattern, _) => fnmatch(&state.sls, pattern),
+            Exclusion::Id(id, _) => *id == state.id,
+        }
+    }
 }
 
 impl Item {
@@ -127,6 +143,28 @@ impl Module {
         })
     }
 
+    /// What `name` and `names` say.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let arguments = self.items().iter().filter_map(|item| match item {
+            Item::Arguments { entries, .. } => Some(entries),
+            _ => None,
+        });
+        for (key, value) in arguments.flatten() {
+            match key.text() {
+                Some("name") => found.extend(value.text().map(str::to_owned)),
+                Some("names") => {
+                    let names = value.list().unwrap_or_default().iter();
+                    found.extend(
+                        names.map(|name| single(name).map_or(name, |(name, _)| name).value().to_string()),
+                    );
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// Where its function was written.
     pub(crate) fn function_at(&self) -> &Position {
         let written = self.items().iter().find_map(|item| match item {
@@ -138,6 +176,12 @@ impl Module {
 }
 
 impl State {
+    /// The id, and every name that a requisite may use in its place.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let names = self.modules.iter().flat_map(Module::names);
+        std::iter::once(self.id.clone()).chain(names).collect()
+    }
+
     pub(crate) fn module(&self, name: &str) -> Option<&Module> {
         self.modules.iter().find(|module| module.name == name)
     }
@@ -148,16 +192,17 @@ impl HighState {
         self.states.iter().find(|state| state.id == id)
     }
 
-    /// Removes what `exclude` names.
-    pub(crate) fn apply_exclusions(&mut self) {
+    /// Removes what `exclude` names, and gives it with what names it.
+    pub(crate) fn apply_exclusions(&mut self) -> Vec<(State, Exclusion)> {
         let exclusions = std::mem::take(&mut self.exclusions);
-        let excluded = |state: &State| {
-            exclusions.iter().any(|exclusion| match exclusion {
-                Exclusion::Sls(pattern) => fnmatch(&state.sls, pattern),
-                Exclusion::Id(id) => *id == state.id,
-            })
-        };
-        self.states.retain(|state| !excluded(state));
+        let mut excluded = Vec::new();
+        for state in std::mem::take(&mut self.states) {
+            match exclusions.iter().find(|exclusion| exclusion.means(&state)) {
+                Some(exclusion) => excluded.push((state, exclusion.clone())),
+                None => self.states.push(state),
+            }
+        }
+        excluded
     }
 
     /// The data as Salt's `state.show_highstate` gives it.

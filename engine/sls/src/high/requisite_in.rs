@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kstate_core::{Data, Node, Position, Problem};
+use kstate_core::{Data, Node, Position, Problem, Unmet};
 
 use super::extend::{Finding, entry, find_name, reconcile};
 use super::{Body, Extension, HighState, Item, Module, State, single};
@@ -39,7 +39,7 @@ const NOT_USED: [&str; 15] = [
 ];
 
 /// Resolves them all, in the order of the declarations.
-pub(crate) fn resolve(high: &mut HighState, problems: &mut Vec<Problem>) {
+pub(crate) fn resolve(high: &mut HighState, unmet: &mut Vec<Unmet>, problems: &mut Vec<Problem>) {
     let mut additions = Additions::default();
     for state in &high.states {
         for module in &state.modules {
@@ -49,12 +49,12 @@ pub(crate) fn resolve(high: &mut HighState, problems: &mut Vec<Problem>) {
                 let handled = HANDLED.iter().find(|(handled, _)| name.text() == Some(handled));
                 if let Some((key, requisite)) = handled {
                     let from = From { high, state, module, key, requisite };
-                    from.collect(value, &mut additions, problems);
+                    from.collect(value, &mut additions, unmet, problems);
                 }
             }
         }
     }
-    reconcile(high, additions.extensions(), Finding::Strict, problems);
+    reconcile(high, additions.extensions(), Finding::Strict, unmet);
 }
 
 /// The extensions in the order in which their ids came up.
@@ -105,7 +105,13 @@ struct From<'a> {
 }
 
 impl From<'_> {
-    fn collect(&self, value: &Node, additions: &mut Additions, problems: &mut Vec<Problem>) {
+    fn collect(
+        &self,
+        value: &Node,
+        additions: &mut Additions,
+        unmet: &mut Vec<Unmet>,
+        problems: &mut Vec<Problem>,
+    ) {
         match &value.data {
             Data::Map(entries) => {
                 for (module, name) in entries {
@@ -118,7 +124,7 @@ impl From<'_> {
                 // Salt goes over the targets of the earlier entries again with each entry.
                 let mut hinges: Vec<(String, String)> = Vec::new();
                 for item in items {
-                    let Some((module, name)) = self.target(item, problems) else { continue };
+                    let Some((module, name)) = self.target(item, unmet, problems) else { continue };
                     if module == "sls" {
                         hinges = self.of_file(&name);
                     } else {
@@ -142,7 +148,12 @@ impl From<'_> {
     }
 
     /// The module and the name that an entry means.
-    fn target(&self, item: &Node, problems: &mut Vec<Problem>) -> Option<(String, String)> {
+    fn target(
+        &self,
+        item: &Node,
+        unmet: &mut Vec<Unmet>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<(String, String)> {
         if let Data::Map(entries) = &item.data {
             let (module, name) = entries.first()?;
             if single(item).is_none() {
@@ -172,7 +183,8 @@ impl From<'_> {
         }
         let message =
             format!("`{}` names `{name}`, which is no state of this run; it has no effect", self.key);
-        problems.push(Problem::warning(message).at(&item.at).of(&self.state.id));
+        let problem = Problem::warning(message).at(&item.at).of(&self.state.id);
+        unmet.push(Unmet { module: "id".to_owned(), name: name.to_owned(), problem });
         None
     }
 

@@ -727,6 +727,14 @@ fn grain(root: &Root, path: &str, delimiter: &str) -> Option<Value> {
 }
 
 fn pillar_value(root: &Root, path: &str, delimiter: &str) -> Option<Value> {
+    let found = whole_pillar_value(root, path, delimiter);
+    if found.is_none() {
+        root.miss();
+    }
+    found
+}
+
+fn whole_pillar_value(root: &Root, path: &str, delimiter: &str) -> Option<Value> {
     let (first, rest) = match path.split_once(delimiter) {
         Some((first, rest)) => (first, Some(rest)),
         None => (path, None),

@@ -214,7 +214,7 @@ pub struct Rendered {
     /// If the template waits for the host, what there was until then.
     pub text: String,
     pub lines: LineMap,
-    /// Whether the text depends on answers of the host that are not known yet.
+    /// Whether the text depends on what is not known: answers of the host, or parts of the pillar.
     pub waiting: bool,
 }
 
@@ -223,6 +223,7 @@ pub struct Rendered {
 pub struct Environment {
     engine: Arc<Engine>,
     data: Arc<Data>,
+    pillar_is_partial: bool,
 }
 
 /// The data of a target.
@@ -253,12 +254,22 @@ impl Environment {
             answers: answers.clone(),
             wanted: Mutex::default(),
         };
-        Environment { engine: engine.clone(), data: Arc::new(data) }
+        Environment { engine: engine.clone(), data: Arc::new(data), pillar_is_partial: false }
+    }
+
+    /// Parts of the pillar could not be read: what it lacks is not known.
+    pub fn with_partial_pillar(self) -> Environment {
+        Environment { pillar_is_partial: true, ..self }
     }
 
     /// What templates have asked the host so far without getting an answer, also what has been refused; each question
     /// once.
+    ///
+    /// What they ask with a pillar that is not whole is not to be asked.
     pub fn wanted(&self) -> Vec<Call> {
+        if self.pillar_is_partial {
+            return Vec::new();
+        }
         self.data.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -295,7 +306,7 @@ impl Environment {
             return Err(Box::new(Problem::error(message).at(&Position::new(file.clone(), 1, 1))));
         }
         let template = self.engine.registry.take(&format!("M:{name}"), file, source)?;
-        let root = Root::new(self.engine.clone(), self.data.clone(), context);
+        let root = Root::new(self.engine.clone(), self.data.clone(), context, self.pillar_is_partial);
         let compiled = self
             .engine
             .minijinja
@@ -307,9 +318,9 @@ impl Environment {
             Ok(text) => {
                 let marked = lines::Marked::read(&text);
                 let lines = LineMap::new(&marked, &files, file.clone());
-                Ok(Rendered { text: marked.text, lines, waiting: root.asked() })
+                Ok(Rendered { text: marked.text, lines, waiting: root.waits() })
             }
-            Err(error) if waits(&error) => {
+            Err(error) if waits(&error) || root.has_missed() && may_come_of_data(&error) => {
                 Ok(Rendered { text: String::new(), lines: LineMap::identity(file.clone()), waiting: true })
             }
             Err(error) => Err(self.problem(&error, &template)),
@@ -405,6 +416,17 @@ fn chain(error: &minijinja::Error) -> Vec<Link<'_>> {
 
 fn waits(error: &minijinja::Error) -> bool {
     chain(error).iter().any(|link| matches!(link, Link::Fault(fault) if fault.waiting))
+}
+
+/// Whether other data could have kept the template from the error.
+fn may_come_of_data(error: &minijinja::Error) -> bool {
+    use minijinja::ErrorKind::{TemplateNotFound, UnknownFilter, UnknownFunction, UnknownTest};
+    chain(error).iter().all(|link| match link {
+        Link::Error(error) => {
+            !matches!(error.kind(), TemplateNotFound | UnknownFilter | UnknownFunction | UnknownTest)
+        }
+        Link::Fault(fault) => fault.problem.is_none(),
+    })
 }
 
 /// The message of an error that the engine itself made.

@@ -10,7 +10,7 @@ use minijinja::{Error, ErrorKind, State};
 
 use super::calls::Salt;
 use super::fault::{fault, unreadable};
-use super::value::{from_map, from_plain, from_plain_ordered, iterate, solid};
+use super::value::{Misses, from_map, from_pillar, from_plain, from_plain_ordered, iterate, solid};
 use super::{Data, Engine, TemplateContext};
 
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(super) struct Root {
     parts: Mutex<HashMap<String, Value>>,
     session: Mutex<Session>,
     asked: AtomicBool,
+    /// For a pillar that is not whole: whether something was looked for that it lacks.
+    misses: Option<Misses>,
 }
 
 /// What changes while a template runs.
@@ -49,7 +51,12 @@ pub(super) fn root(state: &State<'_, '_>) -> Result<Arc<Root>, Error> {
 }
 
 impl Root {
-    pub(super) fn new(engine: Arc<Engine>, data: Arc<Data>, context: &TemplateContext) -> Arc<Root> {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        data: Arc<Data>,
+        context: &TemplateContext,
+        pillar_is_partial: bool,
+    ) -> Arc<Root> {
         let mut variables = HashMap::new();
         let mut put = |name: &str, value: &str| {
             variables.insert(name.to_owned(), Value::from(value));
@@ -77,6 +84,7 @@ impl Root {
             tpldir: context.tpldir.clone(),
             ..Session::default()
         };
+        let misses = pillar_is_partial.then(Misses::default);
         Arc::new(Root {
             engine,
             data,
@@ -87,6 +95,7 @@ impl Root {
             parts: Mutex::default(),
             session: Mutex::new(session),
             asked: AtomicBool::new(false),
+            misses,
         })
     }
 
@@ -109,7 +118,8 @@ impl Root {
 
     /// Pillar of one's own.
     pub(super) fn pillar_copy(&self) -> Value {
-        self.data.pillar.as_map().map_or_else(Value::default, from_map)
+        let map = self.data.pillar.as_map();
+        map.map_or_else(Value::default, |map| from_map(map, self.misses.as_ref()))
     }
 
     /// The value of a key of the pillar, the same at every call.
@@ -118,7 +128,7 @@ impl Root {
         if let Some(known) = parts.get(key) {
             return Some(known.clone());
         }
-        let part = from_plain_ordered(self.data.pillar.as_map()?.get(key)?);
+        let part = from_pillar(self.data.pillar.as_map()?.get(key)?, self.misses.as_ref());
         parts.insert(key.to_owned(), part.clone());
         Some(part)
     }
@@ -142,8 +152,21 @@ impl Root {
         })
     }
 
-    pub(super) fn asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+    /// Whether the text hangs on what is not known: answers of the host, or a part of the pillar.
+    pub(super) fn waits(&self) -> bool {
+        self.has_missed() || self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether something was looked for that a pillar lacks which is not whole.
+    pub(super) fn has_missed(&self) -> bool {
+        self.misses.as_ref().is_some_and(|misses| misses.load(Ordering::Relaxed))
+    }
+
+    /// Notes that something was looked for that the pillar lacks.
+    pub(super) fn miss(&self) {
+        if let Some(misses) = &self.misses {
+            misses.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Notes a question that has no answer yet.

@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use indexmap::IndexMap;
@@ -43,7 +44,11 @@ pub(super) struct Seq {
 pub(super) struct Dict {
     pub(super) ordered: bool,
     entries: RwLock<Entries>,
+    misses: Option<Misses>,
 }
+
+/// Raised by a look-up that finds nothing in data of which parts are missing.
+pub(super) type Misses = Arc<AtomicBool>;
 
 pub(super) type Entries = IndexMap<Key, Value>;
 
@@ -91,7 +96,7 @@ impl Seq {
 
 impl Dict {
     pub(super) fn new(entries: Entries, ordered: bool) -> Self {
-        Dict { ordered, entries: RwLock::new(entries) }
+        Dict { ordered, entries: RwLock::new(entries), misses: None }
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Entries> {
@@ -103,7 +108,11 @@ impl Dict {
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Value> {
-        self.read().get(&StrKey(key)).cloned()
+        let found = self.read().get(&StrKey(key)).cloned();
+        if let Some(misses) = self.misses.as_ref().filter(|_| found.is_none()) {
+            misses.store(true, Ordering::Relaxed);
+        }
+        found
     }
 
     /// The entries; nothing where the work of the template is over.
@@ -898,20 +907,26 @@ pub(super) fn float_repr(n: f64) -> String {
 
 /// Data of which Salt makes plain dicts: grains, what a template loads, what the host answers.
 pub(super) fn from_plain(value: &Plain) -> Value {
-    from_plain_as(value, false)
+    from_plain_as(value, false, None)
 }
 
 /// Data of which Salt makes ordered dicts: pillar, and what states give to templates.
 pub(super) fn from_plain_ordered(value: &Plain) -> Value {
-    from_plain_as(value, true)
+    from_plain_as(value, true, None)
 }
 
-/// A mapping that is sorted itself, but whose parts keep their order (pillar).
-pub(super) fn from_map(map: &kstate_core::Map) -> Value {
-    dict(map.iter().map(|(k, v)| (Key(from_plain_key(k)), from_plain_ordered(v))).collect(), false)
+/// Part of a pillar that may not be whole.
+pub(super) fn from_pillar(value: &Plain, misses: Option<&Misses>) -> Value {
+    from_plain_as(value, true, misses)
 }
 
-fn from_plain_as(value: &Plain, ordered: bool) -> Value {
+/// A pillar: a mapping that is sorted itself, but whose parts keep their order.
+pub(super) fn from_map(map: &kstate_core::Map, misses: Option<&Misses>) -> Value {
+    let entries = map.iter().map(|(k, v)| (Key(from_plain_key(k)), from_pillar(v, misses))).collect();
+    Value::from_object(Dict { misses: misses.cloned(), ..Dict::new(entries, false) })
+}
+
+fn from_plain_as(value: &Plain, ordered: bool, misses: Option<&Misses>) -> Value {
     match value {
         Plain::Null => Value::from(()),
         Plain::Bool(b) => Value::from(*b),
@@ -920,11 +935,12 @@ fn from_plain_as(value: &Plain, ordered: bool) -> Value {
         Plain::Float(n) => Value::from(*n),
         Plain::Text(text) => Value::from(lines::without_markers(text).as_ref()),
         Plain::Bytes(bytes) => Value::from_bytes(bytes.clone()),
-        Plain::List(items) => list(items.iter().map(|item| from_plain_as(item, ordered)).collect()),
-        Plain::Map(map) => dict(
-            map.iter().map(|(k, v)| (Key(from_plain_key(k)), from_plain_as(v, ordered))).collect(),
-            ordered,
-        ),
+        Plain::List(items) => list(items.iter().map(|item| from_plain_as(item, ordered, misses)).collect()),
+        Plain::Map(map) => {
+            let entry = |(k, v)| (Key(from_plain_key(k)), from_plain_as(v, ordered, misses));
+            let entries = map.iter().map(entry).collect();
+            Value::from_object(Dict { misses: misses.cloned(), ..Dict::new(entries, ordered) })
+        }
     }
 }
 
