@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{self, AtomicBool};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use indexmap::IndexMap;
@@ -96,7 +96,12 @@ impl Seq {
 
 impl Dict {
     pub(super) fn new(entries: Entries, ordered: bool) -> Self {
-        Dict { ordered, entries: RwLock::new(entries), misses: None }
+        Dict::partial(entries, ordered, None)
+    }
+
+    /// One of which parts may be missing.
+    fn partial(entries: Entries, ordered: bool, misses: Option<&Misses>) -> Self {
+        Dict { ordered, entries: RwLock::new(entries), misses: misses.cloned() }
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Entries> {
@@ -110,7 +115,7 @@ impl Dict {
     pub(super) fn get(&self, key: &str) -> Option<Value> {
         let found = self.read().get(&StrKey(key)).cloned();
         if let Some(misses) = self.misses.as_ref().filter(|_| found.is_none()) {
-            misses.store(true, Ordering::Relaxed);
+            misses.store(true, atomic::Ordering::Relaxed);
         }
         found
     }
@@ -923,7 +928,7 @@ pub(super) fn from_pillar(value: &Plain, misses: Option<&Misses>) -> Value {
 /// A pillar: a mapping that is sorted itself, but whose parts keep their order.
 pub(super) fn from_map(map: &kstate_core::Map, misses: Option<&Misses>) -> Value {
     let entries = map.iter().map(|(k, v)| (Key(from_plain_key(k)), from_pillar(v, misses))).collect();
-    Value::from_object(Dict { misses: misses.cloned(), ..Dict::new(entries, false) })
+    Value::from_object(Dict::partial(entries, false, misses))
 }
 
 fn from_plain_as(value: &Plain, ordered: bool, misses: Option<&Misses>) -> Value {
@@ -939,7 +944,7 @@ fn from_plain_as(value: &Plain, ordered: bool, misses: Option<&Misses>) -> Value
         Plain::Map(map) => {
             let entry = |(k, v)| (Key(from_plain_key(k)), from_plain_as(v, ordered, misses));
             let entries = map.iter().map(entry).collect();
-            Value::from_object(Dict { misses: misses.cloned(), ..Dict::new(entries, ordered) })
+            Value::from_object(Dict::partial(entries, ordered, misses))
         }
     }
 }
