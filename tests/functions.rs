@@ -702,9 +702,11 @@ kt-unmasked:
     },
 ];
 
-/// Functions whose whole effect is seen elsewhere: they react, do nothing, or are for one run only.
+/// Functions whose whole effect is seen elsewhere: they react, do nothing, are for one run only, or need an application.
 const ELSEWHERE: &[&str] = &[
+    "alembic.upgraded",
     "cmd.wait",
+    "django.migrated",
     "module.run",
     "module.wait",
     "module.watch",

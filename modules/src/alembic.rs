@@ -24,11 +24,11 @@ mod revisions;
 use kstate_core::conditions::environment;
 use kstate_core::question::{Answer, Ended};
 use kstate_core::words::{join, quote};
-use kstate_core::{Change, Command, Facts, Operation, Problem, Question, Resource, Run, Step, Stop, Value};
+use kstate_core::{Change, Command, Facts, Operation, Problem, Question, Resource, Run, Step, Stop};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::migrations::{Application, Checkout, Patience, count, lines};
+use crate::migrations::{Application, Checkout, Patience, change, lines};
 use crate::{Context, State};
 use revisions::Revisions;
 
@@ -77,7 +77,7 @@ pub(crate) struct Upgraded {
 }
 
 /// Run by the environment's Python.
-const LOOK: &str = include_str!("alembic/look.py");
+const LOOK: &str = concat!(include_str!("migrations/common.py"), include_str!("alembic/look.py"));
 
 /// The program of that name would not find the application in its directory.
 const ALEMBIC: &str = "from alembic.config import main; main(prog='alembic')";
@@ -222,15 +222,8 @@ impl Seen {
         if due.is_empty() {
             return Ok(None);
         }
-        let before = if at.is_empty() { Value::Null } else { at.join(", ").into() };
-        let after = self.revisions.heads().join(", ");
-        let told = if at.is_empty() { "absent".to_owned() } else { at.join(", ") };
-        let mut lines = format!(" {told} -> {after} ({})\n", count(due.len()));
-        for (id, title) in due {
-            lines.push_str(format!("+{id} {title}").trim_end());
-            lines.push('\n');
-        }
-        Ok(Some(Change::new("schema", before, after).diff(lines)))
+        let titles = due.iter().map(|(id, title)| format!("{id} {title}").trim_end().to_owned());
+        Ok(Some(change("schema", &at.join(", "), &self.revisions.heads().join(", "), titles)))
     }
 }
 
@@ -239,7 +232,7 @@ mod tests {
     use super::*;
     use crate::git::commit_of;
     use crate::testing::{Tree, declare, declare_error, settles};
-    use kstate_core::Touch;
+    use kstate_core::{Touch, Value};
 
     const STATE: &str = "upgrade:\n  alembic.upgraded:\n    - user: ann\n    - cwd: /srv/app/\n    - bin_env: /srv/app/.ve/\n    - config: main.ini\n    - env:\n      - STAGE: live\n";
     const OLD: &str = "1111111111111111111111111111111111111111";
@@ -352,7 +345,7 @@ mod tests {
         );
         assert_eq!(
             failure("checkout\t\t\nerror\tOperationalError: connection refused\n"),
-            "the database cannot be asked: OperationalError: connection refused"
+            "its migrations cannot be told: OperationalError: connection refused"
         );
         assert_eq!(failure("absent\tthere is no `/srv/app`\n"), "there is no `/srv/app`");
         assert_eq!(

@@ -8,6 +8,7 @@ pub mod book;
 pub mod calls;
 mod cmd;
 mod cron;
+mod django;
 mod file;
 mod git;
 pub mod grains;
@@ -51,6 +52,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<cron::EnvPresent>(),
     Function::of::<cron::File>(),
     Function::of::<cron::Present>(),
+    Function::of::<django::Migrated>(),
     Function::of::<file::Absent>(),
     Function::of::<file::Append>(),
     Function::of::<file::Comment>(),

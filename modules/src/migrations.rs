@@ -3,7 +3,7 @@
 
 use kstate_core::question::Ended;
 use kstate_core::words::quote;
-use kstate_core::{Command, Facts, Problem, Question, Stop, Touch};
+use kstate_core::{Change, Command, Facts, Problem, Question, Stop, Touch, Value};
 
 use crate::Context;
 use crate::git::{checked_out, commit_of, inside};
@@ -188,18 +188,32 @@ pub(crate) fn lines(ended: &Ended) -> Result<Vec<Vec<&str>>, Stop> {
     for line in &lines {
         match line[..] {
             ["absent", what] => return Err(Stop::Failed(what.to_owned())),
-            ["error", reason] => return Err(Stop::Failed(format!("the database cannot be asked: {reason}"))),
+            ["error", reason] => {
+                return Err(Stop::Failed(format!("its migrations cannot be told: {reason}")));
+            }
             _ => {}
         }
     }
     match ended.status {
         0 => Ok(lines),
-        124 => Err(Stop::Failed(format!("the database cannot be asked: no answer within {LOOK_TIMEOUT} s"))),
-        _ => Err(Stop::Failed(format!("the database cannot be asked: {}", ended.tail(1)))),
+        124 => Err(Stop::Failed(format!("its migrations cannot be told: no answer within {LOOK_TIMEOUT} s"))),
+        _ => Err(Stop::Failed(format!("its migrations cannot be told: {}", ended.tail(1)))),
     }
 }
 
-/// `1 migration`, `2 migrations`.
-pub(crate) fn count(migrations: usize) -> String {
-    format!("{migrations} {}", if migrations == 1 { "migration" } else { "migrations" })
+/// From revision to revision, with the titles of what lies between. `before` is empty where nothing has been migrated.
+pub(crate) fn change(
+    subject: &str,
+    before: &str,
+    after: &str,
+    titles: impl ExactSizeIterator<Item = String>,
+) -> Change {
+    let count = match titles.len() {
+        1 => "1 migration".to_owned(),
+        many => format!("{many} migrations"),
+    };
+    let told = if before.is_empty() { "absent" } else { before };
+    let lines: String = titles.map(|title| format!("+{title}\n")).collect();
+    let before = if before.is_empty() { Value::Null } else { before.into() };
+    Change::new(subject, before, after).diff(format!(" {told} -> {after} ({count})\n{lines}"))
 }

@@ -1,26 +1,6 @@
-# What there is to say about the migrations of an application, said by the Python of its environment. Changes nothing.
-#
 #   now CONFIG                          at which revisions the database is, and the revisions of the working tree
 #   later COMMIT RECURSIVE FOLDER...    the revisions of a commit that is not checked out; nothing of it is run
-#   holders CONFIG                      line by line as time passes, who holds what others wait for
-import ast
-import os
-import re
-import subprocess
-import sys
-import time
-
-
-def say(*words):
-    print("\t".join(" ".join(str(word).split()) for word in words), flush=True)
-
-
-def git(*words, text=""):
-    command = ["git", "-c", "safe.directory=*", "-c", "core.quotePath=false", *words]
-    return subprocess.run(command, input=text.encode(), stdout=subprocess.PIPE, check=True).stdout
-
-
-# Files: their paths and their texts
+#   holders CONFIG                      who holds what others wait for
 
 
 def on_disk(folder, recursive):
@@ -33,24 +13,8 @@ def on_disk(folder, recursive):
 
 
 def in_commit(commit, folder, recursive):
-    names = git("ls-tree", "-z", "--name-only", *["-r"] * recursive, commit, folder + "/").decode().split("\0")
-    names = [name for name in names if name.endswith(".py")]
-    rest = git("cat-file", "--batch", text="".join(f"{commit}:./{name}\n" for name in names))
-    for name in names:
-        head, rest = rest.split(b"\n", 1)
-        size = int(head.split()[-1])
-        yield name, rest[:size]
-        rest = rest[size + 1:]
-
-
-# Revisions
-
-
-def assigned(tree):
-    for node in tree.body:
-        for target in getattr(node, "targets", [getattr(node, "target", None)]):
-            if isinstance(target, ast.Name) and getattr(node, "value", None) is not None:
-                yield target.id, node.value
+    paths = git("ls-tree", "-z", "--name-only", *["-r"] * recursive, commit, folder + "/").decode().split("\0")
+    return texts(commit, [path for path in paths if path.endswith(".py")])
 
 
 def several(value):
@@ -58,12 +22,11 @@ def several(value):
 
 
 def tell_revision(path, text):
-    name = os.path.basename(path)
-    if name.startswith(("__init__", ".#")):
+    if os.path.basename(path).startswith(("__init__", ".#")):
         return
     try:
         tree = ast.parse(text)
-        values = {key: value for key, value in assigned(tree)}
+        values = dict(assigned(tree.body))
         known = {key: ast.literal_eval(values[key]) for key in
                  ("revision", "down_revision", "depends_on", "branch_labels") if key in values}
         title = (ast.get_docstring(tree) or "").strip().split("\n")[0]
@@ -75,24 +38,16 @@ def tell_revision(path, text):
         say("unreadable", path, "its revision is not a plain text")
 
 
-# The database, by alembic, in the way of the application
-
-
-HOLDERS = """
-SELECT DISTINCT h.pid, h.usename, h.application_name, h.state, round(extract(epoch FROM clock_timestamp() - h.xact_start))
-FROM pg_stat_activity w CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS b(pid)
-JOIN pg_stat_activity h ON h.pid = b.pid
-WHERE w.datname = current_database() AND w.wait_event_type = 'Lock' AND cardinality(pg_blocking_pids(h.pid)) = 0
-"""
-
-
-def ask(context, statement):
+def asking(context):
     connection = context.connection.connection
-    cursor = connection.cursor()
-    cursor.execute(statement)
-    rows = cursor.fetchall()
-    connection.rollback()
-    return rows
+
+    def ask(statement):
+        cursor = connection.cursor()
+        cursor.execute(statement)
+        rows = cursor.fetchall()
+        connection.rollback()
+        return rows
+    return ask
 
 
 def tell_database(revisions, context):
@@ -100,27 +55,24 @@ def tell_database(revisions, context):
     for revision in [revisions] if isinstance(revisions, str) else revisions or ():
         say("at", revision)
     if context.dialect.name == "postgresql":
-        for setting, in ask(context, "SELECT setting FROM pg_settings WHERE name = 'lock_timeout'"):
-            say("lock_timeout", setting)
+        tell_lock_timeout(asking(context))
     return []
 
 
-def tell_holders(revisions, context):
-    while context.dialect.name == "postgresql":
-        rows = ask(context, HOLDERS)
-        if rows:
-            say("; ".join(f"process {pid} ({user}, `{name}`, {state} for {seconds} s)" for pid, user, name, state, seconds in rows))
-        time.sleep(0.3)
+def watch(revisions, context):
+    if context.dialect.name == "postgresql":
+        tell_holders(asking(context))
     return []
 
 
+# By alembic, in the way of the application.
 def in_environment(config, tell):
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-    # Versions of alembic before 1.4 make their table even when they are only asked.
+    # Older versions of alembic make their table even when they are only asked.
     MigrationContext._ensure_version_table = lambda *_, **__: None
     config = Config(config)
     script = ScriptDirectory.from_config(config)
@@ -132,28 +84,27 @@ def in_environment(config, tell):
 def now(config):
     script = in_environment(config, tell_database)
     folders = script.version_locations or [os.path.join(script.dir, "versions")]
-    recursive = getattr(script, "recursive_version_locations", False)
+    recursive = int(getattr(script, "recursive_version_locations", False))
     for folder in folders:
         folder = os.path.relpath(os.path.realpath(str(folder)), os.path.realpath("."))
-        say("folder", folder, int(recursive))
+        say("folder", folder, recursive)
         for path, text in sorted(on_disk(folder, recursive)):
             tell_revision(path, text)
 
 
 def later(commit, recursive, *folders):
-    try:
-        git("cat-file", "-e", commit + "^{commit}")
-    except (OSError, subprocess.CalledProcessError):
-        return say("absent", f"commit {commit} is not fetched yet")
-    for folder in folders:
-        is_outside = folder.startswith("..") or os.path.isabs(folder)
-        files = on_disk(folder, int(recursive)) if is_outside else in_commit(commit, folder, int(recursive))
-        for path, text in files:
-            tell_revision(path, text)
+    if is_fetched(commit):
+        for folder in folders:
+            files = on_disk(folder, int(recursive)) if folder.startswith("..") else in_commit(commit, folder, int(recursive))
+            for path, text in files:
+                tell_revision(path, text)
+
+
+def holders(config):
+    in_environment(config, watch)
 
 
 try:
-    {"now": now, "later": later, "holders": lambda config: in_environment(config, tell_holders)}[sys.argv[1]](*sys.argv[2:])
+    {"now": now, "later": later, "holders": holders}[sys.argv[1]](*sys.argv[2:])
 except (Exception, SystemExit) as error:
-    error = getattr(error, "orig", None) or error
-    say("error", f"{type(error).__name__}: {error}")
+    tell_error(error)
