@@ -15,6 +15,8 @@ mod functions;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod migrations;
+#[cfg(test)]
 mod mistakes;
 #[cfg(test)]
 mod on_the_host;
