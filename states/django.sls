@@ -77,11 +77,12 @@ django-deps:
       - service: uwsgi
 
 migrate:
-  cmd.run:
-    - name: {{ manage }} migrate --noinput
-    - onlyif: {{ manage }} showmigrations --plan | grep -qF '[ ]'
-    - runas: {{ user }}
-    - cwd: {{ djangodir }}
+  django.migrated:
+    - name: {{ djangodir }}
+    - user: {{ user }}
+    - bin_env: {{ djangodir }}.ve/
+    - settings: {{ pillar.django.app }}.settings
+    - lock_timeout: {{ pillar.get('deploy', {}).get('lock_timeout', 10) }}
     - require:
       - virtualenv: {{ djangodir }}.ve/
 
