@@ -27,8 +27,12 @@ fn environment(answers: &Answers) -> Environment {
 }
 
 pub(super) fn render(environment: &Environment, text: &str) -> Result<super::Rendered, Box<Problem>> {
-    let context =
-        TemplateContext { tpldir: ".".into(), tplfile: ":string:".into(), ..TemplateContext::default() };
+    let context = TemplateContext {
+        sls: Some(String::new()),
+        tpldir: ".".into(),
+        tplfile: ":string:".into(),
+        ..TemplateContext::default()
+    };
     environment.render("case.jinja", &"case.jinja".into(), text, &context)
 }
 
