@@ -28,7 +28,7 @@ mod state;
 mod test;
 #[cfg(test)]
 mod testing;
-mod text;
+pub mod text;
 mod user;
 mod virtualenv;
 
@@ -127,6 +127,54 @@ mod tests {
         sorted.dedup();
         assert_eq!(names, sorted);
     }
+
+    #[test]
+    fn what_a_state_reads_of_the_tree_is_among_its_contents() {
+        let text = b"ssh-ed25519 AAAA {{ who }}\n".as_slice();
+        let kind = kstate_core::SourceKind::File { executable: true };
+        let entry = kstate_core::SourceEntry { path: "b/a".into(), kind };
+        let tree = testing::Tree {
+            files: [("salt://a", text), ("salt://d/b/a", text)].into(),
+            entries: [("salt://d", vec![entry])].into(),
+            ..testing::Tree::default()
+        };
+        let jinja = "    - template: jinja\n    - context: {who: ann}\n";
+        let (plain, rendered) = ("AAAA {{ who }}", "AAAA ann");
+        let rows = [
+            ("/x:\n  file.managed:\n    - source: salt://a\n", "", "content", plain),
+            ("/x:\n  file.managed:\n    - source: salt://a\n", jinja, "content", rendered),
+            ("/x:\n  file.managed:\n    - contents: AAAA {{ who }}\n", jinja, "content", rendered),
+            ("/x:\n  file.recurse:\n    - source: salt://d\n", jinja, "content of b/a", rendered),
+            (
+                "/x:\n  file.recurse:\n    - source: salt://d\n    - file_mode: keep\n",
+                "",
+                "mode of b/a",
+                "0755",
+            ),
+            ("/x:\n  file.append:\n    - source: salt://a\n", jinja, "text", rendered),
+            ("/x:\n  file.prepend:\n    - source: salt://a\n    - header: True\n", jinja, "text", rendered),
+            ("salt://a:\n  cron.file:\n    - user: ann\n", jinja, "crontab", rendered),
+            ("k:\n  ssh_auth.present:\n    - user: ann\n    - source: salt://a\n", "", "keys", plain),
+            ("k:\n  ssh_auth.absent:\n    - user: ann\n    - source: salt://a\n", "", "keys", plain),
+            ("p:\n  pip.installed:\n    - requirements: salt://a\n", "", "requirements", plain),
+            ("/v:\n  virtualenv.managed:\n    - requirements: salt://a\n", "", "requirements", plain),
+            ("p:\n  pkg.installed:\n    - sources:\n      - p: salt://a\n", "", "package p", plain),
+            (
+                "r:\n  pkgrepo.managed:\n    - name: deb https://apt.example.org/ bookworm main\n    \
+                 - key_url: salt://a\n    - signedby: /etc/apt/k.asc\n",
+                "",
+                "key /etc/apt/k.asc",
+                plain,
+            ),
+        ];
+        for (sls, more, subject, expected) in rows {
+            let contents = testing::declare(&format!("{sls}{more}"), &tree).contents();
+            let content = contents.iter().find(|content| content.subject == subject);
+            let bytes = content.map(|content| String::from_utf8_lossy(&content.bytes).into_owned());
+            assert!(bytes.is_some_and(|bytes| bytes.contains(expected)), "{sls}{more}: {contents:?}");
+        }
+    }
+
     #[test]
     fn every_example_can_be_declared() {
         for function in FUNCTIONS {

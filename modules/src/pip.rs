@@ -6,7 +6,7 @@ pub(crate) use installed::Installed;
 
 use kstate_core::question::Ended;
 use kstate_core::words::{join, quote};
-use kstate_core::{Change, Command, Facts, Problem, Stop, Touch, Value};
+use kstate_core::{Change, Command, Content, Facts, Problem, Stop, Touch, Value};
 
 use crate::Context;
 use crate::kinds::Texts;
@@ -275,6 +275,16 @@ impl Wanted {
             _ => Vec::new(),
         };
         self.command(script).input(input).timeout(300).depends(depends)
+    }
+
+    /// The requirements that come from the tree.
+    pub(crate) fn contents(&self) -> Vec<Content> {
+        match &self.requirements {
+            Some(Requirements::Text(text)) => {
+                vec![Content::new("requirements", "requirements", text.as_slice())]
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// What there is to upgrade. `None`: this pip cannot tell.

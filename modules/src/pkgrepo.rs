@@ -15,8 +15,8 @@ mod key;
 mod line;
 
 use kstate_core::{
-    Attributes, Change, Command, Facts, Operation, Parents, Problem, Question, Resource, Run, Step, Stop,
-    Touch, Value, Write,
+    Attributes, Change, Command, Content, Facts, Operation, Parents, Problem, Question, Resource, Run, Step,
+    Stop, Touch, Value, Write,
 };
 use serde::Deserialize;
 
@@ -194,6 +194,10 @@ impl Resource for Managed {
         };
         questions.extend(self.key.as_ref().map(Key::question));
         questions
+    }
+
+    fn contents(&self) -> Vec<Content> {
+        self.key.iter().filter_map(Key::content).collect()
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

@@ -11,7 +11,7 @@ pub(crate) use present::Present;
 
 use kstate_core::question::{Account, PathInfo};
 use kstate_core::touch::is_below;
-use kstate_core::{Attributes, Facts, Operation, Parents, Problem, Question, Step, Stop, Write};
+use kstate_core::{Attributes, Content, Facts, Operation, Parents, Problem, Question, Step, Stop, Write};
 
 use crate::file::pattern::{bytes_of, text_of};
 use crate::kinds::Texts;
@@ -54,6 +54,11 @@ impl KeyFile {
         let mut questions = vec![Question::Account(self.user.clone())];
         questions.extend(self.of_home(&likely_home(&self.user)));
         questions
+    }
+
+    fn keys(&self, keys: &[Key]) -> Content {
+        let lines: String = keys.iter().map(Key::line).collect();
+        Content::new("keys", format!("keys of {}", self.user), bytes_of(&lines))
     }
 
     /// The step that makes `change` of the file's lines. `None` for the account: there is no such user.

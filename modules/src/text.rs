@@ -1,6 +1,6 @@
 //! Text changes as people read them.
 
-use kstate_core::{Change, Value};
+use kstate_core::{Change, Content, Value};
 
 /// Content above this is shown by size and hash only.
 pub(crate) const SHOWN: usize = 1 << 20;
@@ -15,12 +15,55 @@ pub(crate) fn change(subject: &str, path: &str, old: Option<&[u8]>, new: &[u8]) 
     }
 }
 
+/// The change from what a state brings to the host in one revision of the tree to what it brings in another. `None`:
+/// there is none.
+pub fn between(before: Option<&Content>, after: Option<&Content>) -> Option<Change> {
+    let Content { subject, path, .. } = after.or(before)?;
+    let [old, new] = [before, after].map(|content| content.map(|content| content.bytes.as_slice()));
+    if old == new {
+        return None;
+    }
+    let both = || before.into_iter().chain(after);
+    if both().all(|content| content.is_shown && word(&content.bytes).is_some()) {
+        let [old, new] = [old, new].map(|bytes| bytes.and_then(word).map_or(Value::Null, Value::from));
+        return Some(Change::new(subject, old, new));
+    }
+    let told = change(subject, path, old, new.unwrap_or_default());
+    let told = Change { after: new.map_or(Value::Null, size), ..told };
+    let is_shown = both().all(|content| content.is_shown && content.bytes.len() <= SHOWN);
+    Some(if is_shown { told } else { Change { diff: None, ..told } })
+}
+
+/// A short text without a line's end, such as a mode or where a link leads.
+fn word(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|text| text.len() <= 100 && !text.contains(['\n', '\0']))
+}
+
 fn size(bytes: &[u8]) -> Value {
     let hash = kstate_core::digest(bytes);
     format!("{} bytes, sha256 {}…", bytes.len(), &hash[..12]).into()
 }
 
 /// A unified diff with three lines of context.
-pub(crate) fn unified(path: &str, old: &str, new: &str) -> String {
+pub fn unified(path: &str, old: &str, new: &str) -> String {
     similar::TextDiff::from_lines(old, new).unified_diff().context_radius(3).header(path, path).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_words_as_words_and_lines_as_a_diff() {
+        let content = |text: &str| Content::new("content", "/a", text);
+        let told = |before: &Content, after: &Content| between(Some(before), Some(after));
+        assert_eq!(told(&content("a\n"), &content("a\n")), None);
+        assert_eq!(told(&content("0644"), &content("0755")).unwrap().to_string(), "content: 0644 -> 0755");
+        let lines = told(&content("a\n"), &content("b\n")).unwrap();
+        assert!(lines.diff.unwrap().ends_with("-a\n+b\n"));
+        assert_eq!(told(&content("a\n"), &content("b\n").shown(false)).unwrap().diff, None);
+        assert_eq!(told(&content("a\0"), &content("b\0")).unwrap().diff, None);
+        let gone = between(Some(&content("a\n")), None).unwrap();
+        assert_eq!((gone.after, gone.diff.unwrap().ends_with("-a\n")), (Value::Null, true));
+    }
 }

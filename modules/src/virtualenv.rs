@@ -14,7 +14,7 @@
 
 use kstate_core::question::{Answer, Ended, PathInfo, PathKind};
 use kstate_core::words::{join, quote};
-use kstate_core::{Change, Facts, Operation, Problem, Question, Resource, Run, Step, Stop, Value};
+use kstate_core::{Change, Content, Facts, Operation, Problem, Question, Resource, Run, Step, Stop, Value};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -188,6 +188,10 @@ fn make(a: &Arguments) -> String {
 impl Resource for Managed {
     fn questions(&self) -> Vec<Question> {
         vec![Question::Run(Box::new(self.wanted.look(&[])))]
+    }
+
+    fn contents(&self) -> Vec<Content> {
+        self.wanted.contents()
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

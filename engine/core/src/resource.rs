@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Facts, Question, Step, Stop};
+use crate::{Content, Facts, Question, Step, Stop};
 
 /// One state with typed arguments. Pure: it never holds a connection, never prints, and never knows whether the
 /// engine is about to show its steps or to make them.
@@ -21,6 +21,12 @@ pub trait Resource: fmt::Debug + Send + Sync {
 
     /// What it alone decides about the host.
     fn claims(&self) -> Vec<Claim> {
+        Vec::new()
+    }
+
+    /// What it brings to the host of files of the tree and of texts, as far as the arguments alone do not tell it. Two
+    /// revisions of a tree are compared by it.
+    fn contents(&self) -> Vec<Content> {
         Vec::new()
     }
 

@@ -6,7 +6,7 @@
 //!     - user: ocdskfp
 //! ```
 
-use kstate_core::{Facts, Problem, Question, Resource, Step, Stop, Value};
+use kstate_core::{Content, Facts, Problem, Question, Resource, Step, Stop, Value};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -85,6 +85,10 @@ impl Resource for File {
             return Ok(Vec::new());
         }
         Ok(install(&self.user, old, self.text.clone()))
+    }
+
+    fn contents(&self) -> Vec<Content> {
+        vec![Content::new("crontab", format!("crontab of {}", self.user), self.text.as_str())]
     }
 }
 

@@ -9,7 +9,7 @@
 //! A text counts as there if it stands on lines of its own anywhere in the file, however its words are spaced. A missing
 //! file is made.
 
-use kstate_core::{Attributes, Facts, Parents, Problem, Question, Resource, Step, Stop, Value};
+use kstate_core::{Attributes, Content, Facts, Parents, Problem, Question, Resource, Step, Stop, Value};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -122,6 +122,11 @@ impl Wanted {
         wanted.collect::<Result<_, _>>().map(Wanted)
     }
 
+    /// All lines of the texts.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flat_map(|(text, _)| text.lines())
+    }
+
     /// The lines of the texts that `content` lacks.
     pub(super) fn lacking(&self, content: &[u8]) -> Result<Vec<&str>, Stop> {
         let content = text_of(content);
@@ -151,6 +156,10 @@ impl Resource for Append {
             new.push(b'\n');
         }
         Ok(self.edit.write(old, new))
+    }
+
+    fn contents(&self) -> Vec<Content> {
+        self.edit.text(self.wanted.lines())
     }
 }
 

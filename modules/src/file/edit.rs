@@ -1,7 +1,7 @@
 //! What the functions share that change the text of a file and leave the rest of it alone.
 
 use kstate_core::question::PathInfo;
-use kstate_core::{Attributes, Change, Facts, Operation, Parents, Question, Step, Stop, Write};
+use kstate_core::{Attributes, Change, Content, Facts, Operation, Parents, Question, Step, Stop, Write};
 
 use crate::text;
 
@@ -39,6 +39,12 @@ impl Edit {
     /// Likewise, of a file that has to be there.
     pub(crate) fn read_existing<'f>(&self, facts: &'f Facts) -> Result<&'f [u8], Stop> {
         self.read(facts)?.ok_or_else(|| Stop::Failed(format!("`{}` does not exist", self.path)))
+    }
+
+    /// Lines that the file shall have.
+    pub(crate) fn text<'l>(&self, lines: impl Iterator<Item = &'l str>) -> Vec<Content> {
+        let text: String = lines.map(|line| format!("{line}\n")).collect();
+        vec![Content::new("text", self.path.as_str(), text).shown(self.show_changes)]
     }
 
     /// The step from `old` to `new`, if they differ.

@@ -14,8 +14,8 @@
 
 use kstate_core::question::PathInfo;
 use kstate_core::{
-    Attributes, Change, Claim, Facts, Operation, Parents, Problem, Question, Resource, Step, Stop, Value,
-    Write, digest,
+    Attributes, Change, Claim, Content, Facts, Operation, Parents, Problem, Question, Resource, Step, Stop,
+    Value, Write, digest,
 };
 use serde::Deserialize;
 
@@ -269,6 +269,13 @@ impl Resource for Managed {
         let content = self.content.iter().filter(|_| self.replace);
         content.map(|content| Claim::new(&*self.path, digest(content))).collect()
     }
+
+    fn contents(&self) -> Vec<Content> {
+        let content = |bytes: &Vec<u8>| {
+            Content::new("content", self.path.as_str(), bytes.as_slice()).shown(self.show_changes)
+        };
+        self.content.iter().map(content).collect()
+    }
 }
 
 impl Managed {
@@ -291,6 +298,11 @@ impl Managed {
             check: None,
             follow: true,
         }
+    }
+
+    /// The permission bits that are declared.
+    pub(super) fn mode(&self) -> Option<u32> {
+        self.attributes.mode
     }
 
     /// What the content changes from and to. `None`: it is right, or not ours to say.

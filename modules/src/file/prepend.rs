@@ -8,7 +8,7 @@
 //!
 //! A text counts as there as it does for `file.append`. A missing file is made.
 
-use kstate_core::{Attributes, Facts, Parents, Problem, Question, Resource, Step, Stop, Value};
+use kstate_core::{Attributes, Content, Facts, Parents, Problem, Question, Resource, Step, Stop, Value};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -112,6 +112,13 @@ impl Resource for Prepend {
         first.push("");
         let first = first.join("\n");
         Ok(self.edit.write(there, [first.as_bytes(), old].concat()))
+    }
+
+    fn contents(&self) -> Vec<Content> {
+        match &self.wanted {
+            Looked::Anywhere(wanted) => self.edit.text(wanted.lines()),
+            Looked::First(lines) => self.edit.text(lines.iter().map(String::as_str)),
+        }
     }
 }
 

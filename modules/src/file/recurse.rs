@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use kstate_core::question::PathInfo;
 use kstate_core::{
-    Attributes, Change, Facts, Parents, Problem, Question, Resource, SourceEntry, SourceKind, Step, Stop,
-    Value,
+    Attributes, Change, Content, Facts, Parents, Problem, Question, Resource, SourceEntry, SourceKind, Step,
+    Stop, Value,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -86,6 +86,7 @@ pub(crate) struct Recurse {
     files: Vec<(String, Managed)>,
     links: Vec<(String, Symlink)>,
     clean: Option<Clean>,
+    file_mode: FileMode,
 }
 
 impl State for Recurse {
@@ -140,6 +141,7 @@ impl State for Recurse {
             directories: vec![(String::new(), Directory::plain(path.clone(), above.clone()))],
             files: Vec::new(),
             links: Vec::new(),
+            file_mode,
             path,
         };
         let mut problems = Vec::new();
@@ -352,6 +354,23 @@ impl Resource for Recurse {
             return Ok(steps);
         }
         self.rest(facts)
+    }
+
+    fn contents(&self) -> Vec<Content> {
+        let of = |subject: &str, relative: &str| format!("{subject} of {relative}");
+        let mut contents = Vec::new();
+        for (relative, part) in self.parts() {
+            for content in part.contents() {
+                contents.push(Content { subject: of(&content.subject, relative), ..content });
+            }
+        }
+        if matches!(self.file_mode, FileMode::Keep) {
+            for (relative, mode) in self.files.iter().filter_map(|(path, file)| Some((path, file.mode()?))) {
+                let path = self.below(relative);
+                contents.push(Content::new(of("mode", relative), path, Mode(mode).to_string()));
+            }
+        }
+        contents
     }
 }
 

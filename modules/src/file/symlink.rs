@@ -9,8 +9,8 @@
 
 use kstate_core::question::{Answer, PathInfo, PathKind};
 use kstate_core::{
-    Attributes, Change, Claim, Command, Facts, Operation, Parents, Problem, Question, Resource, Run, Step,
-    Stop, Touch, Value,
+    Attributes, Change, Claim, Command, Content, Facts, Operation, Parents, Problem, Question, Resource, Run,
+    Step, Stop, Touch, Value,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -210,6 +210,10 @@ impl Resource for Symlink {
 
     fn claims(&self) -> Vec<Claim> {
         vec![Claim::new(&*self.path, format!("link to {}", self.target))]
+    }
+
+    fn contents(&self) -> Vec<Content> {
+        vec![Content::new("target", self.path.as_str(), self.target.as_str())]
     }
 }
 

@@ -15,7 +15,7 @@
 //! (PEP 668): name a virtual environment in `bin_env`.
 
 use kstate_core::question::{Answer, Ended};
-use kstate_core::{Change, Facts, Operation, Problem, Question, Resource, Run, Step, Stop, Value};
+use kstate_core::{Change, Content, Facts, Operation, Problem, Question, Resource, Run, Step, Stop, Value};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -179,6 +179,10 @@ impl State for Installed {
 impl Resource for Installed {
     fn questions(&self) -> Vec<Question> {
         vec![Question::Run(Box::new(self.0.look(&[])))]
+    }
+
+    fn contents(&self) -> Vec<Content> {
+        self.0.contents()
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

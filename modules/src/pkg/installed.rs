@@ -15,7 +15,7 @@
 use kstate_core::question::{Answer, Candidate, Package};
 use kstate_core::words::{join, quote};
 use kstate_core::{
-    Change, Claim, Command, Facts, Operation, Problem, Question, Resource, Step, Stop, Touch, Value,
+    Change, Claim, Command, Content, Facts, Operation, Problem, Question, Resource, Step, Stop, Touch, Value,
 };
 use serde::Deserialize;
 
@@ -215,6 +215,16 @@ struct Due<'a> {
 impl Resource for Installed {
     fn questions(&self) -> Vec<Question> {
         self.wanted.iter().map(|wanted| Question::Package(wanted.name.clone())).collect()
+    }
+
+    fn contents(&self) -> Vec<Content> {
+        let content = |wanted: &Wanted| match &wanted.source {
+            Some(Source::Bytes(bytes)) => {
+                Some(Content::new(format!("package {}", wanted.name), wanted.name.as_str(), bytes.as_slice()))
+            }
+            _ => None,
+        };
+        self.wanted.iter().filter_map(content).collect()
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

@@ -4,8 +4,8 @@ use data_encoding::BASE64;
 use kstate_core::question::{Answer, PathInfo, PathKind};
 use kstate_core::words::quote;
 use kstate_core::{
-    Attributes, Change, Command, Facts, Operation, Parents, Question, Run, Step, Stop, Touch, Value, Write,
-    digest,
+    Attributes, Change, Command, Content, Facts, Operation, Parents, Question, Run, Step, Stop, Touch, Value,
+    Write, digest,
 };
 
 #[derive(Debug)]
@@ -63,6 +63,16 @@ impl Key {
         match self {
             Key::Given { path, .. } => Question::Digest(path.clone()),
             Key::Fetched { path, .. } => Question::Path(path.clone()),
+        }
+    }
+
+    /// The key itself, if the tree has it.
+    pub(super) fn content(&self) -> Option<Content> {
+        match self {
+            Key::Given { path, bytes } => {
+                Some(Content::new(format!("key {path}"), path.as_str(), bytes.as_slice()))
+            }
+            Key::Fetched { .. } => None,
         }
     }
 

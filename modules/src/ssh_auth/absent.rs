@@ -8,7 +8,7 @@
 //!
 //! Only the key itself counts, not its comment and options. Other lines of the file stay as they are.
 
-use kstate_core::{Facts, Problem, Question, Resource, Step, Stop};
+use kstate_core::{Content, Facts, Problem, Question, Resource, Step, Stop};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -66,6 +66,10 @@ impl State for Absent {
 impl Resource for Absent {
     fn questions(&self) -> Vec<Question> {
         self.file.questions()
+    }
+
+    fn contents(&self) -> Vec<Content> {
+        vec![self.file.keys(&self.keys)]
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

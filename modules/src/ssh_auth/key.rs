@@ -113,7 +113,7 @@ impl Key {
         })
     }
 
-    fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         let words = [&self.options, &self.enc, &self.key, &self.comment];
         let words: Vec<&str> =
             words.into_iter().map(String::as_str).filter(|word| !word.is_empty()).collect();

@@ -11,7 +11,7 @@
 //! The name is a whole line, `type key comment`, or the bare key. Other lines of the file stay as they are. A missing
 //! `.ssh` (0700) and `authorized_keys` (0600) are made for the user.
 
-use kstate_core::{Facts, Problem, Question, Resource, Step, Stop};
+use kstate_core::{Content, Facts, Problem, Question, Resource, Step, Stop};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -76,6 +76,10 @@ impl State for Present {
 impl Resource for Present {
     fn questions(&self) -> Vec<Question> {
         self.file.questions()
+    }
+
+    fn contents(&self) -> Vec<Content> {
+        vec![self.file.keys(&self.keys)]
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
