@@ -7,6 +7,8 @@ mod book;
 #[cfg(test)]
 mod command_line;
 #[cfg(test)]
+mod compare;
+#[cfg(test)]
 mod connection;
 #[cfg(test)]
 mod demo;

@@ -17,9 +17,10 @@ Examples:
   kstate diff                            what differs, on every server
   kstate apply ocdskingfisherprocess     make it so, where the top file names this SLS
   kstate check                           is the tree sound? no server is contacted
+  kstate compare main                    what changes against a branch? no server is contacted
 
 Exit codes: 0 done, or nothing differs · 1 a state failed, or the tree does not compile
-  2 something differs (diff) · 4 a host could not be reached · 64 wrong command line · 130 interrupted"
+  2 something differs (diff, compare) · 4 a host could not be reached · 64 wrong command line · 130 interrupted"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -141,6 +142,32 @@ A comment `# kstate: ignore` silences the warnings about its line, or about the 
         /// Warnings count as errors
         #[arg(long)]
         strict: bool,
+    },
+    /// Shows what changes in the compiled states between two revisions of the tree; no server is contacted
+    ///
+    /// Both revisions are compiled for every server, templates of managed files included, without a checkout: working
+    /// tree and index stay as they are. What git ignores (private pillar, as a rule) is taken from the working tree for
+    /// both.
+    #[command(after_help = "\
+Examples:
+  kstate compare HEAD                     what the edits since the last commit change
+  kstate compare main -t 'web*'           the working tree against a branch, for some servers
+  kstate compare HEAD~1 HEAD              one commit against the one before it
+  kstate compare main...feature apache    what a branch brings, one SLS
+  kstate compare HEAD~1 -- main           `main` is an SLS here, not a branch
+
+Exit codes: 0 nothing changes · 1 a revision does not compile · 2 something changes · 64 unknown revision")]
+    Compare {
+        /// A commit, branch or tag; `A..B` for two; `A...B` for what B brings since it left A
+        #[arg(value_name = "REV")]
+        revision: String,
+        /// The second revision [default: the working tree], then SLS [default: what the top file names]. A name that
+        /// is both an SLS and a revision is the SLS
+        #[arg(value_name = "REV2|SLS")]
+        rest: Vec<String>,
+        /// SLS only
+        #[arg(last = true, value_name = "SLS")]
+        sls: Vec<String>,
     },
 }
 

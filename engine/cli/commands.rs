@@ -1,6 +1,7 @@
 //! The commands.
 
 mod check;
+mod compare;
 mod jobs;
 mod run;
 mod show;
@@ -22,14 +23,18 @@ pub(crate) fn dispatch(cli: &Cli, ui: &Ui, interrupt: Interrupt) -> Result<Exit,
         )
         .hint("`--yes` applies without asking; `kstate diff` shows what differs"));
     }
-    let session = Session::open(&cli.global, ui, interrupt)?;
+    let open = || Session::open(&cli.global, ui, interrupt.clone());
     match &cli.command {
-        Command::Diff { sls } => run::diff(&session, &cli.global, sls),
-        Command::Apply { sls, yes: true } => run::apply(&session, &cli.global, sls),
-        Command::Apply { sls, yes: false } => run::ask_and_apply(&session, &cli.global, sls),
-        Command::Show { what, sls } => show::show(&session, &cli.global, *what, sls),
-        Command::Jobs => jobs::jobs(&session, &cli.global),
-        Command::Attach { job } => jobs::attach(&session, job),
-        Command::Check { strict } => check::check(&session, &cli.global, *strict),
+        Command::Diff { sls } => run::diff(&open()?, &cli.global, sls),
+        Command::Apply { sls, yes: true } => run::apply(&open()?, &cli.global, sls),
+        Command::Apply { sls, yes: false } => run::ask_and_apply(&open()?, &cli.global, sls),
+        Command::Show { what, sls } => show::show(&open()?, &cli.global, *what, sls),
+        Command::Jobs => jobs::jobs(&open()?, &cli.global),
+        Command::Attach { job } => jobs::attach(&open()?, job),
+        Command::Check { strict } => check::check(&open()?, &cli.global, *strict),
+        Command::Compare { revision, rest, sls } => {
+            let words = compare::Words { revision, rest, sls };
+            compare::compare(&cli.global, ui, &interrupt, &words)
+        }
     }
 }

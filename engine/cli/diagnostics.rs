@@ -2,20 +2,28 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use kstate_core::{Position, Problem, Severity};
+use kstate_sls::{Disk, Storage};
 
 /// Shows problems with excerpts of the files, which lie below `root`.
 #[derive(Debug)]
 pub(crate) struct Diagnostics {
     root: PathBuf,
+    storage: Arc<dyn Storage>,
     texts: HashMap<String, Option<String>>,
 }
 
 impl Diagnostics {
     pub(crate) fn new(root: &Path) -> Self {
-        Diagnostics { root: root.to_owned(), texts: HashMap::new() }
+        Diagnostics::stored(root, Arc::new(Disk))
+    }
+
+    /// Of files that are stored in another way.
+    pub(crate) fn stored(root: &Path, storage: Arc<dyn Storage>) -> Self {
+        Diagnostics { root: root.to_owned(), storage, texts: HashMap::new() }
     }
 
     pub(crate) fn show(&mut self, problem: &Problem) -> String {
@@ -62,8 +70,8 @@ impl Diagnostics {
     fn load(&mut self, position: &Position) {
         let file = position.file.to_string();
         if !self.texts.contains_key(&file) {
-            let text = (!is_private(position)).then(|| std::fs::read_to_string(self.root.join(&file)).ok());
-            let text = text.flatten();
+            let read = || String::from_utf8(self.storage.read(&self.root.join(&file)).ok()?).ok();
+            let text = if is_private(position) { None } else { read() };
             self.texts.insert(file, text);
         }
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Apply: every state is as declared now. Diff: nothing differs. Others: done.
     Done,
-    /// Diff only: something differs.
+    /// Diff, compare: something differs.
     Differs,
     /// A state failed, or the tree does not compile.
     Failed,

@@ -4,11 +4,14 @@ mod answers;
 mod args;
 mod commands;
 mod diagnostics;
+mod difference;
 mod error;
 mod exit;
+mod git;
 mod ignored;
 mod remembered;
 mod report;
+mod revision;
 mod session;
 mod ui;
 

@@ -1,5 +1,6 @@
 //! What a run found or did, for people and for programs.
 
+pub(crate) mod comparison;
 pub(crate) mod json;
 mod terminal;
 

@@ -56,6 +56,8 @@ pub(crate) struct Ready {
     pub(crate) compiled: Compiled,
     /// `None`: it does not compile, see the problems.
     pub(crate) plan: Option<Plan>,
+    /// Without a plan: what could be made of each chunk.
+    pub(crate) loose: Vec<Option<Planned>>,
     pub(crate) problems: Vec<Problem>,
     /// What is not wrong, and hardly meant. Looked for only where no host is contacted.
     pub(crate) suspicions: Vec<Problem>,
@@ -103,13 +105,23 @@ pub(crate) enum Contact {
     IfNeeded,
     /// Never from the host: a file, what is remembered, or a stand-in.
     Never,
+    /// Likewise; and what templates ask of the host has to be answered in its stead.
+    StoodFor,
 }
 
 impl<'a> Session<'a> {
     pub(crate) fn open(options: &'a Global, ui: &'a Ui, interrupt: Interrupt) -> Result<Self, CommandError> {
         let root = Root::open(root_folder(options)?).map_err(CommandError::problems)?;
-        let ignored = Ignored::new(&root.dir);
-        let tree = Tree::new(root);
+        Session::of(Tree::new(root), options, ui, interrupt)
+    }
+
+    pub(crate) fn of(
+        tree: Tree,
+        options: &'a Global,
+        ui: &'a Ui,
+        interrupt: Interrupt,
+    ) -> Result<Self, CommandError> {
+        let ignored = Ignored::new(&tree.root().dir);
         let targets = if options.local { vec![this_machine()] } else { roster(&tree, ui)? };
         let expression = match &options.target {
             Some(text) if options.list => Some(Expression::list(text)),
@@ -135,6 +147,26 @@ impl<'a> Session<'a> {
             answering,
             ignored,
         })
+    }
+
+    /// Whether the roster has a host of this name.
+    pub(crate) fn knows(&self, target: &str) -> bool {
+        self.targets.iter().any(|known| known.name == target)
+    }
+
+    /// The names of the roster, in its order.
+    pub(crate) fn roster(&self) -> impl Iterator<Item = &str> {
+        self.targets.iter().map(|target| target.name.as_str())
+    }
+
+    /// Whether only grains or pillar tell which hosts are meant.
+    pub(crate) fn is_chosen_by_data(&self) -> bool {
+        self.expression.as_ref().is_some_and(Expression::asks_for_data)
+    }
+
+    /// Means these hosts from now on.
+    pub(crate) fn choose(&mut self, names: &[&str]) {
+        self.expression = Some(Expression::list(names.join(",")));
     }
 
     /// The targets that may be meant, as far as that can be told without asking them.
@@ -275,8 +307,11 @@ impl<'a> Session<'a> {
         let asks_host = match contact {
             Contact::Host => true,
             Contact::IfNeeded => self.grains.is_none(),
-            Contact::Never => false,
+            Contact::Never | Contact::StoodFor => false,
         };
+        if !asks_host && self.interrupt.is_raised() {
+            return self.lost(lost(name, "interrupted".into(), None));
+        }
         let mut transport = None;
         if asks_host {
             self.ui.event(name, Event::Connecting);
@@ -410,8 +445,14 @@ impl<'a> Session<'a> {
         Problem::tidy(&mut problems);
         self.ignored.apply(&mut problems);
         self.ignored.apply(&mut suspicions);
-        let states: Option<Vec<Planned>> = states.into_iter().collect();
-        let plan = compiled.graph.clone().zip(states).map(|(graph, states)| Plan { graph, states, secrets });
+        let is_whole = states.iter().all(Option::is_some);
+        let (plan, loose) = match compiled.graph.clone().filter(|_| is_whole) {
+            Some(graph) => {
+                let states = states.into_iter().flatten().collect();
+                (Some(Plan { graph, states, secrets }), Vec::new())
+            }
+            None => (None, states),
+        };
         let ready = Ready {
             target: request.target.to_owned(),
             transport: None,
@@ -419,6 +460,7 @@ impl<'a> Session<'a> {
             grains: Map::new(),
             compiled,
             plan,
+            loose,
             problems,
             suspicions,
             stand_in: None,
@@ -460,7 +502,7 @@ fn run_name() -> String {
     format!("{}-{}", since.as_secs(), std::process::id())
 }
 
-fn root_folder(options: &Global) -> Result<PathBuf, CommandError> {
+pub(crate) fn root_folder(options: &Global) -> Result<PathBuf, CommandError> {
     if let Some(root) = &options.root {
         if root.is_dir() {
             return Ok(root.clone());

@@ -43,7 +43,7 @@ fn state(state: &StateReport) -> Json {
     })
 }
 
-fn change(change: &Change) -> Json {
+pub(super) fn change(change: &Change) -> Json {
     let mut json =
         json!({ "subject": change.subject, "before": value(&change.before), "after": value(&change.after) });
     if let Some(diff) = &change.diff {

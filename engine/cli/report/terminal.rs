@@ -104,7 +104,7 @@ fn state(state: &StateReport) -> String {
     out
 }
 
-fn change(change: &Change) -> String {
+pub(super) fn change(change: &Change) -> String {
     let Some(diff) = &change.diff else { return indent(&change.to_string(), 6) };
     let mut out = indent(&change.subject, 6);
     for line in diff.lines() {
@@ -125,7 +125,7 @@ fn indent(text: &str, by: usize) -> String {
 }
 
 /// A long command line on one line.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= 100 {
         line

@@ -110,11 +110,6 @@ impl Tree {
         &self.root
     }
 
-    /// Where its files are read from.
-    pub fn storage(&self) -> &Arc<dyn Storage> {
-        &self.storage
-    }
-
     /// The file roots.
     pub fn files(&self) -> &Folders {
         &self.states
