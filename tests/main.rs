@@ -5,6 +5,8 @@ mod architecture;
 #[cfg(test)]
 mod book;
 #[cfg(test)]
+mod brackets;
+#[cfg(test)]
 mod command_line;
 #[cfg(test)]
 mod compare;

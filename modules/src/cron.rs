@@ -8,6 +8,7 @@ mod env_absent;
 mod env_present;
 mod file;
 mod present;
+mod suspended;
 mod tab;
 
 pub(crate) use absent::Absent;
@@ -15,6 +16,7 @@ pub(crate) use env_absent::EnvAbsent;
 pub(crate) use env_present::EnvPresent;
 pub(crate) use file::File;
 pub(crate) use present::Present;
+pub(crate) use suspended::Suspended;
 
 use kstate_core::question::Answer;
 use kstate_core::{Command, Facts, Node, Problem, Question, Run, Step, Stop, Touch, Value};
@@ -39,12 +41,16 @@ fn install(user: &str, old: Option<&str>, new: String) -> Vec<Step> {
     }
     let name = format!("crontab of {user}");
     let change = text::change(&name, &name, old.map(str::as_bytes), new.as_bytes());
+    vec![Step::new([change], put(user, new).into())]
+}
+
+/// Puts a whole crontab in place.
+fn put(user: &str, new: String) -> Run {
     let command = Command::words(["sh", "-c", INSTALL, "crontab", user])
         .input(new.as_bytes())
         .told(format!("crontab -u {user} -"));
-    let run = Run::new(command, [Touch::Crontab(user.to_owned())])
-        .foretells(Question::Crontab(user.to_owned()), Answer::Crontab(Some(new)));
-    vec![Step::new([change], run.into())]
+    Run::new(command, [Touch::Crontab(user.to_owned())])
+        .foretells(Question::Crontab(user.to_owned()), Answer::Crontab(Some(new)))
 }
 
 /// The command of a job: one line.

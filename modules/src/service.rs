@@ -3,10 +3,12 @@
 mod enabled;
 mod masked;
 mod running;
+mod stopped;
 
 pub(crate) use enabled::{Disabled, Enabled};
 pub(crate) use masked::{Masked, Unmasked};
 pub(crate) use running::{Dead, Running};
+pub(crate) use stopped::Stopped;
 
 use kstate_core::question::{Answer, Service};
 use kstate_core::words::quote;

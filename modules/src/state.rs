@@ -139,7 +139,19 @@ impl Function {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let resource = (self.declare)(&Context { chunk: &chunk, sources })?;
+        let cx = Context { chunk: &chunk, sources };
+        let resource = (self.declare)(&cx)?;
+        match (chunk.argument("around"), resource.is_bracket()) {
+            (Some(_), false) => {
+                let problem = cx.error("around", "it takes nothing away that could be brought back");
+                return Err(vec![problem.hint("`cron.suspended`, `process.stopped` and `service.stopped` do; others go by `require` or `prereq`")]);
+            }
+            (None, true) => {
+                let problem = cx.error("around", "it has to name the states during which it holds");
+                return Err(vec![problem.hint("add `- around:` with a list of states, as in `require`")]);
+            }
+            _ => {}
+        }
         Ok(Declared { resource, conditions, warnings })
     }
 

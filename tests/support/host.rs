@@ -50,6 +50,22 @@ impl Host {
         run(&mut ssh, script, Duration::from_secs(60))
     }
 
+    /// Ends all sessions of sshd but the one that does this.
+    pub(crate) fn end_sessions(&self) {
+        self.sh("ps -eo pid=,args= | awk '/^ *[0-9]+ sshd: root@notty/ && $1 != P { print $1 }' P=$PPID | xargs -r kill -KILL");
+    }
+
+    /// Starts it again, and waits until it answers.
+    pub(crate) fn reboot(&self) {
+        let boot = "cat /proc/sys/kernel/random/boot_id; systemctl show -p UserspaceTimestampMonotonic";
+        let before = self.sh(boot);
+        let _ = self.try_sh("systemctl reboot");
+        super::until("it is up again", || {
+            let now = self.try_sh(&format!("{boot}; systemctl is-system-running --wait >/dev/null"));
+            now.status.is_some_and(|status| status != 255) && now.stdout.trim_end() != before
+        });
+    }
+
     /// The link goes silent: no packet passes, and neither end is told.
     pub(crate) fn cut(&self) {
         sandbox(&["cut", &self.name]).exits(0);

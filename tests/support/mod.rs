@@ -6,7 +6,7 @@ mod sshd;
 mod tree;
 
 pub(crate) use host::Host;
-pub(crate) use output::{Output, run};
+pub(crate) use output::{Output, Running, run};
 pub(crate) use sshd::Sshd;
 pub(crate) use tree::{Folder, TestEnv};
 
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// Waits until something is so, for a bounded time.
 #[track_caller]
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(40);
     while !is_so() {
         assert!(Instant::now() < deadline, "it never came to this: {what}");
         thread::sleep(Duration::from_millis(20));

@@ -28,6 +28,9 @@ fn host(kind: Kind, report: &HostReport) -> Json {
         "summary": summary,
         "states": report.states.iter().map(state).collect::<Vec<_>>(),
     });
+    if !report.notes.is_empty() {
+        host["notes"] = report.notes.as_slice().into();
+    }
     if !report.problems.is_empty() {
         host["errors"] = problems(&report.problems);
     }

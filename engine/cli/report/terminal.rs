@@ -24,6 +24,9 @@ pub(crate) fn host(kind: Kind, report: &HostReport, verbose: bool) -> String {
     for state in states {
         out.push_str(&self::state(state));
     }
+    for note in &report.notes {
+        out.push_str(&format!("  {}: {note}\n", paint(CYAN, "note")));
+    }
     if let Some(error) = &report.error {
         out.push_str(&format!("  {} {error}\n", paint(RED, "ended early:")));
         out.push_str(&hints(report));

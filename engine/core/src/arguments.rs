@@ -11,7 +11,8 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visit
 use crate::{Chunk, Data, Node, Position, Problem, Value, nearest};
 
 /// Arguments that every state may have and that the engine itself takes.
-pub const COMMON: [&str; 31] = [
+pub const COMMON: [&str; 32] = [
+    "around",
     "check_cmd",
     "creates",
     "failhard",

@@ -47,7 +47,7 @@ pub use position::Position;
 pub use problem::{Problem, Severity};
 pub use question::Question;
 pub use report::{HostReport, Outcome, StateReport};
-pub use resource::{Claim, Due, Resource};
+pub use resource::{Bracket, Claim, Due, Resource};
 pub use run::{Again, HostRun, Plan, Planned};
 pub use secrets::{MASK, Secrets};
 pub use sources::{SourceEntry, SourceError, SourceKind, Sources};

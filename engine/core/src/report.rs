@@ -67,6 +67,8 @@ pub struct HostReport {
     /// Why the run did not come to its end, with what to do.
     pub error: Option<String>,
     pub hints: Vec<String>,
+    /// What else there is to know about the host: what earlier runs have left on it.
+    pub notes: Vec<String>,
     /// What is wrong with the tree, for this target.
     pub problems: Vec<Problem>,
     pub states: Vec<StateReport>,

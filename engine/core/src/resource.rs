@@ -40,6 +40,16 @@ pub trait Resource: fmt::Debug + Send + Sync {
     fn refresh(&self, _facts: &Facts) -> Result<Vec<Step>, Stop> {
         Ok(Vec::new())
     }
+
+    /// Whether it can be `around` other states.
+    fn is_bracket(&self) -> bool {
+        false
+    }
+
+    /// What it takes away while the states that it is `around` act, and how that comes back.
+    fn bracket(&self, _facts: &Facts) -> Result<Bracket, Stop> {
+        Ok(Bracket::default())
+    }
 }
 
 /// When a state has something to do.
@@ -66,4 +76,14 @@ impl Claim {
     pub fn new(thing: impl Into<String>, shape: impl Into<String>) -> Self {
         Claim { thing: thing.into(), shape: shape.into() }
     }
+}
+
+/// What a bracket does.
+#[derive(Debug, Default)]
+pub struct Bracket {
+    /// What takes away what is there. None: nothing has to be taken away (any more).
+    pub steps: Vec<Step>,
+    /// Shell text that brings it back, as root, and prints a line about what it brought back. The host may run it by
+    /// itself, and again if it was broken off. `$kstate_bracket` is a folder in which the steps may have kept things.
+    pub restore: String,
 }

@@ -5,6 +5,7 @@
 //! have been made, `apply` makes them and asks again.
 
 mod apply;
+mod brackets;
 mod decide;
 mod diff;
 mod durable;
@@ -66,7 +67,9 @@ impl HostRun<'_> {
         let started = std::time::Instant::now();
         let mut host = Host::new(transport);
         let (states, error) = diff::walk(self, &mut host);
-        self.report(states, error, host.traffic(), started)
+        let notes = host.facts.kept().map(|kept| kept.notes()).unwrap_or_default();
+        let notes = notes.iter().map(|note| self.plan.secrets.mask(note)).collect();
+        HostReport { notes, ..self.report(states, error, host.traffic(), started) }
     }
 
     /// Makes what differs, and proves it.

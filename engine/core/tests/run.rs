@@ -7,9 +7,9 @@ use std::sync::Mutex;
 
 use kstate_core::question::{Answer, Ended};
 use kstate_core::{
-    Change, Chunk, Command, Conditions, Data, Event, ExchangeCause, ExchangeError, Facts, Graph, HostReport,
-    HostRun, Interrupt, Job, Node, Outcome, Output, Plan, Planned, Position, Question, Reply, Resource, Run,
-    Secrets, Sink, Step, Stop, Touch, Traffic, Transport, Value,
+    Bracket, Change, Chunk, Command, Conditions, Data, Event, ExchangeCause, ExchangeError, Facts, Graph,
+    HostReport, HostRun, Interrupt, Job, Node, Outcome, Output, Plan, Planned, Position, Question, Reply,
+    Resource, Run, Secrets, Sink, Step, Stop, Touch, Traffic, Transport, Value,
 };
 
 /// A host that knows switches: `get NAME` prints one, `set NAME` turns it on, `fail` fails, `stuck NAME` claims to.
@@ -22,6 +22,8 @@ struct FakeHost {
     breaks_at: Option<&'static str>,
     /// What is written down that states owe, by its file.
     owed: BTreeMap<String, String>,
+    /// Brackets that are written down, by their number, with what brings them back.
+    brackets: BTreeMap<u32, String>,
 }
 
 impl FakeHost {
@@ -38,6 +40,18 @@ impl FakeHost {
         } else if let Some(file) = file("rm -f \"$K/owed/") {
             self.log.push("struck".into());
             self.owed.remove(&file);
+        } else if let Some(restore) = script.split("restore of ").nth(1) {
+            let name = restore.split('\'').next().unwrap().to_owned();
+            self.log.push(format!("{name} noted"));
+            let number = script.split("d=$r/").nth(1).unwrap()[..2].parse().unwrap();
+            self.brackets.insert(number, name);
+        } else if let Some(from) = script.split("leave \"$r\" ").nth(1) {
+            let from: u32 = from.split(' ').next().unwrap().parse().unwrap();
+            while self.brackets.last_key_value().is_some_and(|(number, _)| *number >= from) {
+                let name = self.brackets.pop_last().unwrap().1;
+                self.on.remove(&name);
+                self.log.push(format!("{name} left"));
+            }
         }
         let kept: String = self.owed.values().cloned().collect();
         Reply { stdout: format!("@ now 160\n{kept}").into_bytes(), ..Reply::default() }
@@ -65,6 +79,11 @@ impl FakeHost {
     }
 }
 
+/// Whether a script is the engine's own, and not a step of a state.
+fn is_kept(script: &str) -> bool {
+    (script.starts_with("K=") && !script.contains("export kstate_bracket")) || script.starts_with("mark()")
+}
+
 impl Transport for FakeHost {
     fn exchange(&mut self, jobs: &[Job], _: &mut dyn FnMut(Output<'_>)) -> Result<Vec<Reply>, ExchangeError> {
         self.exchanges += 1;
@@ -78,7 +97,7 @@ impl Transport for FakeHost {
                     cause: ExchangeCause::Lost("gone".into()),
                 });
             }
-            done.push(match job.script.starts_with("K=") || job.script.starts_with("mark()") {
+            done.push(match is_kept(&job.script) {
                 true => self.keep(&job.script),
                 false => self.run(&line.split(' ').collect::<Vec<_>>()),
             });
@@ -123,6 +142,14 @@ impl Resource for Switch {
             steps.insert(0, Step::new([], Run::new(Command::words(["true"]), self.touches.clone()).into()));
         }
         Ok(steps)
+    }
+
+    fn is_bracket(&self) -> bool {
+        true
+    }
+
+    fn bracket(&self, facts: &Facts) -> Result<Bracket, Stop> {
+        Ok(Bracket { steps: self.diff(facts)?, restore: format!("restore of {}", self.name) })
     }
 
     fn may_hold_later(&self) -> bool {
@@ -354,6 +381,94 @@ fn prereq_acts_before_a_change_and_only_then() {
     host.on.remove("a");
     let (report, _) = run(&plan(&["a set prereq:b", "b set"]), &mut host, true);
     assert_eq!(outcomes(&report), ["a skipped", "b unchanged"]);
+}
+
+/// What was done on the host, in order.
+fn made(host: &FakeHost) -> Vec<&str> {
+    host.log.iter().map(String::as_str).filter(|line| !line.starts_with("get")).collect()
+}
+
+const NESTED: [&str; 4] =
+    ["paused set around:work", "stopped set around:work require:paused", "before set", "work set"];
+
+#[test]
+fn brackets_are_entered_before_what_they_are_around_acts_and_left_in_reverse() {
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan(&NESTED), &mut host, false);
+    assert_eq!(outcomes(&report), ["paused drift", "stopped drift", "before drift", "work drift"]);
+    assert_eq!(made(&host), [""; 0]);
+    let (report, _) = run(&plan(&NESTED), &mut host, true);
+    assert_eq!(outcomes(&report), ["paused changed", "stopped changed", "before changed", "work changed"]);
+    let order = [
+        "paused noted",
+        "set paused",
+        "stopped noted",
+        "set stopped",
+        "set work",
+        "stopped left",
+        "paused left",
+    ];
+    let made: Vec<&str> = made(&host).into_iter().filter(|line| *line != "set before").collect();
+    assert_eq!(made, order);
+    assert!(!host.on.contains_key("paused") && !host.on.contains_key("stopped"));
+}
+
+#[test]
+fn a_bracket_around_nothing_that_acts_is_not_entered() {
+    let mut host = FakeHost::default();
+    host.on.insert("work".into(), 1);
+    let (report, _) = run(&plan(&NESTED), &mut host, true);
+    assert_eq!(
+        outcomes(&report),
+        ["paused unchanged", "stopped unchanged", "before changed", "work unchanged"]
+    );
+    assert_eq!(made(&host), ["set before"]);
+    let (report, _) = run(&plan(&NESTED), &mut host, false);
+    assert_eq!(outcomes(&report), ["paused in_sync", "stopped in_sync", "before in_sync", "work in_sync"]);
+}
+
+#[test]
+fn a_bracket_is_left_when_what_it_is_around_fails() {
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan(&["paused set around:work", "work fail"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["paused changed", "work failed"]);
+    assert!(host.brackets.is_empty() && !host.on.contains_key("paused"), "{:#?}", host.log);
+}
+
+#[test]
+fn nothing_acts_in_a_bracket_that_cannot_be_entered() {
+    let mut host = FakeHost::default();
+    let states = ["paused set around:work", "stopped fail around:work require:paused", "work set"];
+    let (report, _) = run(&plan(&states), &mut host, true);
+    assert_eq!(outcomes(&report), ["paused changed", "stopped failed", "work skipped"]);
+    assert_eq!(reason(&report, "work"), "`stopped`, which is around it, could not be entered");
+    assert!(host.brackets.is_empty() && host.on.is_empty(), "{:#?}", host.log);
+}
+
+#[test]
+fn a_bracket_stays_open_from_the_first_of_its_states_that_acts_to_the_last() {
+    let mut host = FakeHost::default();
+    host.on.insert("a".into(), 1);
+    let (report, _) =
+        run(&plan(&["paused set around:a,c", "a set", "b set", "c set", "d set"]), &mut host, true);
+    assert_eq!(report.count(Outcome::Changed), 4);
+    let made = made(&host);
+    let position = |word: &str| made.iter().position(|line| *line == word).unwrap();
+    assert!(
+        position("set paused") < position("set c") && position("set c") < position("paused left"),
+        "{made:?}"
+    );
+    assert!(position("paused left") < position("set d"), "{made:?}");
+}
+
+#[test]
+fn a_lost_connection_leaves_the_brackets_to_the_host() {
+    let mut host = FakeHost { breaks_at: Some("set work"), ..FakeHost::default() };
+    let (report, _) = run(&plan(&["paused set around:work", "work set"]), &mut host, true);
+    assert!(
+        report.error.unwrap().ends_with("the host itself leaves `paused` when what it is around has ended")
+    );
+    assert_eq!(host.brackets.len(), 1);
 }
 
 #[test]

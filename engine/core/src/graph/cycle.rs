@@ -16,9 +16,7 @@ pub(super) fn explain(chunks: &[Chunk], requisites: &[Vec<Requisite>]) -> Vec<Pr
     for (index, requisites) in requisites.iter().enumerate() {
         for requisite in requisites.iter().filter(|requisite| requisite.kind != RequisiteKind::Listen) {
             for &target in &requisite.targets {
-                // A `prereq` runs before what it names.
-                let (from, to) =
-                    if requisite.kind == RequisiteKind::Prereq { (target, index) } else { (index, target) };
+                let (from, to) = if comes_first(requisite.kind) { (target, index) } else { (index, target) };
                 graph.add_edge(nodes[from], nodes[to], (requisite.kind, &requisite.at));
             }
         }
@@ -42,6 +40,11 @@ pub(super) fn explain(chunks: &[Chunk], requisites: &[Vec<Requisite>]) -> Vec<Pr
         return vec![problem];
     }
     problems
+}
+
+/// Whether the state that has it runs before what it names.
+fn comes_first(kind: RequisiteKind) -> bool {
+    matches!(kind, RequisiteKind::Prereq | RequisiteKind::Around)
 }
 
 type Waits<'a> = DiGraph<(), (RequisiteKind, &'a Position)>;
@@ -80,8 +83,8 @@ fn describe(chunks: &[Chunk], graph: &Waits<'_>, way: &[NodeIndex]) -> Problem {
     let mut places = Vec::new();
     for pair in way.windows(2) {
         let Some((kind, at)) = graph.find_edge(pair[0], pair[1]).map(|edge| graph[edge]) else { continue };
-        let what = if kind == RequisiteKind::Prereq {
-            format!("{} must run before {} (prereq)", name(pair[1]), name(pair[0]))
+        let what = if comes_first(kind) {
+            format!("{} must run before {} ({})", name(pair[1]), name(pair[0]), kind.name())
         } else {
             format!("{} waits for {} ({})", name(pair[0]), name(pair[1]), kind.name())
         };

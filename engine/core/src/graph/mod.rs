@@ -44,11 +44,13 @@ pub enum RequisiteKind {
     Onchanges,
     OnchangesAny,
     Listen,
+    /// kstate's own: it is entered before what it names acts, and left afterwards.
+    Around,
 }
 
 impl RequisiteKind {
     /// All kinds, in the order in which Salt looks them up.
-    pub const ALL: [RequisiteKind; 11] = [
+    pub const ALL: [RequisiteKind; 12] = [
         RequisiteKind::Require,
         RequisiteKind::RequireAny,
         RequisiteKind::Watch,
@@ -60,6 +62,7 @@ impl RequisiteKind {
         RequisiteKind::Onchanges,
         RequisiteKind::OnchangesAny,
         RequisiteKind::Listen,
+        RequisiteKind::Around,
     ];
 
     /// The argument's name.
@@ -76,6 +79,7 @@ impl RequisiteKind {
             RequisiteKind::Onchanges => "onchanges",
             RequisiteKind::OnchangesAny => "onchanges_any",
             RequisiteKind::Listen => "listen",
+            RequisiteKind::Around => "around",
         }
     }
 
@@ -83,6 +87,11 @@ impl RequisiteKind {
     pub fn asks(self) -> bool {
         use RequisiteKind::{Onchanges, OnchangesAny, Onfail, OnfailAll, OnfailAny, Prereq};
         matches!(self, Onchanges | OnchangesAny | Onfail | OnfailAll | OnfailAny | Prereq)
+    }
+
+    /// Whether the state that has it comes after what it names, and hangs on what becomes of that.
+    pub fn waits(self) -> bool {
+        !matches!(self, RequisiteKind::Listen | RequisiteKind::Around)
     }
 
     /// The kind of an argument.
@@ -198,6 +207,11 @@ impl Graph {
         targets.sort_unstable();
         targets.dedup();
         targets
+    }
+
+    /// Whether a chunk is around others.
+    pub fn is_bracket(&self, chunk: usize) -> bool {
+        self.requisites[chunk].iter().any(|requisite| requisite.kind == RequisiteKind::Around)
     }
 
     /// The chunks that watch a chunk or listen to it, in rising order.

@@ -36,7 +36,7 @@ fn weight(kind: RequisiteKind) -> Option<Weight> {
         RequisiteKind::WatchAny => Weight::WatchAny,
         RequisiteKind::Prereq => Weight::Prereq,
         // A listener runs after everything else.
-        RequisiteKind::Listen => return None,
+        RequisiteKind::Listen | RequisiteKind::Around => return None,
     })
 }
 
@@ -92,6 +92,10 @@ impl Edges {
         for (node, requisites) in requisites.iter().enumerate() {
             // Salt looks at this once for each entry, before it adds its edges.
             for requisite in requisites {
+                if requisite.kind == RequisiteKind::Around {
+                    // What it is around waits for it, and for nothing more.
+                    requisite.targets.iter().for_each(|target| edges.add(node, *target, Weight::Require));
+                }
                 let Some(weight) = weight(requisite.kind) else { continue };
                 let trial = edges.trials.get(&node).copied();
                 for &target in &requisite.targets {

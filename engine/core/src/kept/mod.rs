@@ -3,14 +3,17 @@
 //!
 //! | below the folder | is |
 //! | --- | --- |
+//! | `brackets/` | what brings back what a run has taken away for a while |
 //! | `jobs/` | commands that run apart from the connection, with what they say and how they ended |
 //! | `owed/` | reloads and restarts that a change has asked for and that have not happened yet |
 
+pub(crate) mod bracket;
 pub mod job;
 pub mod owed;
 mod record;
 pub(crate) mod run;
 
+pub use bracket::OpenBracket;
 pub use job::{KeptJob, Stage};
 pub use owed::Owed;
 pub(crate) use record::Record;
@@ -41,9 +44,41 @@ pub struct Kept {
     pub shell: String,
     pub owed: Vec<Owed>,
     pub jobs: Vec<KeptJob>,
+    pub brackets: Vec<OpenBracket>,
 }
 
 impl Kept {
+    /// What a person has to know before the next apply.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let since = |since: u64| ago(self.now.saturating_sub(since));
+        let open = self.brackets.iter().map(|bracket| {
+            let who = if bracket.is_watched {
+                "the host leaves it when its run has ended"
+            } else {
+                "an apply leaves it first"
+            };
+            format!(
+                "`{}` has been open for {}, of run {}; {who}",
+                bracket.state,
+                since(bracket.since),
+                bracket.run
+            )
+        });
+        let running = self
+            .jobs
+            .iter()
+            .filter(|job| job.stage == Stage::Running)
+            .map(|job| format!("job {} is running for {}: `{}`", job.id, since(job.since), job.state));
+        open.chain(running).collect()
+    }
+
+    /// What is known when a job has come that far.
+    pub(crate) fn with_stage(&self, id: &str, stage: Stage) -> Kept {
+        let mut kept = self.clone();
+        kept.jobs.iter_mut().filter(|job| job.id == id).for_each(|job| job.stage = stage);
+        kept
+    }
+
     /// What is left when a state has done what it owes.
     pub(crate) fn without(&self, chunk: &Chunk) -> Kept {
         let owed = self.owed.iter().filter(|owed| !owed.is_of(chunk)).cloned().collect();
@@ -62,9 +97,9 @@ pub fn everything() -> Job {
 }
 
 fn listing(all: bool) -> Job {
-    let jobs = job::listing(all);
+    let (jobs, brackets) = (job::listing(all), bracket::LISTING);
     Job::new(format!(
-        "{IDENTITY}echo \"@ shell $(mark \"$kstate_shell\")\"\n{FOLDER}[ -d \"$K\" ] || exit 0\necho \"@ now $(date +%s)\"\n{jobs}\
+        "{IDENTITY}echo \"@ shell $(mark \"$kstate_shell\")\"\n{FOLDER}[ -d \"$K\" ] || exit 0\necho \"@ now $(date +%s)\"\n{jobs}{brackets}\
          for f in \"$K\"/owed/*; do [ -f \"$f\" ] || continue; echo \"@ owed ${{f##*/}}\"; cat \"$f\"; done"
     ))
 }
@@ -86,6 +121,7 @@ pub fn read(reply: &Reply) -> Result<Kept, CannotTell> {
         match kind {
             "shell" => kept.shell = name.to_owned(),
             "now" => kept.now = name.parse().unwrap_or_default(),
+            "bracket" => kept.brackets.extend(OpenBracket::read(name, &record)),
             "job" => kept.jobs.extend(KeptJob::read(name, &record)),
             "owed" => kept.owed.extend(Owed::read(&record)),
             _ => {}

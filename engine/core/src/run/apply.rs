@@ -4,7 +4,9 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use super::brackets::{Around, Brackets};
 use super::decide::{Decision, decide, listened};
+use super::durable::is_done;
 use super::observe::{Host, ahead};
 use super::records::{Record, Records, Standing};
 use super::{Broken, End, HostRun};
@@ -17,9 +19,14 @@ use crate::{
 
 pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>, Option<Broken>) {
     let records = Records::new(run.plan.states.len());
-    let (group, deferred, noted) = Default::default();
-    let mut making = Making { run, host, records, group, deferred, noted, jobs_started: 0 };
-    let broken = making.walk().and_then(|()| making.put_down()).err();
+    let (group, deferred, noted, brackets) = Default::default();
+    let mut making = Making { run, host, records, group, deferred, noted, brackets, jobs_started: 0 };
+    let mut broken = making.walk().and_then(|()| making.put_down()).err();
+    if let Some(broken) = &mut broken
+        && let Some(note) = making.leave_all(broken)
+    {
+        broken.message = format!("{}; {note}", broken.message);
+    }
     let reports = making.finish(broken.as_ref());
     (reports, broken)
 }
@@ -27,13 +34,14 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
 pub(super) struct Making<'r, 'h, 't> {
     pub(super) run: &'r HostRun<'r>,
     pub(super) host: &'h mut Host<'t>,
-    records: Records,
+    pub(super) records: Records,
     /// States whose steps go out together.
     group: Vec<Member>,
     /// States that failed, but may hold when others are made.
     deferred: Vec<usize>,
     /// States of which this run has written down that they owe a refresh.
     noted: HashSet<usize>,
+    pub(super) brackets: Brackets,
     /// How many durable commands this run has begun.
     pub(super) jobs_started: usize,
 }
@@ -109,12 +117,18 @@ impl Making<'_, '_, '_> {
             questions: plan.states.iter().map(|state| state.questions().len()).sum(),
         });
         self.host.observe(&plan.states).map_err(|error| Broken::asking(&error))?;
+        self.close_old()?;
         for index in 0..plan.states.len() {
             self.check_interrupt()?;
+            self.leave_before(index)?;
             if plan.graph.chunks()[index].argument("order").and_then(crate::Node::text) == Some("last") {
                 self.try_deferred()?;
             }
-            let decision = self.decide(index)?;
+            if plan.graph.is_bracket(index) {
+                self.take_bracket(index)?;
+                continue;
+            }
+            let decision = self.decide_inside(index)?;
             let failhard = plan.states[index].conditions.failhard;
             match decision {
                 Ok(Decision::Act(steps)) => {
@@ -139,6 +153,7 @@ impl Making<'_, '_, '_> {
         }
         self.flush()?;
         self.try_deferred()?;
+        self.leave_before(plan.states.len())?;
         self.listen()
     }
 
@@ -171,8 +186,22 @@ impl Making<'_, '_, '_> {
         Ok(())
     }
 
+    /// Decides on a state, and enters what is around it if it acts.
+    fn decide_inside(&mut self, index: usize) -> Result<Result<Decision, Stop>, Broken> {
+        let decision = self.decide(index)?;
+        let Ok(Decision::Act(steps)) = &decision else { return Ok(decision) };
+        if is_done(&self.host.facts, &self.run.plan.graph.chunks()[index], steps) {
+            return Ok(decision);
+        }
+        match self.enter_around(index)? {
+            Around::Nothing => Ok(decision),
+            Around::Entered => self.decide(index),
+            Around::Refused(reason) => Ok(Ok(Decision::Unmet(reason))),
+        }
+    }
+
     /// Decides on a state; waits for the group where the decision hangs on it.
-    fn decide(&mut self, index: usize) -> Result<Result<Decision, Stop>, Broken> {
+    pub(super) fn decide(&mut self, index: usize) -> Result<Result<Decision, Stop>, Broken> {
         loop {
             let (plan, records) = (self.run.plan, &self.records);
             let decision = self
@@ -209,11 +238,14 @@ impl Making<'_, '_, '_> {
     }
 
     /// Records a state that has nothing to do.
-    fn rest(&mut self, index: usize, decision: Result<Decision, Stop>) {
+    pub(super) fn rest(&mut self, index: usize, decision: Result<Decision, Stop>) {
         let chunk = &self.run.plan.graph.chunks()[index];
         let record = match decision {
             Ok(Decision::Act(_)) => return,
-            Ok(Decision::Rest(reason)) => Record::new(chunk, Outcome::Unchanged, reason),
+            Ok(Decision::Rest(reason)) => {
+                let reason = self.see_left(index).or(reason);
+                Record::new(chunk, Outcome::Unchanged, reason)
+            }
             Ok(Decision::NotAsked(reason)) => Record::not_asked(chunk, Outcome::Skipped, reason),
             Ok(Decision::Unmet(reason)) => Record::unmet(chunk, reason),
             Err(stop) => Record::new(chunk, Outcome::Failed, Some(stop.to_string())),
@@ -226,10 +258,14 @@ impl Making<'_, '_, '_> {
         self.put(index, record);
     }
 
-    fn put(&mut self, index: usize, record: Record) {
+    pub(super) fn put(&mut self, index: usize, record: Record) {
         let record = record.masked(&self.run.plan.secrets);
         self.run.event(Event::Finished(Box::new(record.report.clone())));
         self.records.put(index, record);
+    }
+
+    pub(super) fn is_deferred(&self, index: usize) -> bool {
+        self.deferred.contains(&index)
     }
 
     /// Leaves a failure for later. Until then it counts as one.
@@ -243,7 +279,7 @@ impl Making<'_, '_, '_> {
 
     /// Makes the group: the first steps of all in one exchange, then the second ones of those that have any, and the
     /// proof along with the last.
-    fn flush(&mut self) -> Result<(), Broken> {
+    pub(super) fn flush(&mut self) -> Result<(), Broken> {
         let mut group = std::mem::take(&mut self.group);
         if group.is_empty() {
             return Ok(());
@@ -706,7 +742,7 @@ impl Making<'_, '_, '_> {
     }
 }
 
-fn failure(step: &Step, reply: &Reply) -> String {
+pub(super) fn failure(step: &Step, reply: &Reply) -> String {
     let what = match &step.operation {
         Operation::Run(run) => format!("`{}` ", run.command),
         _ => String::new(),
@@ -720,7 +756,7 @@ fn failure(step: &Step, reply: &Reply) -> String {
 }
 
 /// How a command ended, with the last it said.
-fn said(reply: &Reply) -> String {
+pub(super) fn said(reply: &Reply) -> String {
     let tail = crate::question::Ended::of(reply).tail(5);
     let status = match reply.status {
         124 => "ran into its timeout".to_owned(),

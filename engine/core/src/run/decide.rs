@@ -151,11 +151,11 @@ impl Decider<'_> {
 
     fn requisites(&self, index: usize, depth: usize) -> Result<Verdict, Stop> {
         use RequisiteKind::{
-            Listen, Onchanges, OnchangesAny, Onfail, OnfailAll, OnfailAny, Prereq, Require, RequireAny,
-            Watch, WatchAny,
+            Around, Listen, Onchanges, OnchangesAny, Onfail, OnfailAll, OnfailAny, Prereq, Require,
+            RequireAny, Watch, WatchAny,
         };
         let mut verdict = Verdict::Run;
-        for kind in RequisiteKind::ALL.into_iter().filter(|kind| *kind != Listen) {
+        for kind in RequisiteKind::ALL.into_iter().filter(|kind| kind.waits()) {
             let targets = self.plan.graph.targets(index, kind);
             if !self.has(index, kind) {
                 continue;
@@ -172,8 +172,8 @@ impl Decider<'_> {
                 Prereq => self.any_will_change(&prospects)?,
                 Onfail | OnfailAny => self.failed(kind, &prospects, false)?,
                 OnfailAll => self.failed(kind, &prospects, true)?,
-                // A listener reacts after the run, whatever has become of the others.
-                Listen => Verdict::Run,
+                // A listener reacts after the run, whatever has become of the others; a bracket does what its states do.
+                Listen | Around => Verdict::Run,
             };
             match one {
                 Verdict::Unmet(reason) => return Ok(Verdict::Unmet(reason)),

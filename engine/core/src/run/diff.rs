@@ -11,6 +11,8 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
     let plan = run.plan;
     let mut records = Records::new(plan.states.len());
     let mut pending = Pending::default();
+    // Brackets that have had their turn, with what they would take away: they do what their states do.
+    let mut brackets: Vec<(usize, Vec<Step>)> = Vec::new();
     run.event(Event::Asking { questions: plan.states.iter().map(|state| state.questions().len()).sum() });
     if let Err(error) = host.observe(&plan.states) {
         return (records.into_reports(), Some(Broken::asking(&error)));
@@ -24,6 +26,17 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
             |facts| ahead(&plan.states, index + 1, facts),
             |facts| decide(plan, index, facts, &records),
         );
+        if plan.graph.is_bracket(index)
+            && let Ok(Ok(Decision::Act(_) | Decision::Rest(None))) = &decision
+        {
+            let steps = match decision {
+                Ok(Ok(Decision::Act(steps))) => steps,
+                _ => Vec::new(),
+            };
+            brackets.push((index, steps));
+            records.put(index, Record::new(chunk, Outcome::InSync, None));
+            continue;
+        }
         let record = match decision {
             Err(error) => return (records.into_reports(), Some(Broken::asking(&error))),
             Ok(Ok(Decision::Act(steps))) => {
@@ -54,8 +67,43 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
         run.event(Event::Finished(Box::new(record.report.clone())));
         records.put(index, record);
     }
+    for (index, steps) in &brackets {
+        let record = bracket(run, *index, steps, &records).masked(&plan.secrets);
+        run.event(Event::Finished(Box::new(record.report.clone())));
+        records.put(*index, record);
+    }
     listen(run, host, &mut records);
     (records.into_reports(), None)
+}
+
+/// A bracket does what the states do that it is around: it would be entered, or not, or nobody can tell.
+fn bracket(run: &HostRun<'_>, index: usize, steps: &[Step], records: &Records) -> Record {
+    let graph = &run.plan.graph;
+    let chunk = &graph.chunks()[index];
+    let inside = graph.targets(index, RequisiteKind::Around);
+    let is = |outcomes: &[Outcome]| {
+        let found = inside.iter().find(|state| {
+            records.get(**state).is_some_and(|record| outcomes.contains(&record.report.outcome))
+        });
+        found.map(|state| graph.chunks()[*state].id.as_str())
+    };
+    if let Some(id) = is(&[Outcome::Drift]).or_else(|| is(&[Outcome::Always])) {
+        let reason = format!("entered before `{id}`, and left when that has ended");
+        if steps.is_empty() {
+            return Record::new(chunk, Outcome::InSync, Some(reason));
+        }
+        let outcome = if is(&[Outcome::Drift]).is_some() { Outcome::Drift } else { Outcome::Always };
+        let changes = steps.iter().flat_map(|step| step.changes.clone()).collect();
+        return Record::new(chunk, outcome, Some(reason)).with_changes(changes);
+    }
+    match is(&[Outcome::Unknown]) {
+        Some(id) => Record::new(
+            chunk,
+            Outcome::Unknown,
+            Some(format!("it is around `{id}`, which cannot be told yet")),
+        ),
+        None => Record::new(chunk, Outcome::InSync, Some("nothing that it is around has to act".to_owned())),
+    }
 }
 
 fn act(run: &HostRun<'_>, index: usize, steps: &[Step]) -> Record {
@@ -85,12 +133,7 @@ fn ancestor(run: &HostRun<'_>, index: usize, records: &Records) -> Option<String
     let mut seen = vec![false; graph.chunks().len()];
     let mut open = vec![index];
     while let Some(state) = open.pop() {
-        for target in graph
-            .requisites(state)
-            .iter()
-            .filter(|r| r.kind != RequisiteKind::Listen)
-            .flat_map(|r| &r.targets)
-        {
+        for target in graph.requisites(state).iter().filter(|r| r.kind.waits()).flat_map(|r| &r.targets) {
             if std::mem::replace(&mut seen[*target], true) {
                 continue;
             }
@@ -119,7 +162,8 @@ impl Pending {
     /// touches what it asks.
     fn before(&self, run: &HostRun<'_>, index: usize, records: &Records) -> Option<String> {
         let graph = &run.plan.graph;
-        let required = RequisiteKind::ALL.iter().flat_map(|kind| graph.targets(index, *kind));
+        let waits = RequisiteKind::ALL.iter().filter(|kind| kind.waits());
+        let required = waits.flat_map(|kind| graph.targets(index, *kind));
         let by_requisite = required
             .into_iter()
             .find(|target| records.get(*target).is_some_and(|r| r.changed != Changed::No));

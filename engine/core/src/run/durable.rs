@@ -5,6 +5,7 @@ use super::apply::{Lines, Making};
 use super::{Broken, End};
 use crate::kept::job::{self, Start};
 use crate::kept::{KeptJob, Stage, ago};
+use crate::question::{Answer, Question};
 use crate::{Chunk, Event, Facts, Operation, Reply, Run, Step};
 
 /// How long one exchange waits for news, in seconds: as long as an interrupt may have to wait.
@@ -28,8 +29,28 @@ impl Making<'_, '_, '_> {
             Some(left) => self.take_up(index, run, &left),
             None => self.begin(index, run),
         };
-        self.host.line.heed_interrupt(true);
+        self.host.line.heed_interrupt(!self.brackets.are_open());
         outcome
+    }
+
+    /// A state has nothing to do any more: what an earlier run has left of it is over, and is told.
+    pub(super) fn see_left(&mut self, index: usize) -> Option<String> {
+        let chunk = &self.run.plan.graph.chunks()[index];
+        let kept = self.host.facts.kept().ok()?.clone();
+        let is_over = |job: &&KeptJob| job.state == chunk.id && !job.seen && job.stage != Stage::Running;
+        let over: Vec<&KeptJob> = kept.jobs.iter().filter(is_over).collect();
+        over.iter().for_each(|job| self.host.errand(job::see(&job.id)));
+        let last = over.last()?;
+        let since = ago(kept.now.saturating_sub(last.since));
+        Some(match last.stage {
+            Stage::Ended { status, .. } => {
+                format!(
+                    "job {}, started {since} ago, ended with status {status} while nobody followed it",
+                    last.id
+                )
+            }
+            _ => format!("job {}, started {since} ago, did not come to its end", last.id),
+        })
     }
 
     fn take_up(&mut self, index: usize, run: &Run, left: &KeptJob) -> Result<Outcome, Broken> {
@@ -51,7 +72,8 @@ impl Making<'_, '_, '_> {
                 self.begin(index, run)
             }
             Stage::Running | Stage::Ended { .. } => {
-                let outcome = self.follow(index, run, id, since)?;
+                let outcome = self.follow(&what, run.hide_output, id, since)?;
+                self.host.errand(job::see(id));
                 Ok(Outcome { note: Some(format!("{started}; its result is taken up")), ..outcome })
             }
         }
@@ -65,7 +87,12 @@ impl Making<'_, '_, '_> {
         let start = Start { id: &id, chunk, run, by: self.run.name, shown: &shown };
         let reply = self.surely(start.job())?;
         match reply.status {
-            0 => self.follow(index, run, &id, 0),
+            0 => {
+                let state = self.id(index);
+                let outcome = self.follow(&state, run.hide_output, &id, 0)?;
+                self.host.errand(job::see(&id));
+                Ok(outcome)
+            }
             BUSY => {
                 let text = b"another one of it is running; `kstate jobs` names it".to_vec();
                 Ok(Outcome { reply: Reply { stderr: text, ..reply }, note: None })
@@ -74,8 +101,23 @@ impl Making<'_, '_, '_> {
         }
     }
 
-    fn follow(&mut self, index: usize, run: &Run, id: &str, since: u64) -> Result<Outcome, Broken> {
-        self.run.event(Event::Following { state: self.id(index), job: id.to_owned(), since });
+    /// Follows a job of a run that is dead to its end, whatever that is.
+    pub(super) fn await_job(&mut self, job: &KeptJob) -> Result<(), Broken> {
+        let now = self.host.facts.kept().map(|kept| kept.now).unwrap_or_default();
+        self.host.line.heed_interrupt(false);
+        let state = self.run.plan.secrets.mask(&job.state);
+        let ended = self.follow(&state, true, &job.id, now.saturating_sub(job.since));
+        self.host.line.heed_interrupt(true);
+        let stage = Stage::Ended { status: ended?.reply.status, at: now };
+        if let Ok(kept) = self.host.facts.kept() {
+            let kept = kept.with_stage(&job.id, stage);
+            self.host.facts.learn(Question::Kept, Ok(Answer::Kept(Box::new(kept))));
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, state: &str, hide_output: bool, id: &str, since: u64) -> Result<Outcome, Broken> {
+        self.run.event(Event::Following { state: state.to_owned(), job: id.to_owned(), since });
         let (mut lines, mut offset, mut told) = (Lines::default(), 0, false);
         let mut tail = Vec::new();
         loop {
@@ -83,7 +125,7 @@ impl Making<'_, '_, '_> {
             let news = job::followed(&reply)
                 .map_err(|message| Broken { message: format!("job {id}: {message}"), end: End::Lost })?;
             offset += news.log.len() as u64;
-            if !run.hide_output {
+            if !hide_output {
                 lines.take(&news.log, |line| {
                     let line = self.run.plan.secrets.mask(line);
                     self.run.event(Event::Output { line });
@@ -94,12 +136,10 @@ impl Making<'_, '_, '_> {
             match news.stage {
                 Stage::Running => {}
                 Stage::Ended { status, .. } => {
-                    self.host.errand(job::see(id));
                     let reply = Reply { status, stdout: tail, stderr: Vec::new() };
                     return Ok(Outcome { reply, note: None });
                 }
                 Stage::Gone => {
-                    self.host.errand(job::see(id));
                     tail.extend_from_slice(b"\nit was ended from outside, and nobody saw how");
                     return Ok(Outcome {
                         reply: Reply { status: 137, stdout: tail, stderr: Vec::new() },
@@ -108,7 +148,6 @@ impl Making<'_, '_, '_> {
                 }
             }
             if self.run.interrupt.is_raised() && !std::mem::replace(&mut told, true) {
-                let state = self.id(index);
                 self.warn(format!(
                     "`{state}` is brought to its end first; a second Ctrl-C leaves it to the host, and `kstate attach {id}` follows it"
                 ));
@@ -126,7 +165,7 @@ impl Making<'_, '_, '_> {
         }
     }
 
-    fn warn(&self, text: String) {
+    pub(super) fn warn(&self, text: String) {
         self.run.event(Event::Warning(text));
     }
 }
@@ -136,12 +175,25 @@ fn left<'a>(facts: &'a Facts, key: &str) -> Option<&'a KeptJob> {
     facts.kept().ok()?.jobs.iter().rev().find(|job| job.key == key && !job.seen)
 }
 
-/// What an apply would take up instead of making a state's steps, for `diff`.
-pub(super) fn to_take_up(facts: &Facts, chunk: &Chunk, steps: &[Step]) -> Option<String> {
-    let run = steps.iter().find_map(|step| match &step.operation {
+fn durable(steps: &[Step]) -> Option<&Run> {
+    steps.iter().find_map(|step| match &step.operation {
         Operation::Run(run) if run.durable.is_some() => Some(run),
         _ => None,
-    })?;
+    })
+}
+
+/// Whether an earlier run has done what the steps of a state do, so that only its result is taken up.
+pub(super) fn is_done(facts: &Facts, chunk: &Chunk, steps: &[Step]) -> bool {
+    let done = |run: &Run| match left(facts, &job::key(chunk, run))?.stage {
+        Stage::Ended { status, .. } => Some(run.success.contains(&status)),
+        Stage::Running | Stage::Gone => None,
+    };
+    durable(steps).and_then(done).unwrap_or_default()
+}
+
+/// What an apply would take up instead of making a state's steps, for `diff`.
+pub(super) fn to_take_up(facts: &Facts, chunk: &Chunk, steps: &[Step]) -> Option<String> {
+    let run = durable(steps)?;
     let left = left(facts, &job::key(chunk, run))?;
     let now = facts.kept().map(|kept| kept.now).unwrap_or_default();
     let job = format!("job {}, started {} ago,", left.id, ago(now.saturating_sub(left.since)));

@@ -13,6 +13,8 @@ pub(super) struct Host<'a> {
     pub(super) facts: Facts,
     /// What is to be written down on the host; it goes along with the next exchange, before everything else.
     errands: Vec<Job>,
+    /// Goes along with every exchange while a run has something open on the host.
+    pub(super) beat: Option<Job>,
     /// What went wrong with errands.
     pub(super) complaints: Vec<String>,
 }
@@ -26,6 +28,7 @@ impl<'a> Host<'a> {
             line: Line::new(transport),
             facts: Facts::default(),
             errands: Vec::new(),
+            beat: None,
             complaints: Vec::new(),
         }
     }
@@ -85,7 +88,8 @@ impl<'a> Host<'a> {
         inquiries: Vec<Inquiry>,
         watch: &mut dyn FnMut(Output<'_>),
     ) -> Result<Vec<Reply>, ExchangeError> {
-        let errands = std::mem::take(&mut self.errands);
+        let mut errands = std::mem::take(&mut self.errands);
+        errands.splice(0..0, self.beat.clone());
         let first = errands.len();
         let all: Vec<Job> = errands
             .into_iter()
@@ -100,7 +104,8 @@ impl<'a> Host<'a> {
         let outcome = self.line.exchange(&all, &mut watch);
         if outcome.is_err() {
             // They may be done twice, and are not to be forgotten.
-            self.errands.extend(all.into_iter().take(first));
+            let beats = usize::from(self.beat.is_some());
+            self.errands.extend(all.into_iter().take(first).skip(beats));
         }
         let mut replies = outcome.map_err(|mut error| {
             error.done.drain(..first.min(error.done.len()));

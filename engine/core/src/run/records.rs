@@ -111,6 +111,10 @@ impl Record {
         Record { standing: Standing::Broken, ..Record::new(chunk, Outcome::Skipped, Some(reason)) }
     }
 
+    pub(super) fn is_broken(&self) -> bool {
+        self.standing == Standing::Broken
+    }
+
     pub(super) fn with_changes(mut self, changes: Vec<Change>) -> Self {
         self.report.changes = changes;
         self
