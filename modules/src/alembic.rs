@@ -18,16 +18,18 @@
 //!
 //! A migration waits for a lock no longer than `lock_timeout`, because everything else that needs the table waits behind
 //! it. Then it is undone, and tried again after a pause in which the application goes on. PostgreSQL is told by `PGOPTIONS`.
+//! All of that runs apart from the connection, as a durable command: see [`cmd.run`](cmd.md).
 
 mod revisions;
 
 use kstate_core::conditions::environment;
-use kstate_core::question::{Answer, Ended};
+use kstate_core::question::Ended;
 use kstate_core::words::{join, quote};
-use kstate_core::{Change, Command, Facts, Operation, Problem, Question, Resource, Run, Step, Stop};
+use kstate_core::{Change, Command, Durable, Facts, Operation, Problem, Question, Resource, Step, Stop};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::kinds::yes;
 use crate::migrations::{Application, Checkout, Patience, change, lines};
 use crate::{Context, State};
 use revisions::Revisions;
@@ -63,6 +65,12 @@ pub(crate) struct Arguments {
     interval: u32,
     /// Seconds after which all of it is ended.
     timeout: Option<u32>,
+    /// It runs apart from the connection: it goes on when that is lost, and whoever comes back follows it to its end.
+    /// Default: `True`.
+    #[serde(default = "yes")]
+    durable: bool,
+    /// The name of a session of tmux that shows what a durable migration prints, where tmux is there.
+    tmux: Option<String>,
 }
 
 fn alembic_ini() -> String {
@@ -92,7 +100,9 @@ impl State for Upgraded {
         let env = cx.chunk.argument("env").map(environment).unwrap_or_default();
         let Arguments { lock_timeout, retries, interval, timeout, .. } = a;
         let patience = Patience { lock_timeout, retries, interval, timeout };
-        let application = Application { user: a.user, dir: a.cwd, bin_env: a.bin_env, env, patience };
+        let durable = a.durable.then_some(Durable { tmux: a.tmux });
+        let application =
+            Application { user: a.user, dir: a.cwd, bin_env: a.bin_env, env, patience, durable };
         application.check(cx)?;
         Ok(Upgraded { application, config: a.config, command: a.command })
     }
@@ -150,11 +160,7 @@ impl Upgraded {
                 format!("alembic {arguments}"),
             ),
         };
-        let command = self.application.migrate(&line, &self.ask(&["holders", &self.config])).told(told);
-        let settled = Ended { stdout: "settled\n".into(), ..Ended::default() };
-        Run::new(command, [self.application.touches()])
-            .foretells(Question::Run(Box::new(self.look())), Answer::Run(settled))
-            .into()
+        self.application.migrate(&line, told, &self.ask(&["holders", &self.config]), self.look())
     }
 }
 
@@ -232,6 +238,7 @@ mod tests {
     use super::*;
     use crate::git::commit_of;
     use crate::testing::{Tree, declare, declare_error, settles};
+    use kstate_core::question::Answer;
     use kstate_core::{Touch, Value};
 
     const STATE: &str = "upgrade:\n  alembic.upgraded:\n    - user: ann\n    - cwd: /srv/app/\n    - bin_env: /srv/app/.ve/\n    - config: main.ini\n    - env:\n      - STAGE: live\n";
@@ -364,20 +371,24 @@ mod tests {
 
     #[test]
     fn migrates_in_the_environment_with_a_lock_timeout() {
-        let job = diff_of(&format!("{REACHED}{LATER}")).unwrap()[0].operation.job().unwrap();
+        let steps = diff_of(&format!("{REACHED}{LATER}")).unwrap();
+        assert!(steps[0].operation.is_durable());
+        let job = steps[0].operation.job().unwrap();
         assert_eq!(job.user.as_deref(), Some("ann"));
         for part in
             ["export STAGE=live", "VIRTUAL_ENV=/srv/app/.ve", "-c lock_timeout=5s", "attempts=7 pause=2"]
         {
             assert!(job.script.contains(part), "{part}: {}", job.script);
         }
-        let text = format!("{STATE}    - command: ./manage up\n    - lock_timeout: 0\n    - timeout: 600\n");
+        let text = format!(
+            "{STATE}    - command: ./manage up\n    - lock_timeout: 0\n    - timeout: 600\n    - durable: False\n"
+        );
         let resource = declare(&text, &Tree::default());
         let facts = facts(&*resource, &format!("{REACHED}{LATER}"), OLD);
         let steps = resource.diff(&facts).unwrap();
         let Operation::Run(run) = &steps[0].operation else { panic!() };
         assert_eq!((run.command.to_string().as_str(), run.command.timeout), ("./manage up", Some(600)));
-        assert!(!run.command.job().script.contains("PGOPTIONS"));
+        assert!(!run.command.job().script.contains("PGOPTIONS") && run.durable.is_none());
     }
 
     #[test]

@@ -15,16 +15,18 @@
 //!
 //! A migration waits for a lock no longer than `lock_timeout`, because everything else that needs the table waits behind
 //! it. Then it is undone, and tried again after a pause in which the application goes on. PostgreSQL is told by `PGOPTIONS`.
+//! All of that runs apart from the connection, as a durable command: see [`cmd.run`](cmd.md).
 
 mod plan;
 
 use kstate_core::conditions::environment;
-use kstate_core::question::{Answer, Ended};
+use kstate_core::question::Ended;
 use kstate_core::words::{join, quote};
-use kstate_core::{Change, Command, Facts, Operation, Problem, Question, Resource, Run, Step, Stop};
+use kstate_core::{Change, Command, Durable, Facts, Operation, Problem, Question, Resource, Step, Stop};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::kinds::yes;
 use crate::migrations::{Application, Checkout, Patience, change, lines};
 use crate::{Context, State};
 use plan::{Incoming, Name, Plan};
@@ -59,6 +61,12 @@ pub(crate) struct Arguments {
     interval: u32,
     /// Seconds after which all of it is ended.
     timeout: Option<u32>,
+    /// It runs apart from the connection: it goes on when that is lost, and whoever comes back follows it to its end.
+    /// Default: `True`.
+    #[serde(default = "yes")]
+    durable: bool,
+    /// The name of a session of tmux that shows what a durable migration prints, where tmux is there.
+    tmux: Option<String>,
 }
 
 fn default_database() -> String {
@@ -89,7 +97,8 @@ impl State for Migrated {
         let Arguments { lock_timeout, retries, interval, timeout, .. } = a;
         let patience = Patience { lock_timeout, retries, interval, timeout };
         let dir = a.cwd.unwrap_or(a.name);
-        let application = Application { user: a.user, dir, bin_env: a.bin_env, env, patience };
+        let durable = a.durable.then_some(Durable { tmux: a.tmux });
+        let application = Application { user: a.user, dir, bin_env: a.bin_env, env, patience, durable };
         application.check(cx)?;
         Ok(Migrated { application, database: a.database })
     }
@@ -151,11 +160,7 @@ impl Migrated {
             words.extend(["--database", &self.database]);
         }
         let line = self.manage(&words);
-        let command = self.application.migrate(&line, &self.ask("holders")).told(line);
-        let settled = Ended { stdout: "settled\n".into(), ..Ended::default() };
-        Run::new(command, [self.application.touches()])
-            .foretells(Question::Run(Box::new(self.look())), Answer::Run(settled))
-            .into()
+        self.application.migrate(&line, line.clone(), &self.ask("holders"), self.look())
     }
 }
 
@@ -230,6 +235,7 @@ mod tests {
     use crate::git::commit_of;
     use crate::testing::{Tree, declare, declare_error, settles};
     use kstate_core::Value;
+    use kstate_core::question::Answer;
 
     const STATE: &str = "/srv/shop:\n  django.migrated:\n    - user: ann\n    - bin_env: /srv/ve\n    - settings: site.live\n";
     const OLD: &str = "1111111111111111111111111111111111111111";

@@ -1,9 +1,9 @@
 //! What `alembic.upgraded` and `django.migrated` share: an application in its environment, the commit that it is about
 //! to be at, and attempts that do not block whoever uses the database.
 
-use kstate_core::question::Ended;
+use kstate_core::question::{Answer, Ended};
 use kstate_core::words::quote;
-use kstate_core::{Change, Command, Facts, Problem, Question, Stop, Touch, Value};
+use kstate_core::{Change, Command, Durable, Facts, Operation, Problem, Question, Run, Stop, Touch, Value};
 
 use crate::Context;
 use crate::git::{checked_out, commit_of, inside};
@@ -17,6 +17,7 @@ pub(crate) struct Application {
     pub(crate) bin_env: Option<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) patience: Patience,
+    pub(crate) durable: Option<Durable>,
 }
 
 /// How long a migration waits for locks, and how often it tries.
@@ -97,8 +98,9 @@ impl Application {
         self.command(script).timeout(LOOK_TIMEOUT).depends([checked_out(&self.dir), inside(&self.dir)])
     }
 
-    /// Migrates: `line` is run, and again where a lock was not to be had. `holders` tells who holds it.
-    pub(crate) fn migrate(&self, line: &str, holders: &str) -> Command {
+    /// Migrates: `line` is run, and again where a lock was not to be had. `holders` tells who holds it. `look` is settled by
+    /// that.
+    pub(crate) fn migrate(&self, line: &str, told: String, holders: &str, look: Command) -> Operation {
         let Patience { lock_timeout, retries, interval, timeout } = self.patience;
         let within = match lock_timeout {
             0 => String::new(),
@@ -112,11 +114,11 @@ impl Application {
             u64::from(retries) + 1,
             quote(&within),
         );
-        let command = self.command(script);
-        match timeout {
-            Some(seconds) => command.timeout(seconds),
-            None => command,
-        }
+        let command = Command { timeout, ..self.command(script).told(told) };
+        let schema = Touch::Named(format!("schema of {}", self.dir.trim_end_matches('/')));
+        let settled = Ended { stdout: "settled\n".into(), ..Ended::default() };
+        let run = Run { durable: self.durable.clone(), ..Run::new(command, [schema]) };
+        run.foretells(Question::Run(Box::new(look)), Answer::Run(settled)).into()
     }
 
     /// The lines that lead into its directory and its environment. `lacks` says what is not there.
@@ -163,11 +165,6 @@ impl Application {
         let top = top.strip_suffix(seen.prefix.trim_end_matches('/')).unwrap_or(top);
         let commit = facts.run(&commit_of(top))?.stdout.trim();
         Ok((!commit.is_empty() && commit != seen.commit).then(|| commit.to_owned()))
-    }
-
-    /// What migrating changes, of all that is asked about.
-    pub(crate) fn touches(&self) -> Touch {
-        Touch::Named(format!("schema of {}", self.dir.trim_end_matches('/')))
     }
 
     /// Refuses a lock timeout that the application's own options keep from the database. `there`: milliseconds.
