@@ -7,6 +7,7 @@ use kstate_core::{Map, Node, Position, Problem};
 
 use crate::gaps::Gaps;
 use crate::high::declare::{Include, declare};
+use crate::high::shared::Identity;
 use crate::high::{Body, HighState, Item};
 use crate::pillar::missing;
 use crate::render::{self, Unread};
@@ -154,31 +155,24 @@ impl<'a> Files<'a> {
         or_itself(self.folders.sls_matching(&name), &name)
     }
 
-    /// Gives a number to each state without one, in the order of declaration. An alias of another state's body has its
-    /// numbers, too.
+    /// Gives a number to each state without one, in the order of declaration. Arguments that stand in several places have
+    /// one number.
     fn number(&mut self, high: &mut HighState) {
-        for index in 0..high.states.len() {
-            let twin = high.states[index]
-                .twin
-                .clone()
-                .and_then(|twin| high.get(&twin))
-                .map(|twin| twin.modules.clone());
-            for module in &mut high.states[index].modules {
-                let at = module.at.clone();
-                let Body::List(items) = &mut module.body else { continue };
-                if items.iter().any(|item| item.is_named("order")) {
-                    continue;
-                }
-                let order = twin
-                    .iter()
-                    .flatten()
-                    .find(|twin| twin.name == module.name)
-                    .and_then(|twin| twin.items().iter().find(|item| item.is_named("order")).cloned());
-                items.push(order.unwrap_or_else(|| {
-                    self.next_order += 1;
-                    Item::argument("order", Node::scalar(self.next_order - 1, at))
-                }));
+        let mut shared: Vec<(Identity, Item)> = Vec::new();
+        for module in high.states.iter_mut().flat_map(|state| &mut state.modules) {
+            let Body::List(items) = &mut module.body else { continue };
+            if items.iter().any(|item| item.is_named("order")) {
+                continue;
             }
+            let known = shared.iter().find(|(identity, _)| identity.is(&module.identity));
+            let order = known.map(|(_, order)| order.clone()).unwrap_or_else(|| {
+                self.next_order += 1;
+                Item::argument("order", Node::scalar(self.next_order - 1, module.at.clone()))
+            });
+            if module.identity.is_shared() {
+                shared.push((module.identity.clone(), order.clone()));
+            }
+            items.push(order);
         }
     }
 

@@ -32,6 +32,11 @@ const LAST: f64 = 1_000_000.0;
 pub(crate) fn chunks(high: &HighState, problems: &mut Vec<Problem>) -> Vec<Chunk> {
     let mut all: Vec<Draft> = Vec::new();
     for state in &high.states {
+        if state.is_passed_over() {
+            let message = format!("`{}` begins with `__`: Salt passes over it", state.id);
+            problems.push(Problem::warning(message).at(&state.at).of(&state.id));
+            continue;
+        }
         for module in &state.modules {
             all.extend(drafts(state, module, problems));
         }

@@ -1,9 +1,8 @@
 //! From a file to its data: the renderers that its first line names, `jinja|yaml` if it names none.
 
-use std::collections::HashMap;
-
 use kstate_core::{Data, Node, Position, Problem, Value};
 
+use crate::high::shared::Aliases;
 use crate::tree::SourceFile;
 use crate::{json, yaml};
 
@@ -37,12 +36,11 @@ impl From<Problem> for Unread {
     }
 }
 
-/// The data of a file, and which of its entries are one and the same.
+/// The data of a file, and which of its lists are one and the same.
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) node: Node,
-    /// For each entry of the mapping whose value is an alias of an earlier entry's value: that entry.
-    pub(crate) twins: HashMap<usize, usize>,
+    pub(crate) aliases: Aliases,
     /// Whether it is empty because it waits for the host.
     pub(crate) waiting: bool,
 }
@@ -51,7 +49,7 @@ pub(crate) struct Document {
 pub(crate) fn read(file: &SourceFile, template: Template<'_>) -> Result<Document, Unread> {
     let nothing = || Document {
         node: Node { data: Data::Scalar(Value::Null), at: file.at(1) },
-        twins: HashMap::new(),
+        aliases: Aliases::default(),
         waiting: false,
     };
     if file.text.trim().is_empty() {
@@ -82,9 +80,9 @@ pub(crate) fn read(file: &SourceFile, template: Template<'_>) -> Result<Document
     let origin = |at: &Position| (rendered.origin)(at.line, at.column);
     match read {
         Ok(mut node) => {
-            let twins = twins(&node);
+            let aliases = if rendered.text.contains('&') { Aliases::of(&node) } else { Aliases::default() };
             relocate(&mut node, &origin);
-            Ok(Document { node, twins, waiting: false })
+            Ok(Document { node, aliases, waiting: false })
         }
         Err(mut problem) => {
             problem.at = problem.at.as_ref().map(origin);
@@ -95,20 +93,6 @@ pub(crate) fn read(file: &SourceFile, template: Template<'_>) -> Result<Document
             Err(Unread { problem, rendered: Some(rendered.text) })
         }
     }
-}
-
-fn twins(node: &Node) -> HashMap<usize, usize> {
-    let mut first = HashMap::new();
-    let mut twins = HashMap::new();
-    for (index, (_, value)) in node.map().unwrap_or_default().iter().enumerate() {
-        if matches!(value.data, Data::Map(_)) {
-            let known = *first.entry((value.at.line, value.at.column)).or_insert(index);
-            if known != index {
-                twins.insert(index, known);
-            }
-        }
-    }
-    twins
 }
 
 fn relocate(node: &mut Node, origin: &dyn Fn(&Position) -> Position) {

@@ -6,6 +6,7 @@ use kstate_core::{Data, Node, Position, Problem, Value};
 
 use crate::render::Document;
 
+use super::shared::{Aliases, Identity, join_functions};
 use super::{Body, Exclusion, Extension, HighState, Item, Module, State};
 
 /// An entry of `include`, still as written.
@@ -28,7 +29,7 @@ pub(crate) struct Declared {
 
 /// Takes the data of a SLS apart.
 pub(crate) fn declare(document: Document, sls: &Arc<str>, problems: &mut Vec<Problem>) -> Declared {
-    let Document { node, twins, .. } = document;
+    let Document { node, aliases, .. } = document;
     let mut declared = Declared::default();
     let at = node.at.clone();
     let entries = match node.data {
@@ -44,16 +45,14 @@ pub(crate) fn declare(document: Document, sls: &Arc<str>, problems: &mut Vec<Pro
             return declared;
         }
     };
-    let ids: Vec<Option<String>> = entries.iter().map(|(key, _)| key.text().map(str::to_owned)).collect();
-    for (index, (key, value)) in entries.into_iter().enumerate() {
-        let twin = twins.get(&index).and_then(|&twin| ids[twin].clone());
+    for (place, (key, value)) in entries.into_iter().enumerate() {
         match key.text() {
             Some("include") => declared.includes = includes(&value, problems),
             Some("extend") => {
                 declared.high.extensions = extensions(value, sls, &mut declared.lost, problems);
             }
             Some("exclude") => declared.high.exclusions = exclusions(&value, problems),
-            Some(id) => match state(&key, value, twin, sls, problems) {
+            Some(id) => match state(&key, value, &Lists { aliases: &aliases, place }, sls, problems) {
                 Some(state) => declared.high.states.push(state),
                 None => declared.lost.push(id.to_owned()),
             },
@@ -65,7 +64,28 @@ pub(crate) fn declare(document: Document, sls: &Arc<str>, problems: &mut Vec<Pro
             }
         }
     }
+    join_functions(&mut declared.high.states);
     declared
+}
+
+/// The lists of one body.
+struct Lists<'a> {
+    aliases: &'a Aliases,
+    place: usize,
+}
+
+impl Lists<'_> {
+    fn body(&self) -> Identity {
+        self.aliases.get(&[self.place])
+    }
+
+    fn module(&self, module: usize) -> Identity {
+        self.aliases.get(&[self.place, module])
+    }
+
+    fn argument(&self, module: usize, argument: usize) -> Identity {
+        self.aliases.get(&[self.place, module, argument])
+    }
 }
 
 /// What Python takes for false, and Salt for an empty file.
@@ -84,7 +104,7 @@ fn is_empty(data: &Data) -> bool {
 fn state(
     key: &Node,
     value: Node,
-    twin: Option<String>,
+    lists: &Lists<'_>,
     sls: &Arc<str>,
     problems: &mut Vec<Problem>,
 ) -> Option<State> {
@@ -94,18 +114,22 @@ fn state(
         at: key.at.clone(),
         sls: sls.clone(),
         included_from: Vec::new(),
-        twin: twin.clone(),
         modules,
+        identity: lists.body(),
     };
     match value.data {
-        Data::Map(entries) => Some(new(modules(&id, entries, problems))),
+        Data::Map(entries) => {
+            let entries = once(&id, entries, problems);
+            Some(new(modules(&id, entries, lists, problems)))
+        }
         // `id: pkg.installed`
         Data::Scalar(Value::Text(text)) if text.contains('.') => {
             let mut words = text.split('.');
             let name = words.next().unwrap_or_default().to_owned();
             let function = words.next().unwrap_or_default().to_owned();
             let items = vec![Item::Function { name: function, at: value.at.clone() }];
-            Some(new(vec![Module { name, at: value.at, body: Body::List(items) }]))
+            let identity = Identity::default();
+            Some(new(vec![Module { name, at: value.at, body: Body::List(items), identity }]))
         }
         data => {
             let found = Node { data, at: value.at }.value();
@@ -119,13 +143,37 @@ fn state(
     }
 }
 
+/// The entries of an id without a second function of the same module. Salt sees one only behind the first.
+fn once(id: &str, mut entries: Vec<(Node, Node)>, problems: &mut Vec<Problem>) -> Vec<(Node, Node)> {
+    let mut seen: Vec<String> = Vec::new();
+    entries.retain(|(key, value)| {
+        let name = key.text().unwrap_or_default();
+        let (module, has_function) = name.split_once('.').map_or((name, false), |(module, _)| (module, true));
+        if value.list().is_none() {
+            return true;
+        }
+        if has_function && seen.iter().any(|known| known == module) {
+            let problem = Problem::error(format!("`{id}` declares the module `{module}` twice"));
+            problems.push(problem.at(&key.at).of(id).hint("give the second one an id of its own"));
+            return false;
+        }
+        seen.push(module.to_owned());
+        true
+    });
+    entries
+}
+
 /// The modules of an id. `pkg.installed: […]` becomes the module `pkg` with the function at the end of its list, behind
 /// the modules that were written without a function.
-fn modules(id: &str, entries: Vec<(Node, Node)>, problems: &mut Vec<Problem>) -> Vec<Module> {
+fn modules(
+    id: &str,
+    entries: Vec<(Node, Node)>,
+    lists: &Lists<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Module> {
     let mut modules: Vec<Module> = Vec::new();
-    let mut dotted: Vec<(String, String, Position, Vec<Item>)> = Vec::new();
-    let mut seen: Vec<String> = Vec::new();
-    for (key, value) in entries {
+    let mut dotted: Vec<(String, Module)> = Vec::new();
+    for (place, (key, value)) in entries.into_iter().enumerate() {
         let Some(name) = key.text() else {
             let problem = Problem::error(format!("a state function is text, not {}", key.value().kind()));
             problems.push(problem.at(&key.at).of(id));
@@ -134,11 +182,17 @@ fn modules(id: &str, entries: Vec<(Node, Node)>, problems: &mut Vec<Problem>) ->
         if name.starts_with("__") {
             continue;
         }
+        let new = |name: &str, body| {
+            let (at, identity) = (key.at.clone(), lists.module(place));
+            Module { name: name.to_owned(), at, body, identity }
+        };
         let Data::List(items) = value.data else {
-            modules.push(Module { name: name.to_owned(), at: key.at.clone(), body: Body::Other(value) });
+            modules.push(new(name, Body::Other(value)));
             continue;
         };
-        let items: Vec<Item> = items.into_iter().map(item).collect();
+        let items = items.into_iter().enumerate();
+        let items: Vec<Item> =
+            items.map(|(argument, node)| item(node, lists.argument(place, argument))).collect();
         if matches!(name, "require" | "watch")
             && !items.iter().any(|item| matches!(item, Item::Function { .. }))
         {
@@ -146,24 +200,17 @@ fn modules(id: &str, entries: Vec<(Node, Node)>, problems: &mut Vec<Problem>) ->
             continue;
         }
         match name.split_once('.') {
-            Some((module, _)) if seen.iter().any(|known| known == module) => {
-                let problem = Problem::error(format!("`{id}` declares the module `{module}` twice"));
-                problems.push(problem.at(&key.at).of(id).hint("give the second one an id of its own"));
-            }
             Some((module, rest)) => {
-                seen.push(module.to_owned());
                 let function = rest.split('.').next().unwrap_or_default();
-                dotted.push((module.to_owned(), function.to_owned(), key.at.clone(), items));
+                dotted.push((function.to_owned(), new(module, Body::List(items))));
             }
-            None => {
-                seen.push(name.to_owned());
-                modules.push(Module { name: name.to_owned(), at: key.at.clone(), body: Body::List(items) });
-            }
+            None => modules.push(new(name, Body::List(items))),
         }
     }
-    for (name, function, at, mut items) in dotted {
-        items.push(Item::Function { name: function, at: at.clone() });
-        let new = Module { name, at, body: Body::List(items) };
+    for (function, mut new) in dotted {
+        if let Body::List(items) = &mut new.body {
+            items.push(Item::Function { name: function, at: new.at.clone() });
+        }
         match modules.iter_mut().find(|module| module.name == new.name) {
             // Salt loses what was written without a function.
             Some(old) => {
@@ -186,10 +233,10 @@ fn beside_function(id: &str, name: &str, key: &Node) -> Problem {
         .hint(format!("make it an argument of the function: `- {name}:`, indented as the other arguments"))
 }
 
-fn item(node: Node) -> Item {
+fn item(node: Node, identity: Identity) -> Item {
     match node.data {
         Data::Scalar(Value::Text(name)) => Item::Function { name, at: node.at },
-        Data::Map(entries) => Item::Arguments { entries, at: node.at },
+        Data::Map(entries) => Item::Arguments { entries, at: node.at, identity },
         data => Item::Other(Node { data, at: node.at }),
     }
 }
@@ -201,14 +248,19 @@ fn includes(value: &Node, problems: &mut Vec<Problem>) -> Vec<Include> {
     };
     let mut includes = Vec::new();
     for item in items {
-        let name = match &item.data {
-            // `- base: apache` names an environment; there is only one.
-            Data::Map(entries) if entries.len() == 1 => entries.first().and_then(|(_, name)| name.text()),
-            _ => item.text(),
+        let (environment, name) = match super::single(item) {
+            Some((environment, name)) => (environment.text(), name.text()),
+            None => (Some("base"), item.text()),
         };
-        match name {
-            Some(name) => includes.push(Include { name: name.to_owned(), at: item.at.clone() }),
-            None => problems.push(Problem::error("`include` is a list of SLS names").at(&item.at)),
+        match (environment, name) {
+            (Some("base"), Some(name)) => {
+                includes.push(Include { name: name.to_owned(), at: item.at.clone() });
+            }
+            (Some(environment), Some(_)) => {
+                let message = format!("there is no environment `{environment}`, only `base`");
+                problems.push(Problem::error(message).at(&item.at));
+            }
+            _ => problems.push(Problem::error("`include` is a list of SLS names").at(&item.at)),
         }
     }
     includes
@@ -247,8 +299,10 @@ fn extensions(
         if entries.is_empty() {
             problems.push(Problem::error(format!("nothing extends `{id}`")).at(&key.at).of(id));
         } else if not_lists.is_empty() {
-            let modules = modules(id, entries, problems);
-            extensions.push(Extension { id: id.to_owned(), at: key.at.clone(), sls: sls.clone(), modules });
+            let lists = Lists { aliases: &Aliases::default(), place: 0 };
+            let modules = modules(id, entries, &lists, problems);
+            let (id, at) = (id.to_owned(), key.at.clone());
+            extensions.push(Extension { id, at, sls: Some(sls.clone()), modules });
         }
     }
     extensions

@@ -2,6 +2,7 @@
 
 use kstate_core::{Data, Node, Problem, Unmet, nearest};
 
+use super::shared::{grow, spread};
 use super::verify::is_requisite;
 use super::{Body, Exclusion, Extension, HighState, Item, State};
 
@@ -17,11 +18,12 @@ pub(crate) enum Finding {
 /// Adds the extensions to the declarations they name.
 pub(crate) fn reconcile(
     high: &mut HighState,
-    extensions: Vec<Extension>,
+    mut extensions: Vec<Extension>,
     finding: Finding,
     unmet: &mut Vec<Unmet>,
 ) {
-    for extension in extensions {
+    for place in 0..extensions.len() {
+        let extension = &extensions[place];
         let Some(first) = extension.modules.first() else { continue };
         let known = high.get(&extension.id).is_some_and(|state| state.module(&first.name).is_some());
         let target = if known {
@@ -33,31 +35,25 @@ pub(crate) fn reconcile(
                     unmet.push(Unmet {
                         module: first.name.clone(),
                         name: extension.id.clone(),
-                        problem: missing(high, &extension, &first.name, found),
+                        problem: missing(high, extension, &first.name, found),
                     });
                     continue;
                 }
             }
         };
-        let excluded = high
-            .exclusions
-            .iter()
-            .any(|exclusion| matches!(exclusion, Exclusion::Sls(sls, _) if **sls == *extension.sls));
-        if excluded {
+        let is_excluded = |exclusion: &Exclusion| match exclusion {
+            Exclusion::Sls(sls, _) => Some(sls.as_str()) == extension.sls.as_deref(),
+            Exclusion::Id(..) => false,
+        };
+        if high.exclusions.iter().any(is_excluded) {
             continue;
         }
-        let Some(state) = high.states.iter_mut().find(|state| state.id == target) else { continue };
-        for module in extension.modules {
-            match state.modules.iter_mut().find(|known| known.name == module.name) {
-                None => state.modules.push(module),
-                Some(known) => {
-                    // A body that is no list is an error of its own.
-                    if let (Body::List(items), Body::List(new)) = (&mut known.body, module.body) {
-                        new.into_iter().for_each(|item| merge(items, item));
-                    }
-                }
-            }
+        let Some(state) = high.states.iter().position(|state| state.id == target) else { continue };
+        for module in 0..extension.modules.len() {
+            extend(&mut high.states, state, &mut extensions, (place, module));
         }
+        // What it gave is no longer shared with it.
+        extensions[place].modules.clear();
     }
 }
 
@@ -85,37 +81,105 @@ pub(crate) fn find_name(high: &HighState, name: &str, module: &str, finding: Fin
     found
 }
 
-fn merge(items: &mut Vec<Item>, new: Item) {
+/// Extends a module of a state, or gives the state the module.
+fn extend(states: &mut [State], state: usize, extensions: &mut [Extension], (place, new): (usize, usize)) {
+    let module = &extensions[place].modules[new];
+    let modules = &mut states[state].modules;
+    let Some(known) = modules.iter().position(|known| known.name == module.name) else {
+        modules.push(module.clone());
+        return;
+    };
+    // A body that is no list is an error of its own.
+    if matches!(modules[known].body, Body::Other(_)) {
+        return;
+    }
+    for item in 0..module.items().len() {
+        merge(states, (state, known), extensions, (place, new, item));
+    }
+    if states[state].modules[known].identity.is_shared() {
+        spread(states, state, known);
+    }
+}
+
+/// Merges one item of an extension into the items of a module.
+fn merge(
+    states: &mut [State],
+    (state, module): (usize, usize),
+    extensions: &mut [Extension],
+    (place, new, item): (usize, usize, usize),
+) {
     let mut done = false;
-    for item in items.iter_mut() {
-        match (&new, &mut *item) {
-            (Item::Function { .. }, Item::Function { .. }) => {
-                *item = new.clone();
+    for index in 0..states[state].modules[module].items().len() {
+        // What is new may have grown with what it was added to.
+        let new = &extensions[place].modules[new].items()[item];
+        let Body::List(items) = &mut states[state].modules[module].body else { return };
+        match meeting(&items[index], new) {
+            Meeting::None => {}
+            Meeting::Replaces => {
+                items[index] = new.clone();
                 done = true;
             }
-            (Item::Arguments { entries, .. }, Item::Arguments { entries: old, .. }) => {
-                let (Some((name, value)), Some((old_name, old_value))) = (entries.first(), old.first_mut())
-                else {
-                    continue;
-                };
-                if name.value() == old_name.value() {
-                    if name.text().is_some_and(is_requisite) {
-                        if let (Data::List(old), Data::List(more)) = (&mut old_value.data, &value.data) {
-                            old.extend(more.iter().cloned());
-                        }
-                    } else {
-                        *item = new.clone();
-                    }
-                    done = true;
-                } else if name.text() == Some("name") && old_name.text() == Some("names") {
-                    *item = new.clone();
-                }
+            Meeting::NameForNames => items[index] = new.clone(),
+            Meeting::Adds(more) => {
+                done = true;
+                add(states, (state, module, index), extensions, &more);
             }
-            _ => {}
         }
     }
-    if !done {
-        items.push(new);
+    let new = &extensions[place].modules[new].items()[item];
+    if let Body::List(items) = &mut states[state].modules[module].body
+        && !done
+    {
+        items.push(new.clone());
+    }
+}
+
+/// What a new item does to one that is there.
+enum Meeting {
+    None,
+    Replaces,
+    /// It replaces it, and is added, too.
+    NameForNames,
+    /// It adds to the list of a requisite.
+    Adds(Vec<Node>),
+}
+
+fn meeting(known: &Item, new: &Item) -> Meeting {
+    match (known, new) {
+        (Item::Function { .. }, Item::Function { .. }) => Meeting::Replaces,
+        (Item::Arguments { entries: known, .. }, Item::Arguments { entries: new, .. }) => {
+            let (Some((known, _)), Some((name, value))) = (known.first(), new.first()) else {
+                return Meeting::None;
+            };
+            if name.value() == known.value() {
+                match name.text().is_some_and(is_requisite) {
+                    true => Meeting::Adds(value.list().unwrap_or_default().to_vec()),
+                    false => Meeting::Replaces,
+                }
+            } else if name.text() == Some("name") && known.text() == Some("names") {
+                Meeting::NameForNames
+            } else {
+                Meeting::None
+            }
+        }
+        _ => Meeting::None,
+    }
+}
+
+/// Adds to the list of a requisite, wherever it stands.
+fn add(
+    states: &mut [State],
+    (state, module, item): (usize, usize, usize),
+    extensions: &mut [Extension],
+    more: &[Node],
+) {
+    let Body::List(items) = &mut states[state].modules[module].body else { return };
+    let Item::Arguments { entries, identity, .. } = &mut items[item] else { return };
+    if identity.is_shared() {
+        let identity = identity.clone();
+        grow(states, extensions, &identity, more);
+    } else if let Some((_, Node { data: Data::List(known), .. })) = entries.first_mut() {
+        known.extend_from_slice(more);
     }
 }
 

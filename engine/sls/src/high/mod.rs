@@ -3,11 +3,14 @@
 pub(crate) mod declare;
 pub(crate) mod extend;
 pub(crate) mod requisite_in;
+pub(crate) mod shared;
 pub(crate) mod verify;
 
 use std::sync::Arc;
 
 use kstate_core::{Data, Map, Node, Position, Value, fnmatch};
+
+use shared::Identity;
 
 /// All declarations of a run.
 #[derive(Clone, Debug, Default)]
@@ -25,9 +28,9 @@ pub(crate) struct State {
     pub(crate) sls: Arc<str>,
     /// The SLS that included its SLS, that one's includer, …
     pub(crate) included_from: Vec<Arc<str>>,
-    /// The id of which its body is an alias.
-    pub(crate) twin: Option<String>,
     pub(crate) modules: Vec<Module>,
+    /// Of its body.
+    pub(crate) identity: Identity,
 }
 
 /// One module of an id: its function and arguments.
@@ -36,6 +39,8 @@ pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) at: Position,
     pub(crate) body: Body,
+    /// Of the list of its arguments.
+    pub(crate) identity: Identity,
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +60,8 @@ pub(crate) enum Item {
     Arguments {
         entries: Vec<(Node, Node)>,
         at: Position,
+        /// Of the list that the first of them has as its value.
+        identity: Identity,
     },
     Other(Node),
 }
@@ -64,7 +71,8 @@ pub(crate) enum Item {
 pub(crate) struct Extension {
     pub(crate) id: String,
     pub(crate) at: Position,
-    pub(crate) sls: Arc<str>,
+    /// The SLS it stands in.
+    pub(crate) sls: Option<Arc<str>>,
     pub(crate) modules: Vec<Module>,
 }
 
@@ -93,7 +101,8 @@ impl Exclusion {
 impl Item {
     pub(crate) fn argument(name: &str, value: Node) -> Self {
         let at = value.at.clone();
-        Item::Arguments { entries: vec![(Node::scalar(name, at.clone()), value)], at }
+        let entries = vec![(Node::scalar(name, at.clone()), value)];
+        Item::Arguments { entries, at, identity: Identity::default() }
     }
 
     /// The first name of an item with arguments.
@@ -165,6 +174,11 @@ impl Module {
         found
     }
 
+    /// Its function, if Salt appends it: that of `file.managed:`.
+    pub(crate) fn appended(&self) -> Option<&Item> {
+        self.items().last().filter(|item| matches!(item, Item::Function { at, .. } if *at == self.at))
+    }
+
     /// Where its function was written.
     pub(crate) fn function_at(&self) -> &Position {
         let written = self.items().iter().find_map(|item| match item {
@@ -176,6 +190,11 @@ impl Module {
 }
 
 impl State {
+    /// Whether Salt takes the id for a note of its own.
+    pub(crate) fn is_passed_over(&self) -> bool {
+        self.id.starts_with("__")
+    }
+
     /// The id, and every name that a requisite may use in its place.
     pub(crate) fn names(&self) -> Vec<String> {
         let names = self.modules.iter().flat_map(Module::names);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kstate_core::{Data, Node, Position, Problem, Unmet};
 
 use super::extend::{Finding, entry, find_name, reconcile};
+use super::shared::Identity;
 use super::{Body, Extension, HighState, Item, Module, State, single};
 
 /// The arguments that are looked at here, and by which name the targets get them.
@@ -67,31 +68,41 @@ struct Additions {
 struct Addition {
     id: String,
     at: Position,
-    sls: Arc<str>,
+    /// The SLS that adds a requisite; `use` leaves none, so that no `exclude` stops it.
+    sls: Option<Arc<str>>,
     modules: Vec<(String, Vec<Item>)>,
 }
 
 impl Additions {
-    fn items(&mut self, id: &str, module: &str, at: &Position, sls: &Arc<str>) -> &mut Vec<Item> {
+    fn to(&mut self, id: &str, at: &Position) -> &mut Addition {
         let index = *self.by_id.entry(id.to_owned()).or_insert(self.ids.len());
         if index == self.ids.len() {
-            let (id, at, sls) = (id.to_owned(), at.clone(), sls.clone());
-            self.ids.push(Addition { id, at, sls, modules: Vec::new() });
+            let (id, at) = (id.to_owned(), at.clone());
+            self.ids.push(Addition { id, at, sls: None, modules: Vec::new() });
         }
-        let modules = &mut self.ids[index].modules;
+        &mut self.ids[index]
+    }
+
+    fn extensions(self) -> Vec<Extension> {
+        let extension = |Addition { id, at, sls, modules }| {
+            let module = |(name, items)| {
+                let identity = Identity::default();
+                Module { name, at: at.clone(), body: Body::List(items), identity }
+            };
+            Extension { modules: modules.into_iter().map(module).collect(), id, at: at.clone(), sls }
+        };
+        self.ids.into_iter().map(extension).collect()
+    }
+}
+
+impl Addition {
+    fn items(&mut self, module: &str) -> &mut Vec<Item> {
+        let modules = &mut self.modules;
         let place = modules.iter().position(|(known, _)| known == module).unwrap_or(modules.len());
         if place == modules.len() {
             modules.push((module.to_owned(), Vec::new()));
         }
         &mut modules[place].1
-    }
-
-    fn extensions(self) -> Vec<Extension> {
-        let extension = |Addition { id, at, sls, modules }| {
-            let module = |(name, items)| Module { name, at: at.clone(), body: Body::List(items) };
-            Extension { modules: modules.into_iter().map(module).collect(), id, at: at.clone(), sls }
-        };
-        self.ids.into_iter().map(extension).collect()
     }
 }
 
@@ -189,16 +200,23 @@ impl From<'_> {
     }
 
     fn names(&self, module: &Node, name: &Node, problems: &mut Vec<Problem>) -> Option<(String, String)> {
-        let mut wrong = |message: String, hint: &str| {
-            problems.push(Problem::error(message).at(&module.at).of(&self.state.id).hint(hint));
+        let mut push = |problem: Problem, hint: &str| {
+            problems.push(problem.at(&module.at).of(&self.state.id).hint(hint));
         };
         let (Some(module_name), Some(name)) = (module.text(), name.text()) else {
-            wrong(format!("`{}` names states by text", self.key), "quote the name");
+            let message = format!("`{}` names states by text", self.key);
+            // Salt finds nothing to use, and says nothing.
+            let problem = if self.requisite == "use" && module.text().is_some() {
+                Problem::warning(message)
+            } else {
+                Problem::error(message)
+            };
+            push(problem, "quote the name");
             return None;
         };
         if let Some((short, _)) = module_name.split_once('.') {
-            let hint = format!("write `- {short}: {name}`");
-            wrong(format!("`{}` names a module, without a function", self.key), &hint);
+            let message = format!("`{}` names a module, without a function", self.key);
+            push(Problem::error(message), &format!("write `- {short}: {name}`"));
             return None;
         }
         Some((module_name.to_owned(), name.to_owned()))
@@ -214,7 +232,9 @@ impl From<'_> {
 
     /// Adds this state to a requisite of another.
     fn add(&self, name: &str, module: &str, at: &Position, additions: &mut Additions) {
-        let items = additions.items(name, module, at, &self.state.sls);
+        let addition = additions.to(name, at);
+        addition.sls = Some(self.state.sls.clone());
+        let items = addition.items(module);
         let new = entry(&self.module.name, &self.state.id, at);
         let mut found = false;
         for item in items.iter_mut().filter(|item| item.is_named(self.requisite)) {
@@ -234,7 +254,7 @@ impl From<'_> {
     fn take_from(&self, name: &str, module: &str, at: &Position, additions: &mut Additions) {
         for id in find_name(self.high, name, module, Finding::Strict) {
             let Some(source) = self.high.get(&id).and_then(|state| state.module(module)) else { continue };
-            let items = additions.items(&self.state.id, &self.module.name, at, &self.state.sls);
+            let items = additions.to(&self.state.id, at).items(&self.module.name);
             items.extend(lacking(source, self.module));
         }
     }
@@ -243,7 +263,7 @@ impl From<'_> {
     fn give_to(&self, name: &str, module: &str, at: &Position, additions: &mut Additions) {
         for id in find_name(self.high, name, module, Finding::Strict) {
             let Some(target) = self.high.get(&id).and_then(|state| state.module(module)) else { continue };
-            let items = additions.items(&id, module, at, &self.state.sls);
+            let items = additions.to(&id, at).items(module);
             items.extend(lacking(self.module, target));
         }
     }

@@ -8,6 +8,9 @@ use crate::gaps::Gaps;
 /// Tells every mistake in the form of what is declared, and takes it out, so that the later stages see what is sound.
 pub(crate) fn verify(high: &mut HighState, gaps: &mut Gaps, problems: &mut Vec<Problem>) {
     high.states.retain_mut(|state| {
+        if state.is_passed_over() {
+            return true;
+        }
         let (names, before) = (state.names(), state.modules.len());
         let mut form = Form { id: &state.id, is_lost: gaps.has_lost(&state.id), problems };
         state.modules.retain_mut(|module| form.module(module));
@@ -112,7 +115,7 @@ impl Form<'_> {
 
     /// Whether an item of the list can stay.
     fn item(&mut self, item: &mut Item) -> bool {
-        let Item::Arguments { entries, at } = item else { return true };
+        let Item::Arguments { entries, at, .. } = item else { return true };
         let count = entries.len();
         let Some((name, value)) = entries.first_mut() else {
             self.wrong("this argument is empty", at, None);
