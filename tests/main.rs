@@ -27,6 +27,8 @@ mod on_the_host;
 #[cfg(test)]
 mod requisites;
 #[cfg(test)]
+mod salt;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod services;

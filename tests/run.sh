@@ -4,8 +4,8 @@
 #   tests/run.sh             all tests
 #   tests/run.sh run::       only those whose name holds `run::`
 #
-# The tests on real hosts need root and Linux namespaces. Where these are missing they are left out, which is said in
-# one line, and count as skipped.
+# The tests on real hosts need root and Linux namespaces, and the comparison with Salt needs Salt from PyPI. Where these are
+# missing they are left out, which is said in one line, and count as skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,6 +13,7 @@ need=()
 command -v cc >/dev/null || need+=(build-essential)
 command -v git >/dev/null || need+=(git)
 command -v python3 >/dev/null || need+=(python3)
+python3 -c 'import ensurepip' 2>/dev/null || need+=(python3-venv)
 command -v ssh-keygen >/dev/null || need+=(openssh-client)
 [ -x /usr/sbin/sshd ] || need+=(openssh-server)
 command -v sudo >/dev/null || need+=(sudo)
@@ -30,14 +31,27 @@ else
     echo "tests on real hosts are skipped: $why"
 fi
 
+random=salt::random_trees_compile_as_salt_compiles_them
+salt=()
+if [[ $random == *"${1-}"* ]]; then
+    if why=$(tests/salt/setup); then
+        salt=("$random")
+    else
+        echo "the comparison of random trees with Salt is skipped: $why"
+    fi
+fi
+
 cargo build --workspace --all-targets
 status=0
 cargo test --workspace --doc --quiet "$@" || status=$?
 if cargo nextest --version >/dev/null 2>&1; then
     [ ${#ignored[@]} -eq 0 ] || ignored=(--run-ignored all)
-    cargo nextest run --workspace --no-fail-fast "${ignored[@]}" "$@" || status=$?
+    cargo nextest run --workspace --no-fail-fast --no-tests pass "${ignored[@]}" "$@" -- --skip "$random" || status=$?
 else
-    cargo test --workspace --all-targets --no-fail-fast "$@" -- "${ignored[@]}" || status=$?
+    cargo test --workspace --all-targets --no-fail-fast "$@" -- "${ignored[@]}" --skip "$random" || status=$?
 fi
+for name in "${salt[@]}"; do
+    cargo test --package kstate --test kstate "$name" -- --exact --ignored --nocapture || status=$?
+done
 [ ${#ignored[@]} -eq 0 ] || tests/sandbox/sandbox sweep
 exit $status
