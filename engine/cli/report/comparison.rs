@@ -125,10 +125,10 @@ fn wrong(targets: &[Compared]) -> Vec<(Wrong, &Problem)> {
     found
 }
 
-/// A mistake stays the same when its line moves.
+/// A mistake stays the same when its line moves, and that of a state also when it moves to another file.
 fn is_same(one: &Problem, other: &Problem) -> bool {
     let file = |problem: &Problem| problem.at.as_ref().map(|at| at.file.clone());
-    one.message == other.message && one.id == other.id && file(one) == file(other)
+    one.message == other.message && one.id == other.id && (one.id.is_some() || file(one) == file(other))
 }
 
 /// What does not compile, with excerpts of the revision that it stands in.
@@ -222,7 +222,7 @@ fn sources(comparison: &Comparison) -> Vec<String> {
     let aside = wrong(&comparison.targets).iter().filter(|(wrong, _)| *wrong == Wrong::Aside).count();
     if aside > 0 {
         lines.push(format!(
-            "{} in both, where the content of files is not compared: `kstate check` tells of them",
+            "{} in both (`kstate check` tells of them): the files of these states are not compared",
             count(aside, "mistake")
         ));
     }
