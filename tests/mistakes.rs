@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use serde_json::Value as Json;
 
-use crate::support::{TestEnv, repository};
+use crate::support::{Sshd, TestEnv, repository};
 
 #[test]
 fn each_mistake_is_told_as_people_should_see_it() {
@@ -282,4 +282,73 @@ fn a_tree_with_a_mistake_touches_no_host() {
 fn an_unknown_sls_is_told() {
     let env = TestEnv::local("a:\n  test.nop: []\n");
     env.kstate(&["diff", "itt"]).exits(1).says("itt");
+}
+
+/// Two hosts, both this machine, of which the second is broken by its own SLS.
+fn one_sound_and_one_broken(sshd: &Sshd) -> TestEnv {
+    let mut env = TestEnv::new();
+    env.reach(&sshd.ssh_config());
+    env.write("roster", &format!("{}{}", sshd.roster("sound"), sshd.roster("broken")));
+    env.write("states/top.sls", "base:\n  '*':\n    - it\n  broken:\n    - more\n");
+    let file = env.scratch("file");
+    env.sls("it", &format!("{}:\n  file.managed:\n    - contents: x\n", file.display()));
+    env.sls("more", "b:\n  file.manged: []\n");
+    env
+}
+
+#[test]
+fn a_mistake_for_one_host_keeps_all_hosts_as_they_are() {
+    let sshd = Sshd::start();
+    let env = one_sound_and_one_broken(&sshd);
+    let output = env.kstate(&["apply", "--yes"]);
+    output.exits(1).says("states/more.sls:2:3").says("does not compile for broken");
+    assert!(!env.scratch("file").exists(), "{output}");
+    let document = env.kstate(&["apply", "--yes", "--format", "json"]).json();
+    assert_eq!(document["targets"]["broken"]["errors"][0]["line"], 2);
+    assert_eq!(document["targets"]["sound"]["states"], serde_json::json!([]));
+    env.kstate(&["apply", "--yes", "-t", "sound"]).exits(0);
+    assert!(env.scratch("file").exists());
+}
+
+#[test]
+fn a_difference_is_shown_for_hosts_without_a_mistake() {
+    let sshd = Sshd::start();
+    let env = one_sound_and_one_broken(&sshd);
+    env.kstate(&["diff"]).exits(1).says("for broken").says("file.managed");
+}
+
+/// How often a text stands in another.
+fn times(text: &str, part: &str) -> usize {
+    text.matches(part).count()
+}
+
+#[test]
+fn what_is_wrong_for_many_hosts_is_told_once() {
+    let env = checked("a:\n  file.manged: []\nb:\n  test.nop:\n    - x: {{ pillar.gone }}\n");
+    let hosts: String = (1..16).map(|n| format!("web{n}: 192.0.2.{n}\n")).collect();
+    env.write("roster", &hosts);
+    let grains = env.write("grains.json", "{}").display().to_string();
+    for command in ["check", "show lowstate", "show lowstate it"] {
+        let words: Vec<&str> = command.split(' ').chain(["--grains", &grains]).collect();
+        let output = env.kstate(&words);
+        output.exits(1);
+        assert_eq!(times(&output.all(), "is undefined"), 1, "{output}");
+    }
+}
+
+#[test]
+fn a_mistake_that_some_hosts_have_says_which() {
+    let env =
+        checked("a:\n  test.nop: []\n{% if grains.id != 'web1' %}\nb:\n  file.manged: []\n{% endif %}\n");
+    env.write("roster", "web1: 192.0.2.1\nweb2: 192.0.2.2\nweb3: 192.0.2.3\n");
+    env.kstate(&["check"]).exits(1).says("note: for web2, web3");
+}
+
+#[test]
+fn a_host_whose_pillar_is_broken_is_not_passed_over() {
+    let env = checked("a:\n  test.nop: []\n");
+    env.pillar("common", "role: [web\n");
+    let grains = env.write("grains.json", "{}").display().to_string();
+    let words = ["show", "lowstate", "it", "-t", "I@role:web", "--grains", &grains];
+    env.kstate(&words).exits(1).says("pillar/common.sls:1");
 }

@@ -23,7 +23,13 @@ pub(crate) fn dispatch(cli: &Cli, ui: &Ui, interrupt: Interrupt) -> Result<Exit,
         )
         .hint("`--yes` applies without asking; `kstate diff` shows what differs"));
     }
-    let open = || Session::open(&cli.global, ui, interrupt.clone());
+    let opened = || Session::open(&cli.global, ui, interrupt.clone());
+    // `check` tells of a broken roster along with all the rest.
+    let open = || {
+        let session = opened()?;
+        session.refuse_a_broken_roster()?;
+        Ok::<_, CommandError>(session)
+    };
     match &cli.command {
         Command::Diff { sls } => run::diff(&open()?, &cli.global, sls),
         Command::Apply { sls, yes: true } => run::apply(&open()?, &cli.global, sls),
@@ -31,7 +37,7 @@ pub(crate) fn dispatch(cli: &Cli, ui: &Ui, interrupt: Interrupt) -> Result<Exit,
         Command::Show { what, sls } => show::show(&open()?, &cli.global, *what, sls),
         Command::Jobs => jobs::jobs(&open()?, &cli.global),
         Command::Attach { job } => jobs::attach(&open()?, job),
-        Command::Check { strict } => check::check(&open()?, &cli.global, *strict),
+        Command::Check { strict } => check::check(&opened()?, &cli.global, *strict),
         Command::Compare { revision, rest, sls } => {
             let words = compare::Words { revision, rest, sls };
             compare::compare(&cli.global, ui, &interrupt, &words)

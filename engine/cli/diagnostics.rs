@@ -26,7 +26,15 @@ impl Diagnostics {
         Diagnostics { root: root.to_owned(), storage, texts: HashMap::new() }
     }
 
+    pub(crate) fn told(&mut self, told: &Told) -> String {
+        self.text(&told.problem, told.targets.as_deref())
+    }
+
     pub(crate) fn show(&mut self, problem: &Problem) -> String {
+        self.text(problem, None)
+    }
+
+    fn text(&mut self, problem: &Problem, targets: Option<&str>) -> String {
         let is_secret = problem.hidden || problem.at.as_ref().is_some_and(is_private);
         for position in problem.at.iter().chain(problem.related.iter().map(|(_, at)| at)) {
             self.load(position);
@@ -55,6 +63,7 @@ impl Diagnostics {
         if let Some(rendered) = problem.rendered.as_ref().filter(|_| !is_secret) {
             notes.push(format!("rendered: {rendered}"));
         }
+        notes.extend(targets.map(|targets| format!("for {targets}")));
         for note in &notes {
             group = group.element(Level::NOTE.message(note.as_str()));
         }
@@ -102,6 +111,46 @@ impl Diagnostics {
 /// A place without its line.
 fn origin(at: &Position) -> Origin<'_> {
     Origin::path(&*at.file).line(at.line as usize).char_column(at.column as usize)
+}
+
+/// A problem, and who has it.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) problem: Problem,
+    /// The targets that have it, where others have not.
+    targets: Option<String>,
+}
+
+/// The problems of targets by file and line, each once: what differs only in its hints, or in the states of which a
+/// macro makes the same mistake, is one mistake. `count` is the number of targets that were looked at.
+pub(crate) fn each_once<'a>(
+    all: impl IntoIterator<Item = (&'a str, &'a Problem)>,
+    count: usize,
+) -> Vec<Told> {
+    let mut all: Vec<_> = all.into_iter().collect();
+    all.sort_by_key(|(_, problem)| problem.sort_key());
+    let is_same = |(_, a): &(&str, &Problem), (_, b): &(&str, &Problem)| {
+        a.sort_key() == b.sort_key() && (a.at.is_some() || a.id == b.id)
+    };
+    all.chunk_by(is_same)
+        .map(|same| {
+            let mut targets: Vec<&str> = same.iter().map(|(target, _)| *target).collect();
+            targets.dedup();
+            let problem = same[0].1.clone();
+            let is_named = targets.len() == 1 && problem.message.contains(targets[0]);
+            let targets = (targets.len() < count && !is_named).then(|| list(&targets));
+            Told { problem, targets }
+        })
+        .collect()
+}
+
+fn list(targets: &[&str]) -> String {
+    const NAMED: usize = 5;
+    let named = targets.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    match targets.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }
 
 /// Whether a file is one of those whose lines nobody shall see.

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     match commands::dispatch(&cli, &ui, interrupt) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            let mut diagnostics = Diagnostics::new(std::path::Path::new("."));
+            let mut diagnostics = Diagnostics::new(&error.root);
             for problem in &error.problems {
                 ui.talk(&diagnostics.show(problem));
             }

@@ -17,6 +17,7 @@ use kstate_ssh::{Local, Login, Ssh, SshSettings};
 
 use crate::answers::{Answering, Host, refuse_endless};
 use crate::args::Global;
+use crate::diagnostics::Diagnostics;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ignored::Ignored;
@@ -31,6 +32,8 @@ pub(crate) struct Session<'a> {
     /// The name of this run: when, and which process.
     pub(crate) run: String,
     targets: Vec<Target>,
+    /// What is wrong with the roster.
+    pub(crate) problems: Vec<Problem>,
     options: &'a Global,
     expression: Option<Expression>,
     /// Grains that stand for the hosts'.
@@ -111,7 +114,8 @@ pub(crate) enum Contact {
 
 impl<'a> Session<'a> {
     pub(crate) fn open(options: &'a Global, ui: &'a Ui, interrupt: Interrupt) -> Result<Self, CommandError> {
-        let root = Root::open(root_folder(options)?).map_err(CommandError::problems)?;
+        let folder = root_folder(options)?;
+        let root = Root::open(&folder).map_err(|problems| CommandError::problems(&folder, problems))?;
         Session::of(Tree::new(root), options, ui, interrupt)
     }
 
@@ -122,7 +126,8 @@ impl<'a> Session<'a> {
         interrupt: Interrupt,
     ) -> Result<Self, CommandError> {
         let ignored = Ignored::new(&tree.root().dir);
-        let targets = if options.local { vec![this_machine()] } else { roster(&tree, ui)? };
+        let (targets, problems) =
+            if options.local { (vec![this_machine()], Vec::new()) } else { tree.roster() };
         let expression = match &options.target {
             Some(text) if options.list => Some(Expression::list(text)),
             Some(text) => Some(Expression::compound(text)),
@@ -140,6 +145,7 @@ impl<'a> Session<'a> {
             interrupt,
             run: run_name(),
             targets,
+            problems,
             options,
             expression,
             grains,
@@ -197,7 +203,21 @@ impl<'a> Session<'a> {
         self.options.local || self.expression.is_some()
     }
 
+    /// Tells what is suspicious in the roster; a mistake in it is an error.
+    pub(crate) fn refuse_a_broken_roster(&self) -> Result<(), CommandError> {
+        let dir = &self.tree.root().dir;
+        if self.problems.iter().any(Problem::is_error) {
+            return Err(CommandError::problems(dir, self.problems.clone()));
+        }
+        let mut diagnostics = Diagnostics::stored(dir, self.tree.storage().clone());
+        self.problems.iter().for_each(|problem| self.ui.talk(&diagnostics.show(problem)));
+        Ok(())
+    }
+
     fn nothing_meant(&self, sls: &[String]) -> CommandError {
+        if self.problems.iter().any(Problem::is_error) {
+            return CommandError::problems(&self.tree.root().dir, self.problems.clone());
+        }
         let roster: Vec<&str> = self.targets.iter().map(|target| target.name.as_str()).collect();
         let known = format!("the roster has: {}", roster.join(", "));
         match &self.options.target {
@@ -388,14 +408,14 @@ impl<'a> Session<'a> {
     }
 
     /// Whether grains and pillar say that the host is meant, where the name alone could not. A call that was refused
-    /// does not speak against it: the compiler tells of it.
+    /// does not speak against it, nor does a pillar that is broken: the compiler tells of it.
     fn meant(&self, request: &Request<'_>) -> Meant {
         let by_top_file = self.expression.is_none() && !request.sls.is_empty();
         let expression = self.expression.as_ref().filter(|expression| expression.asks_for_data());
         if self.options.local || (expression.is_none() && !by_top_file) {
             return Meant::Yes;
         }
-        let Compiled { pillar, calls, .. } = self.tree.pillar(request);
+        let Compiled { pillar, calls, pillar_is_partial, .. } = self.tree.pillar(request);
         if !calls.is_empty() {
             return Meant::hangs_on(calls, request.answers);
         }
@@ -405,10 +425,12 @@ impl<'a> Session<'a> {
                 return Meant::hangs_on(top.calls, request.answers);
             }
             let is_named = top.entries.iter().any(|entry| names(&entry.name, request.sls));
-            return if is_named || !top.problems.is_empty() { Meant::Yes } else { Meant::No };
+            let is_certain = !pillar_is_partial && top.problems.is_empty();
+            return if is_named || !is_certain { Meant::Yes } else { Meant::No };
         };
         let minion = Minion { id: request.target, grains: request.grains, pillar: &pillar };
-        if expression.matches(&minion).unwrap_or(true) { Meant::Yes } else { Meant::No }
+        let is_meant = pillar_is_partial || expression.matches(&minion).unwrap_or(true);
+        if is_meant { Meant::Yes } else { Meant::No }
     }
 
     /// Compiles, and makes resources of the chunks; with what the templates ask the host.
@@ -520,14 +542,6 @@ pub(crate) fn root_folder(options: &Global) -> Result<PathBuf, CommandError> {
     })
 }
 
-fn roster(tree: &Tree, ui: &Ui) -> Result<Vec<Target>, CommandError> {
-    let (targets, warnings) = tree.roster().map_err(CommandError::problems)?;
-    for warning in warnings {
-        ui.talk(&format!("{}: {warning}", crate::ui::paint(crate::ui::YELLOW, "warning")));
-    }
-    Ok(targets)
-}
-
 /// The only target of `--local`, called as this machine is.
 fn this_machine() -> Target {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "localhost".into());
@@ -572,7 +586,7 @@ fn grains_file(path: &Path) -> Result<Map, CommandError> {
         .map_err(|error| CommandError::usage(format!("`--grains {}`: {error}", path.display())))?;
     let file: std::sync::Arc<str> = path.display().to_string().into();
     let node = kstate_sls::yaml::load(&text, &|line| kstate_core::Position::new(file.clone(), line, 1))
-        .map_err(|problem| CommandError::problems(vec![problem]))?;
+        .map_err(|problem| CommandError::problems(Path::new("."), vec![problem]))?;
     match node.value() {
         Value::Map(map) => Ok(map),
         other => Err(CommandError::usage(format!("`{}` holds {}, not grains", path.display(), other.kind()))),

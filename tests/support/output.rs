@@ -107,7 +107,8 @@ impl Output {
         self
     }
 
-    fn all(&self) -> String {
+    /// What it printed, on both streams.
+    pub(crate) fn all(&self) -> String {
         format!("{}\n{}", self.stdout, self.stderr)
     }
 

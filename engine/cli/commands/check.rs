@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kstate_core::{Problem, side_by_side};
 
 use crate::args::{Format, Global};
-use crate::diagnostics::Diagnostics;
+use crate::diagnostics::{Diagnostics, each_once};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::json;
@@ -16,10 +16,18 @@ use crate::ui::{DIM, GREEN, count, paint};
 struct Checked {
     target: String,
     problems: Vec<Problem>,
+    /// Those of SLS that no host gets and that were compiled for this one.
+    alone: Vec<Problem>,
     states: usize,
     stand_in: Option<String>,
     /// Every SLS that was read for it.
     sls: BTreeSet<String>,
+}
+
+impl Checked {
+    fn all(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().chain(&self.alone)
+    }
 }
 
 /// `strict`: warnings count as errors.
@@ -29,15 +37,17 @@ pub(super) fn check(session: &Session<'_>, options: &Global, strict: bool) -> Re
     let forgotten = forgotten(session, &checked);
     for (target, problems) in alone(session, &forgotten)? {
         if let Some(checked) = checked.iter_mut().find(|checked| checked.target == target) {
-            checked.problems.extend(problems);
+            checked.alone.extend(problems);
         }
     }
-    checked.iter_mut().for_each(|checked| Problem::tidy(&mut checked.problems));
+    for checked in &mut checked {
+        checked.problems.extend(session.problems.iter().cloned());
+    }
     match options.format {
         Format::Json => session.ui.data(&format!("{:#}\n", document(&checked))),
         Format::Text => tell(session, &checked, forgotten.len()),
     }
-    let mut problems = checked.iter().flat_map(|checked| &checked.problems);
+    let mut problems = checked.iter().flat_map(Checked::all);
     let is_bad = problems.any(|problem| strict || problem.is_error());
     Ok(if is_bad { Exit::Failed } else { Exit::Done })
 }
@@ -49,12 +59,13 @@ fn checked(prepared: Prepared) -> Option<Checked> {
             problems.extend(ready.suspicions);
             let states = ready.compiled.chunks().len();
             let (target, stand_in, sls) = (ready.target, ready.stand_in, ready.compiled.sls);
-            Some(Checked { target, problems, states, stand_in, sls })
+            Some(Checked { target, problems, alone: Vec::new(), states, stand_in, sls })
         }
         Prepared::Lost(report) => {
             let problem = Problem::error(format!("{}: {}", report.target, report.error.unwrap_or_default()));
             let (target, problems) = (report.target, vec![problem]);
-            Some(Checked { target, problems, states: 0, stand_in: None, sls: BTreeSet::new() })
+            let (alone, sls) = (Vec::new(), BTreeSet::new());
+            Some(Checked { target, problems, alone, states: 0, stand_in: None, sls })
         }
         Prepared::NotMeant => None,
     }
@@ -98,17 +109,23 @@ fn is_wrong(problems: &[Problem]) -> bool {
 
 fn document(checked: &[Checked]) -> serde_json::Value {
     let of = |checked: &Checked| {
-        let (errors, warnings) = (json::problems(&checked.problems), json::warnings(&checked.problems));
+        let mut problems: Vec<Problem> = checked.all().cloned().collect();
+        Problem::tidy(&mut problems);
+        let (errors, warnings) = (json::problems(&problems), json::warnings(&problems));
         (checked.target.clone(), serde_json::json!({ "errors": errors, "warnings": warnings }))
     };
     serde_json::Value::Object(checked.iter().map(of).collect())
 }
 
 fn tell(session: &Session<'_>, checked: &[Checked], forgotten: usize) {
-    let problems = each_once(checked.iter().flat_map(|checked| checked.problems.iter().cloned()).collect());
+    let own = checked.iter().flat_map(|checked| checked.problems.iter().map(|own| (&*checked.target, own)));
+    // An SLS that no host gets is no mistake of the host for which it was compiled.
+    let alone = checked.iter().flat_map(|checked| &checked.alone);
+    let alone = alone.flat_map(|problem| checked.iter().map(move |checked| (&*checked.target, problem)));
+    let problems = each_once(own.chain(alone), checked.len());
     let mut diagnostics = Diagnostics::new(&session.tree.root().dir);
     for problem in &problems {
-        session.ui.data(&format!("{}\n", diagnostics.show(problem)));
+        session.ui.data(&format!("{}\n", diagnostics.told(problem)));
     }
     let mut stand_ins: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for Checked { target, stand_in, .. } in checked {
@@ -119,7 +136,7 @@ fn tell(session: &Session<'_>, checked: &[Checked], forgotten: usize) {
     for (stand_in, targets) in stand_ins {
         session.ui.data(&format!("{}\n", paint(DIM, format!("with {stand_in}: {}", targets.join(", ")))));
     }
-    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    let errors = problems.iter().filter(|told| told.problem.is_error()).count();
     let verdict = match (errors, problems.len() - errors) {
         (0, 0) => paint(GREEN, "sound"),
         (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
@@ -130,11 +147,4 @@ fn tell(session: &Session<'_>, checked: &[Checked], forgotten: usize) {
         looked_at.push_str(&format!(", {forgotten} SLS that no host gets"));
     }
     session.ui.data(&format!("{looked_at}: {verdict}\n"));
-}
-
-/// Problems of several targets by file and line. What a macro makes wrong for many states is told once.
-fn each_once(mut problems: Vec<Problem>) -> Vec<Problem> {
-    problems.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-    problems.dedup_by(|a, b| a.sort_key() == b.sort_key() && (a.at.is_some() || a.id == b.id));
-    problems
 }

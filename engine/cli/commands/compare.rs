@@ -72,7 +72,9 @@ pub(super) fn compare(
     before.root.secrets.clone_from(&patterns);
     after.root.secrets = patterns;
     let session = |side: &Side| {
-        Session::of(side.tree(), options, ui, interrupt.clone())
+        let session = Session::of(side.tree(), options, ui, interrupt.clone());
+        session
+            .and_then(|session| session.refuse_a_broken_roster().map(|()| session))
             .map_err(|error| told(error, side.commit.as_ref(), side.diagnostics(), ui))
     };
     let targets = targets(&mut [session(&before)?, session(&after)?], &sls)?;
@@ -119,7 +121,7 @@ impl Side {
             Ok(root) => Ok(Side { commit, storage, root }),
             Err(problems) => {
                 let diagnostics = Diagnostics::stored(dir, storage);
-                Err(told(CommandError::problems(problems), commit.as_ref(), diagnostics, ui))
+                Err(told(CommandError::problems(dir, problems), commit.as_ref(), diagnostics, ui))
             }
         }
     }

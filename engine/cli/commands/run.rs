@@ -1,12 +1,9 @@
 //! `diff` and `apply`.
 
-use std::collections::BTreeSet;
-use std::sync::Mutex;
-
-use kstate_core::{Again, HostReport, HostRun, Outcome, Problem};
+use kstate_core::{Again, HostReport, HostRun, Outcome, Problem, side_by_side};
 
 use crate::args::{Format, Global};
-use crate::diagnostics::Diagnostics;
+use crate::diagnostics::{Diagnostics, each_once};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::{self, Kind};
@@ -14,13 +11,26 @@ use crate::session::{Contact, Prepared, Ready, Session, hosts};
 use crate::ui::count;
 
 pub(super) fn diff(session: &Session<'_>, options: &Global, sls: &[String]) -> Result<Exit, CommandError> {
-    let reports = once(session, Kind::Diff, sls)?;
+    let reports = session.with_each(sls, Contact::Host, |prepared| match prepared {
+        Prepared::Ready(mut ready) => Some(run(session, Kind::Diff, &mut ready)),
+        Prepared::Lost(report) => Some(*report),
+        Prepared::NotMeant => None,
+    })?;
+    let reports: Vec<HostReport> = reports.into_iter().flatten().collect();
+    if reports.is_empty() {
+        return Err(nobody_is_meant());
+    }
     Ok(tell(session, options, Kind::Diff, &reports))
 }
 
 /// Applies without asking.
 pub(super) fn apply(session: &Session<'_>, options: &Global, sls: &[String]) -> Result<Exit, CommandError> {
-    let reports = once(session, Kind::Apply, sls)?;
+    let gathered = gather(session, sls)?;
+    if !gathered.is_sound() {
+        return Ok(refuse(session, options, gathered));
+    }
+    let mut reports = gathered.lost;
+    reports.extend(side_by_side(session.jobs(), gathered.ready, |mut ready| make(session, &mut ready)));
     Ok(tell(session, options, Kind::Apply, &reports))
 }
 
@@ -30,13 +40,17 @@ pub(super) fn ask_and_apply(
     options: &Global,
     sls: &[String],
 ) -> Result<Exit, CommandError> {
-    let kept: Mutex<Vec<Ready>> = Mutex::default();
-    let keep = |ready| kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(ready);
-    let shown = each(session, sls, |mut ready| {
+    let gathered = gather(session, sls)?;
+    if !gathered.is_sound() {
+        return Ok(refuse(session, options, gathered));
+    }
+    let looked_at = side_by_side(session.jobs(), gathered.ready, |mut ready| {
         let report = run(session, Kind::Diff, &mut ready);
-        keep(ready);
-        report
-    })?;
+        session.ui.ended(&ready.target);
+        (ready, report)
+    });
+    let (kept, mut shown): (Vec<Ready>, Vec<HostReport>) = looked_at.into_iter().unzip();
+    shown.extend(gathered.lost);
     let worst = tell_people(session, options, Kind::Diff, &shown);
     let due: usize = shown
         .iter()
@@ -61,50 +75,89 @@ pub(super) fn ask_and_apply(
             other => other,
         });
     }
-    let kept = kept.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut reports: Vec<HostReport> =
         shown.into_iter().filter(|report| !report.reachable || !report.problems.is_empty()).collect();
-    let made = kstate_core::side_by_side(session.jobs(), kept, |mut ready| {
-        let report = run(session, Kind::Apply, &mut ready);
-        session.ui.ended(&ready.target);
-        report
-    });
+    let made = side_by_side(session.jobs(), kept, |mut ready| make(session, &mut ready));
     reports.retain(|report| !made.iter().any(|made| made.target == report.target));
     reports.extend(made);
     Ok(tell(session, options, Kind::Apply, &reports))
 }
 
-fn once(session: &Session<'_>, kind: Kind, sls: &[String]) -> Result<Vec<HostReport>, CommandError> {
-    each(session, sls, |mut ready| run(session, kind, &mut ready))
+/// All hosts, connected and compiled, before any of them is changed.
+struct Gathered {
+    ready: Vec<Ready>,
+    /// Those that could not be reached, or were lost.
+    lost: Vec<HostReport>,
 }
 
-/// Gets each host ready and hands it to `work`. Hosts that could not be reached have a report all the same.
-fn each(
-    session: &Session<'_>,
-    sls: &[String],
-    work: impl Fn(Ready) -> HostReport + Sync,
-) -> Result<Vec<HostReport>, CommandError> {
-    let reports = session.with_each(sls, Contact::Host, |prepared| match prepared {
-        Prepared::Ready(ready) => Some(work(*ready)),
-        Prepared::Lost(report) => Some(*report),
-        Prepared::NotMeant => None,
-    })?;
-    let reports: Vec<HostReport> = reports.into_iter().flatten().collect();
-    if reports.is_empty() {
-        return Err(CommandError::failed("no host is meant by the expression or the top file"));
+impl Gathered {
+    /// Whether the tree compiles for all of them.
+    fn is_sound(&self) -> bool {
+        self.ready.iter().all(is_sound)
     }
-    Ok(reports)
+}
+
+fn is_sound(ready: &Ready) -> bool {
+    !ready.problems.iter().any(Problem::is_error)
+}
+
+fn gather(session: &Session<'_>, sls: &[String]) -> Result<Gathered, CommandError> {
+    let mut gathered = Gathered { ready: Vec::new(), lost: Vec::new() };
+    for prepared in session.with_each(sls, Contact::Host, |prepared| prepared)? {
+        match prepared {
+            Prepared::Ready(ready) => gathered.ready.push(*ready),
+            Prepared::Lost(report) => gathered.lost.push(*report),
+            Prepared::NotMeant => {}
+        }
+    }
+    if gathered.ready.is_empty() && gathered.lost.is_empty() {
+        return Err(nobody_is_meant());
+    }
+    Ok(gathered)
+}
+
+/// Tells what is wrong with the tree; nothing is made, on no host.
+fn refuse(session: &Session<'_>, options: &Global, gathered: Gathered) -> Exit {
+    let (sound, broken): (Vec<&Ready>, Vec<&Ready>) =
+        gathered.ready.iter().partition(|ready| is_sound(ready));
+    let names: Vec<&str> = broken.iter().map(|ready| ready.target.as_str()).collect();
+    let message =
+        format!("nothing is changed, on no host: the tree does not compile for {}", names.join(", "));
+    let refusal = Problem::error(message).hint("leave hosts out by `-t`, or name the SLS that are sound");
+    let mut reports: Vec<HostReport> = gathered.ready.iter().map(unmade).collect();
+    for report in reports.iter_mut().filter(|report| sound.iter().any(|ready| ready.target == report.target))
+    {
+        report.problems.push(refusal.clone());
+    }
+    reports.extend(gathered.lost);
+    tell(session, options, Kind::Apply, &reports)
+}
+
+fn nobody_is_meant() -> CommandError {
+    CommandError::failed("no host is meant by the expression or the top file")
+}
+
+/// Makes the difference of a host.
+fn make(session: &Session<'_>, ready: &mut Ready) -> HostReport {
+    let report = run(session, Kind::Apply, ready);
+    session.ui.ended(&ready.target);
+    report
+}
+
+/// The report of a host with which nothing was done.
+fn unmade(ready: &Ready) -> HostReport {
+    HostReport {
+        target: ready.target.clone(),
+        reachable: true,
+        problems: ready.problems.clone(),
+        traffic: ready.transport.as_deref().map(kstate_core::Transport::traffic).unwrap_or_default(),
+        ..HostReport::default()
+    }
 }
 
 fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready) -> HostReport {
     let (Some(plan), Some(transport)) = (&ready.plan, &mut ready.transport) else {
-        return HostReport {
-            target: ready.target.clone(),
-            reachable: true,
-            problems: ready.problems.clone(),
-            traffic: ready.transport.as_deref().map(kstate_core::Transport::traffic).unwrap_or_default(),
-            ..HostReport::default()
-        };
+        return unmade(ready);
     };
     let run = HostRun {
         target: &ready.target,
@@ -135,10 +188,11 @@ fn tell(session: &Session<'_>, options: &Global, kind: Kind, reports: &[HostRepo
 
 fn tell_people(session: &Session<'_>, options: &Global, kind: Kind, reports: &[HostReport]) -> Exit {
     problems(session, reports);
-    for report in reports.iter().filter(|report| !report.problems.iter().any(Problem::is_error)) {
+    let is_refused = |report: &&HostReport| report.problems.iter().any(Problem::is_error);
+    for report in reports.iter().filter(|report| !is_refused(report)) {
         session.ui.data(&report::host(kind, report, options.verbose));
     }
-    if reports.len() > 1 {
+    if reports.len() > 1 && !reports.iter().all(|report| is_refused(&report)) {
         session.ui.data(&report::summary(kind, reports, session.ui.elapsed()));
     }
     exit(kind, reports)
@@ -154,12 +208,9 @@ fn exit(kind: Kind, reports: &[HostReport]) -> Exit {
 
 /// Problems of all targets, each once.
 fn problems(session: &Session<'_>, reports: &[HostReport]) {
-    let mut shown = BTreeSet::new();
+    let all =
+        reports.iter().flat_map(|report| report.problems.iter().map(|problem| (&*report.target, problem)));
+    let told = each_once(all, reports.len());
     let mut diagnostics = Diagnostics::new(&session.tree.root().dir);
-    for problem in reports.iter().flat_map(|report| &report.problems) {
-        let text = diagnostics.show(problem);
-        if shown.insert(text.clone()) {
-            session.ui.talk(&text);
-        }
-    }
+    told.iter().for_each(|told| session.ui.talk(&diagnostics.told(told)));
 }

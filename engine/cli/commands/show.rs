@@ -4,7 +4,7 @@ use kstate_core::{Chunk, HostReport, Problem, Secrets, Value};
 use serde_json::{Map as JsonMap, Value as Json, json};
 
 use crate::args::{Format, Global, What};
-use crate::diagnostics::Diagnostics;
+use crate::diagnostics::{Diagnostics, each_once};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::json;
@@ -30,9 +30,18 @@ pub(super) fn show(
         Prepared::NotMeant => None,
     })?;
     let shown: Vec<Shown> = shown.into_iter().flatten().collect();
+    let problems = shown.iter().flat_map(|part| match part {
+        Shown::Problems(target, problems) => {
+            problems.iter().map(|problem| (target.as_str(), problem)).collect()
+        }
+        _ => Vec::new(),
+    });
+    let mut diagnostics = Diagnostics::new(&session.tree.root().dir);
+    for told in each_once(problems, shown.len()) {
+        session.ui.talk(&diagnostics.told(&told));
+    }
     let mut exit = Exit::Done;
     let mut document = JsonMap::new();
-    let mut diagnostics = Diagnostics::new(&session.tree.root().dir);
     for part in shown {
         match part {
             Shown::Is(target, value) => {
@@ -40,9 +49,6 @@ pub(super) fn show(
             }
             Shown::Problems(target, problems) => {
                 exit = exit.worst(Exit::Failed);
-                for problem in &problems {
-                    session.ui.talk(&diagnostics.show(problem));
-                }
                 document.insert(target, json!({ "errors": json::problems(&problems) }));
             }
             Shown::Lost(report) => {
@@ -61,14 +67,20 @@ pub(super) fn show(
 fn part(what: What, ready: &Ready) -> Shown {
     let secrets = Secrets::new(ready.compiled.secrets.iter().cloned());
     let masked = |value: &Value| json::value(&secrets.mask_value(value));
-    let errors = |problems: &[Problem]| problems.iter().filter(|p| p.is_error()).cloned().collect::<Vec<_>>();
     let compiled = &ready.compiled;
+    // Only what stops the very thing that is wanted stops it.
+    let is_stopped = match what {
+        What::Grains => false,
+        What::Pillar => compiled.pillar_is_partial,
+        What::Top => compiled.pillar_is_partial || compiled.top_is_partial,
+        What::Highstate | What::Lowstate => compiled.has_errors(),
+    };
+    if is_stopped {
+        let errors = compiled.problems.iter().filter(|problem| problem.is_error()).cloned();
+        return Shown::Problems(ready.target.clone(), errors.collect());
+    }
     let value = match what {
         What::Grains => masked(&Value::Map(ready.grains.clone())),
-        // Only what stops the very thing that is wanted stops it.
-        _ if compiled.has_errors() => {
-            return Shown::Problems(ready.target.clone(), errors(&compiled.problems));
-        }
         What::Pillar => masked(&Value::Map(compiled.pillar.clone())),
         What::Top => compiled.top.iter().map(|sls| Json::from(sls.as_str())).collect(),
         What::Highstate => masked(&Value::Map(compiled.high.value())),

@@ -54,6 +54,8 @@ pub struct Compiled {
     pub secrets: BTreeSet<String>,
     /// What the top file gives to the target; empty if SLS were named.
     pub top: Vec<String>,
+    /// Whether there are mistakes in the top file.
+    pub top_is_partial: bool,
     /// Every SLS that was read for it, by name or by `include`.
     pub sls: BTreeSet<String>,
     pub high: HighState,
@@ -110,36 +112,44 @@ impl Tree {
         &self.root
     }
 
+    /// Where its files are read from.
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
     /// The file roots.
     pub fn files(&self) -> &Folders {
         &self.states
     }
 
-    /// The hosts of the roster, which is a template itself, with the warnings; or the errors.
-    pub fn roster(&self) -> Result<(Vec<Target>, Vec<Problem>), Vec<Problem>> {
+    /// The hosts of the roster, which is a template itself, with what is wrong with it.
+    pub fn roster(&self) -> (Vec<Target>, Vec<Problem>) {
         let folder = self.root.roster.parent().unwrap_or(&self.root.dir).to_path_buf();
         let name = self.root.roster.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let folders = Arc::new(Folders::new(vec![folder], self.root.dir.clone(), self.storage.clone()));
+        let shown = self.root.shown(&self.root.roster);
         let file = match folders.file(name) {
             Ok(Some(file)) => file,
             Ok(None) => {
-                let shown = self.root.shown(&self.root.roster);
-                return Err(vec![Problem::error(format!("there is no roster `{shown}`"))]);
+                let problem = Problem::error(format!("there is no roster `{shown}`"));
+                return (Vec::new(), vec![problem.hint("write one: a line `name: address` for each host")]);
             }
             Err(error) => {
-                let shown = self.root.shown(&self.root.roster);
-                return Err(vec![Problem::error(format!("`{shown}` cannot be read: {error}"))]);
+                return (Vec::new(), vec![Problem::error(format!("`{shown}` cannot be read: {error}"))]);
             }
         };
         let (map, answers) = (Map::new(), Answers::new());
         let engine = Arc::new(Engine::new(folders.clone()));
         let templates = Templates::new(&engine, "", &map, &map, &answers);
         let template = |file: &SourceFile| templates.sls(file, "", &Map::new());
-        let node = render::render(&file, &template).map_err(|problem| vec![problem])?;
+        let node = match render::render(&file, &template) {
+            Ok(node) => node,
+            Err(problem) => return (Vec::new(), vec![problem]),
+        };
         let mut problems = Vec::new();
         let targets = roster::targets(&node, &self.root.dir, &mut problems);
         Problem::tidy(&mut problems);
-        if problems.iter().any(Problem::is_error) { Err(problems) } else { Ok((targets, problems)) }
+        (targets, problems)
     }
 
     /// What the top file gives to a target. `pillar` is its compiled pillar.
@@ -212,6 +222,7 @@ impl Tree {
             request.sls.iter().map(|name| (name.clone(), None)).collect();
         if wanted.is_empty() {
             let entries = self.wanted_by_top(request, &pillar, &mut files);
+            compiled.top_is_partial = files.problems.iter().any(Problem::is_error);
             compiled.top = entries.iter().map(|entry| entry.name.clone()).collect();
             wanted = entries.into_iter().map(|entry| (entry.name, Some(entry.at))).collect();
         }
