@@ -13,6 +13,7 @@ mod facts;
 mod fleet;
 mod graph;
 pub mod kept;
+mod map;
 mod node;
 mod operation;
 mod position;
@@ -41,6 +42,7 @@ pub use event::{Event, Sink};
 pub use facts::{Facts, Stop};
 pub use fleet::side_by_side;
 pub use graph::{Flaws, Graph, Requisite, RequisiteKind, Unmet, distance, fnmatch, nearest};
+pub use map::Map;
 pub use node::{Data, Node};
 pub use operation::{Attributes, Durable, Operation, Parents, Run, Write};
 pub use position::Position;
@@ -56,4 +58,4 @@ pub use touch::Touch;
 pub use transport::{
     Connect, ConnectError, ExchangeCause, ExchangeError, Interrupt, Job, Output, Reply, Traffic, Transport,
 };
-pub use value::{Map, Value, integer};
+pub use value::{Value, integer};

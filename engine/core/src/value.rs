@@ -6,6 +6,8 @@ use num_bigint::BigInt;
 use num_traits::ToPrimitive;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::Map;
+
 /// How many digits Python reads and prints of an integer.
 const MAX_DIGITS: usize = 4300;
 
@@ -23,75 +25,6 @@ pub enum Value {
     Bytes(Vec<u8>),
     List(Vec<Value>),
     Map(Map),
-}
-
-/// An ordered mapping. They are small, so a look-up walks the entries.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Map {
-    entries: Vec<(Value, Value)>,
-}
-
-impl Map {
-    pub fn new() -> Self {
-        Map::default()
-    }
-
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        self.entries.iter().find(|(k, _)| matches!(k, Value::Text(t) if t == key)).map(|(_, v)| v)
-    }
-
-    pub fn get_key(&self, key: &Value) -> Option<&Value> {
-        self.entries.iter().find(|(k, _)| k == key).map(|(_, v)| v)
-    }
-
-    pub fn get_key_mut(&mut self, key: &Value) -> Option<&mut Value> {
-        self.entries.iter_mut().find(|(k, _)| k == key).map(|(_, v)| v)
-    }
-
-    /// Sets a key; an existing one keeps its place.
-    pub fn insert(&mut self, key: impl Into<Value>, value: impl Into<Value>) {
-        let (key, value) = (key.into(), value.into());
-        match self.get_key_mut(&key) {
-            Some(old) => *old = value,
-            None => self.entries.push((key, value)),
-        }
-    }
-
-    pub fn remove(&mut self, key: &Value) -> Option<Value> {
-        let at = self.entries.iter().position(|(k, _)| k == key)?;
-        Some(self.entries.remove(at).1)
-    }
-
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&Value, &Value)> + ExactSizeIterator {
-        self.entries.iter().map(|(k, v)| (k, v))
-    }
-
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-}
-
-impl IntoIterator for Map {
-    type Item = (Value, Value);
-    type IntoIter = std::vec::IntoIter<(Value, Value)>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.entries.into_iter()
-    }
-}
-
-impl<K: Into<Value>, V: Into<Value>> FromIterator<(K, V)> for Map {
-    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        let mut map = Map::new();
-        for (key, value) in pairs {
-            map.insert(key, value);
-        }
-        map
-    }
 }
 
 impl Value {
