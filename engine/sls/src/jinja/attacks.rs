@@ -122,6 +122,7 @@ fn attacks() -> Vec<String> {
         "{{ (1).bit_length.foo }}{{ salt.x }}{{ salt['x.y']() }}",
         "{{ namespace(1) }}{{ dict(1) }}",
         "{{ cycler() }}",
+        "{% for x in l %}{% set y %}{{ x. }}{% endset %}{% endfor %}",
         "{% set ns = namespace() %}{% for ns.x in [1] %}{% endfor %}",
         "{% set ns = namespace() %}{% set a, ns.b, ns.c = 1, 2, 3 %}{{ ns }}",
         "{% set ns = namespace() %}{% set ns.a %}x{% endset %}{% set ns.y.z = 1 %}",

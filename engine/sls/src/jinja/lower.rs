@@ -845,9 +845,8 @@ impl<'a> Lower<'a> {
         self.put(if recursive { " recursive" } else { "" });
         self.close();
         self.loops += 1;
-        let end = self.in_scope(names, |l| l.body(&["else", "endfor"], Some(("for", at))));
+        let end = self.in_scope(names, |l| l.body(&["else", "endfor"], Some(("for", at))))?;
         self.loops -= 1;
-        let end = end?;
         self.closing()?.0.end()?;
         if end == "else" {
             self.put("{% else %}");
