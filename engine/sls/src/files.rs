@@ -9,6 +9,7 @@ use crate::gaps::Gaps;
 use crate::high::declare::{Include, declare};
 use crate::high::shared::Identity;
 use crate::high::{Body, HighState, Item};
+use crate::limits;
 use crate::pillar::missing;
 use crate::render::{self, Unread};
 use crate::templates::Templates;
@@ -21,6 +22,8 @@ pub(crate) struct Files<'a> {
     pub(crate) pillar_is_partial: bool,
     /// By which `include` of which SLS each SLS came into the run first, if by one.
     seen: HashMap<String, Option<(Arc<str>, Position)>>,
+    /// How many SLS include each other at the moment.
+    depth: usize,
     /// The next number for a state without `order`.
     next_order: i64,
     pub(crate) gaps: Gaps,
@@ -34,6 +37,7 @@ impl<'a> Files<'a> {
             templates,
             pillar_is_partial,
             seen: HashMap::new(),
+            depth: 0,
             next_order: 10_000,
             gaps: Gaps::default(),
             problems: Vec::new(),
@@ -109,7 +113,7 @@ impl<'a> Files<'a> {
                     continue;
                 }
                 self.seen.insert(included.clone(), Some((name.clone(), include.at.clone())));
-                let mut more = self.sls(&included, Some(&include.at));
+                let mut more = self.deeper(&included, &include.at);
                 for state in &mut more.states {
                     state.included_from.push(name.clone());
                 }
@@ -117,6 +121,21 @@ impl<'a> Files<'a> {
             }
         }
         self.number(&mut high);
+        high
+    }
+
+    /// What an SLS declares that another one includes.
+    fn deeper(&mut self, sls: &str, at: &Position) -> HighState {
+        if self.depth == limits::INCLUDES {
+            let message = format!("more than {} SLS include each other in a row", limits::INCLUDES);
+            let problem = Problem::error(message).at(at).hint("include some of them from the first one");
+            self.gaps.unknown(sls);
+            self.problems.push(problem);
+            return HighState::default();
+        }
+        self.depth += 1;
+        let high = self.sls(sls, Some(at));
+        self.depth -= 1;
         high
     }
 

@@ -5,6 +5,7 @@ use kstate_core::{Data, Node, Problem, Unmet, nearest};
 use super::shared::{grow, spread};
 use super::verify::is_requisite;
 use super::{Body, Exclusion, Extension, HighState, Item, State};
+use crate::limits;
 
 /// Whether an id must have the module to be found by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub(crate) fn reconcile(
                     unmet.push(Unmet {
                         module: first.name.clone(),
                         name: extension.id.clone(),
-                        problem: missing(high, extension, &first.name, found),
+                        problem: missing(high, extension, &first.name, found, unmet.len() < limits::HINTED),
                     });
                     continue;
                 }
@@ -183,7 +184,7 @@ fn add(
     }
 }
 
-fn missing(high: &HighState, extension: &Extension, module: &str, found: &[String]) -> Problem {
+fn missing(high: &HighState, extension: &Extension, module: &str, found: &[String], hinted: bool) -> Problem {
     let id = &extension.id;
     let problem = if found.is_empty() {
         Problem::error(format!("there is no state `{module}: {id}` in this run to add to"))
@@ -204,6 +205,9 @@ fn missing(high: &HighState, extension: &Extension, module: &str, found: &[Strin
     if let Some(state) = high.get(id) {
         let modules: Vec<String> = state.modules.iter().map(|module| format!("`{}`", module.name)).collect();
         return place(problem, id).hint(format!("`{id}` has {}", modules.join(", ")));
+    }
+    if !hinted {
+        return problem;
     }
     let ids = |state: &&State| state.module(module).is_some();
     for near in nearest(id, high.states.iter().filter(ids).map(|state| state.id.as_str()), 3) {
