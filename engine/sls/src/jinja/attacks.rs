@@ -148,6 +148,7 @@ fn attacks() -> Vec<String> {
         again("{}", "{'a': ns.x}", "{{ ns.x }}"),
         again("0", "ns.x | default([ns.x.append])", ""),
         again("[]", "[ns.x.append]", ""),
+        again("{}", "{'a': ns.x.b}", ""),
         again("(1,)", "(ns.x,)", "{{ {ns.x: 1} }}"),
         again("(1,)", "(ns.x,)", "{{ ns.x < (ns.x,) }}"),
         again("namespace(x=1)", "namespace(x=ns.x)", ""),

@@ -708,11 +708,11 @@ fn ask(root: &Arc<Root>, name: &str, args: &Args) -> Result<Value, Error> {
     match root.data.answers.get(&text) {
         Some(Answer::Known(answer)) => Ok(from_plain(answer)),
         Some(Answer::Refused(refusal)) => {
-            root.want(call);
+            root.want(&text, call);
             Err(refused(&text, refusal))
         }
         None => {
-            root.want(call);
+            root.want(&text, call);
             Ok(Value::from_object(Unknown { call: text }))
         }
     }

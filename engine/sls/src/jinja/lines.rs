@@ -180,10 +180,11 @@ impl LineMap {
         }
     }
 
-    /// Where the character at a column of a rendered line was written.
+    /// Where the character at a column of a rendered line was written. The parts of a line stand in its order.
     pub fn origin_at(&self, rendered_line: u32, column: u32) -> Position {
         let parts = self.lines.get(rendered_line.saturating_sub(1) as usize);
-        match parts.and_then(|parts| parts.iter().rev().find(|part| part.column <= column)) {
+        let before = |parts: &'_ Vec<Part>| parts.partition_point(|part| part.column <= column);
+        match parts.and_then(|parts| parts[..before(parts)].last()) {
             Some(part) => part.position(column),
             None => self.origin(rendered_line),
         }

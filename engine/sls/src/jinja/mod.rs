@@ -57,6 +57,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use indexmap::IndexMap;
 use kstate_core::{Call, Map, Position, Problem, Severity, Value as Plain, distance};
 use minijinja::UndefinedBehavior;
 use minijinja::value::Value;
@@ -234,7 +235,7 @@ struct Data {
     pillar: Plain,
     opts: Map,
     answers: Answers,
-    wanted: Mutex<Vec<Call>>,
+    wanted: Mutex<IndexMap<String, Call>>,
 }
 
 impl Environment {
@@ -270,7 +271,7 @@ impl Environment {
         if self.pillar_is_partial {
             return Vec::new();
         }
-        self.data.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.data.wanted.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Renders `source`, the text of the template `name` (a path below the roots); `file` is how people know it.

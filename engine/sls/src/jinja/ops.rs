@@ -133,6 +133,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
         Ok(Value::from_object(Undef {
             message: "the inline `if` has no `else`, and its condition is false".into(),
             hints: Vec::new(),
+            looked_in: None,
             silent: true,
         }))
     }),
@@ -338,7 +339,7 @@ fn attribute(of: &Value, name: &Value, path: &str) -> Result<Value, Error> {
             if methods::has(of, text) {
                 return Ok(Value::from_object(Bound { of: of.clone(), name: text.to_owned() }));
             }
-            Ok(dict.get(text).unwrap_or_else(|| missing_key(dict, text, path)))
+            Ok(dict.get(text).unwrap_or_else(|| missing_key(of, text, path)))
         }
         Kind::Other => {
             let found = of.get_attr(text)?;
@@ -375,19 +376,11 @@ fn hints_of(of: &Value, name: &str) -> Vec<String> {
         .collect()
 }
 
-fn missing_key(dict: &value::Dict, name: &str, path: &str) -> Value {
-    let keys: Vec<String> = dict.read().keys().take(500).map(|k| to_str(&k.0)).collect();
-    let hints = match super::nearest(name, keys.iter().map(String::as_str)) {
-        Some(near) => vec![format!("there is `{near}`")],
-        None if keys.is_empty() => vec!["the mapping is empty".to_owned()],
-        None => {
-            let shown: Vec<String> = keys.iter().take(12).map(|k| format!("`{k}`")).collect();
-            let more = if keys.len() > 12 { ", …" } else { "" };
-            vec![format!("its keys are {}{more}", shown.join(", "))]
-        }
-    };
+/// A key that a mapping does not have. `path` is what the whole is called, if it has a name.
+fn missing_key(of: &Value, name: &str, path: &str) -> Value {
     let missing = format!("the mapping has no key `{name}`");
-    Undef::value(if path.is_empty() { missing } else { format!("`{path}` is undefined: {missing}") }, hints)
+    let message = if path.is_empty() { missing } else { format!("`{path}` is undefined: {missing}") };
+    Undef::in_mapping(message, of, name)
 }
 
 /// `of[key]`: the item, then the attribute.
@@ -412,7 +405,7 @@ fn item_of(of: &Value, key: &Value, path: &str) -> Result<Value, Error> {
                 Some(text) if methods::has(of, text) => {
                     Ok(Value::from_object(Bound { of: of.clone(), name: text.to_owned() }))
                 }
-                _ => Ok(missing_key(dict, &to_str(key), path)),
+                _ => Ok(missing_key(of, &to_str(key), path)),
             }
         }
         (Kind::Seq(_) | Kind::Str(_) | Kind::Bytes(_), _) if number(key).is_some() => {
@@ -537,7 +530,7 @@ fn method(state: &mut State<'_, '_>, of: &Value, name: &str, args: &[Value]) -> 
             call_value(state, &found, args)
         }
         Kind::Dict(dict) if !methods::has(of, name) => {
-            let found = dict.get(name).unwrap_or_else(|| missing_key(dict, name, ""));
+            let found = dict.get(name).unwrap_or_else(|| missing_key(of, name, ""));
             call_value(state, &found, args)
         }
         _ => methods::call(state, of, name, &Args::of(args)),

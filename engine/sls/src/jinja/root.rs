@@ -169,13 +169,11 @@ impl Root {
         }
     }
 
-    /// Notes a question that has no answer yet.
-    pub(super) fn want(&self, call: Call) {
+    /// Notes a question, by the text that it prints, that has no answer yet.
+    pub(super) fn want(&self, text: &str, call: Call) {
         self.asked.store(true, Ordering::Relaxed);
         let mut wanted = self.data.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        if !wanted.contains(&call) {
-            wanted.push(call);
-        }
+        wanted.entry(text.to_owned()).or_insert(call);
     }
 
     pub(super) fn template_file(&self, number: u32) -> Arc<str> {

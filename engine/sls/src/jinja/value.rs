@@ -57,6 +57,8 @@ pub(super) type Entries = IndexMap<Key, Value>;
 pub(super) struct Undef {
     pub(super) message: String,
     pub(super) hints: Vec<String>,
+    /// The mapping without a key, and the key: its other keys are looked at only when somebody asks.
+    pub(super) looked_in: Option<(Value, String)>,
     /// The missing `else` of an inline `if` prints nothing, and is false.
     pub(super) silent: bool,
 }
@@ -237,7 +239,8 @@ pub(super) enum Kind<'a> {
     Other,
 }
 
-static PLAIN_UNDEFINED: Undef = Undef { message: String::new(), hints: Vec::new(), silent: false };
+static PLAIN_UNDEFINED: Undef =
+    Undef { message: String::new(), hints: Vec::new(), looked_in: None, silent: false };
 
 pub(super) fn kind(value: &Value) -> Kind<'_> {
     match value.kind() {
@@ -292,11 +295,34 @@ pub(super) fn type_name(value: &Value) -> &'static str {
 impl Undef {
     pub(super) fn error(&self) -> Error {
         let message = if self.message.is_empty() { "the value is undefined" } else { &self.message };
-        fault(minijinja::ErrorKind::UndefinedError, message, self.hints.clone())
+        let mut hints = self.hints.clone();
+        hints.extend(self.looked_in.as_ref().map(|(mapping, key)| keys_of(mapping, key)));
+        fault(minijinja::ErrorKind::UndefinedError, message, hints)
     }
 
     pub(super) fn value(message: impl Into<String>, hints: Vec<String>) -> Value {
-        Value::from_object(Undef { message: message.into(), hints, silent: false })
+        Value::from_object(Undef { message: message.into(), hints, looked_in: None, silent: false })
+    }
+
+    /// A key that a mapping does not have.
+    pub(super) fn in_mapping(message: String, mapping: &Value, key: &str) -> Value {
+        let looked_in = Some((mapping.clone(), key.to_owned()));
+        Value::from_object(Undef { message, hints: Vec::new(), looked_in, silent: false })
+    }
+}
+
+/// What a mapping has instead of a key.
+fn keys_of(mapping: &Value, key: &str) -> String {
+    let Kind::Dict(dict) = kind(mapping) else { return String::new() };
+    let keys: Vec<String> = dict.read().keys().take(500).map(|k| to_str(&k.0)).collect();
+    match super::nearest(key, keys.iter().map(String::as_str)) {
+        Some(near) => format!("there is `{near}`"),
+        None if keys.is_empty() => "the mapping is empty".to_owned(),
+        None => {
+            let shown: Vec<String> = keys.iter().take(12).map(|k| format!("`{k}`")).collect();
+            let more = if keys.len() > 12 { ", …" } else { "" };
+            format!("its keys are {}{more}", shown.join(", "))
+        }
     }
 }
 
@@ -356,6 +382,7 @@ fn take_apart(mut waiting: Vec<Value>) {
         let _ = take(value, |mut seq: Seq| waiting.append(unlocked(&mut seq.items)))
             .or_else(|value| take(value, |mut dict: Dict| waiting.extend(parts(unlocked(&mut dict.entries)))))
             .or_else(|value| take(value, |bound: Bound| waiting.push(bound.of)))
+            .or_else(|value| take(value, |undef: Undef| waiting.extend(undef.looked_in.map(|(of, _)| of))))
             .or_else(|value| take(value, |namespace: Namespace| waiting.extend(namespace.into_values())))
             .or_else(|value| take(value, |cycler: Cycler| waiting.extend(cycler.into_values())));
     }
