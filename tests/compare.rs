@@ -531,6 +531,10 @@ fn a_mistake_in_arguments_hides_no_change_and_counts_where_it_is_new() {
     let output = env.kstate(&["compare", "HEAD~1"]);
     output.exits(2).says("+ test.nop c").says("1 mistake in both").does_not_say("nowhere");
     env.kstate(&["compare", "HEAD~1", "-v"]).exits(2).says("salt://nowhere");
+    // A new host has it as the others do.
+    env.write("roster", &format!("{TWO_HOSTS}web3: 192.0.2.3\n"));
+    env.kstate(&["compare", "HEAD"]).exits(2).says("new in the roster").does_not_say("nowhere");
+    env.write("roster", TWO_HOSTS);
     // Also where it moves to another file.
     env.sls("other", wrong);
     env.sls("it", "include:\n  - other\nc:\n  test.nop: []\n");

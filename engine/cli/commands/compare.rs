@@ -95,11 +95,12 @@ pub(super) fn compare(
             ui.data(&format!("{:#}\n", comparison::document(&comparison)));
         }
     }
-    Ok(exit(&comparison.targets))
+    Ok(exit(&comparison))
 }
 
-fn exit(targets: &[Compared]) -> Exit {
-    if targets.iter().any(Compared::is_broken) {
+fn exit(comparison: &Comparison) -> Exit {
+    let targets = &comparison.targets;
+    if targets.iter().any(|target| comparison.is_broken(target)) {
         return Exit::Failed;
     }
     if targets.iter().any(Compared::differs) { Exit::Differs } else { Exit::Done }

@@ -21,6 +21,26 @@ pub(crate) struct Comparison {
     pub(crate) targets: Vec<Compared>,
 }
 
+impl Comparison {
+    /// Whether a target does not compile, or is wrong in one revision only.
+    pub(crate) fn is_broken(&self, target: &Compared) -> bool {
+        !target.is_whole || [0, 1].iter().any(|side| !self.own_errors(target, *side).is_empty())
+    }
+
+    /// The errors of a target that the other revision does not have. Of a target that is new or gone, those that no
+    /// target of it has.
+    fn own_errors<'a>(&self, target: &'a Compared, side: usize) -> Vec<&'a Problem> {
+        let in_other = |target: &Compared, problem: &Problem| {
+            target.errors[1 - side].iter().any(|other| is_same(other, problem))
+        };
+        let is_known = |problem: &Problem| match target.is_new_or_gone() {
+            true => self.targets.iter().any(|target| in_other(target, problem)),
+            false => in_other(target, problem),
+        };
+        target.errors[side].iter().filter(|problem| !is_known(problem)).collect()
+    }
+}
+
 /// One target.
 #[derive(Debug)]
 pub(crate) struct Compared {
@@ -39,18 +59,6 @@ pub(crate) struct Compared {
 impl Compared {
     pub(crate) fn differs(&self) -> bool {
         self.is_new_or_gone() || !self.differing.is_empty()
-    }
-
-    /// Whether it does not compile, or is wrong in one revision only.
-    pub(crate) fn is_broken(&self) -> bool {
-        !self.is_whole || [0, 1].iter().any(|side| !self.own_errors(*side).is_empty())
-    }
-
-    /// The errors that the other revision does not have.
-    fn own_errors(&self, side: usize) -> Vec<&Problem> {
-        let others = &self.errors[1 - side];
-        let is_own = |problem: &&Problem| !others.iter().any(|other| is_same(other, problem));
-        self.errors[side].iter().filter(is_own).collect()
     }
 
     fn is_new_or_gone(&self) -> bool {
@@ -73,7 +81,7 @@ pub(crate) fn text(comparison: &Comparison, diagnostics: &mut [Diagnostics; 2], 
     for line in sources(comparison) {
         out.push_str(&format!("{}\n", paint(DIM, line)));
     }
-    out.push_str(&format!("{}\n", summary(&comparison.targets)));
+    out.push_str(&format!("{}\n", summary(comparison)));
     out
 }
 
@@ -103,11 +111,12 @@ enum Wrong {
 }
 
 /// The errors of all targets, each once.
-fn wrong(targets: &[Compared]) -> Vec<(Wrong, &Problem)> {
+fn wrong(comparison: &Comparison) -> Vec<(Wrong, &Problem)> {
     let mut found: Vec<(Wrong, &Problem)> = Vec::new();
-    for target in targets {
-        let [then, now] = [0, 1].map(|side| target.own_errors(side));
-        let both = target.errors[1].iter().filter(|problem| !now.contains(problem));
+    for target in &comparison.targets {
+        let [then, now] = [0, 1].map(|side| comparison.own_errors(target, side));
+        let side = usize::from(target.is_known[1]);
+        let both = target.errors[side].iter().filter(|problem| ![&then, &now][side].contains(problem));
         let kind_of_both = if target.is_whole { Wrong::Aside } else { Wrong::Always };
         let all = (now.iter().map(|problem| (Wrong::Now, *problem)))
             .chain(then.iter().map(|problem| (Wrong::Then, *problem)))
@@ -133,7 +142,7 @@ fn is_same(one: &Problem, other: &Problem) -> bool {
 
 /// What does not compile, with excerpts of the revision that it stands in.
 pub(crate) fn problems(comparison: &Comparison, diagnostics: &mut [Diagnostics; 2], verbose: bool) -> String {
-    let found = wrong(&comparison.targets);
+    let found = wrong(comparison);
     let (from, to) = (short(&comparison.from), short(&comparison.to));
     let mut out = String::new();
     for (wanted, side, heading) in [
@@ -219,7 +228,7 @@ fn sources(comparison: &Comparison) -> Vec<String> {
     let grains =
         stand_ins.iter().map(|(stand_in, targets)| format!("with {stand_in}: {}", targets.join(", ")));
     let mut lines: Vec<String> = grains.collect();
-    let aside = wrong(&comparison.targets).iter().filter(|(wrong, _)| *wrong == Wrong::Aside).count();
+    let aside = wrong(comparison).iter().filter(|(wrong, _)| *wrong == Wrong::Aside).count();
     if aside > 0 {
         lines.push(format!(
             "{} in both (`kstate check` tells of them): the files of these states are not compared",
@@ -233,10 +242,12 @@ fn sources(comparison: &Comparison) -> Vec<String> {
     lines
 }
 
-fn summary(targets: &[Compared]) -> String {
+fn summary(comparison: &Comparison) -> String {
+    let targets = &comparison.targets;
     let of = |is: &dyn Fn(&Compared) -> bool| targets.iter().filter(|target| is(target)).count();
     let differ = of(&Compared::differs);
-    let same = of(&|target| !target.is_broken() && !target.differs());
+    let is_broken = |target: &Compared| comparison.is_broken(target);
+    let same = of(&|target| !is_broken(target) && !target.differs());
     let mut parts = Vec::new();
     if differ > 0 {
         parts.push(paint(YELLOW, format!("{differ} {}", if differ == 1 { "differs" } else { "differ" })));
@@ -244,7 +255,7 @@ fn summary(targets: &[Compared]) -> String {
     if same > 0 {
         parts.push(format!("{same} unchanged"));
     }
-    match of(&Compared::is_broken) {
+    match of(&is_broken) {
         0 => {}
         broken => parts.push(paint(RED, format!("{broken} with errors"))),
     }
