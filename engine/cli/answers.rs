@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kstate_core::{Call, ExchangeError, Severity, Transport, nearest};
+use kstate_core::{Call, ExchangeError, Severity, Transport};
 use kstate_modules::calls::CallError;
 use kstate_sls::jinja::{self, Rule};
 use kstate_sls::{Answer, Answers, Refusal};
@@ -31,6 +31,13 @@ impl Answering {
         Ok(Answering { rules })
     }
 
+    /// No answers yet, to what the host or a rule can be asked for.
+    pub(crate) fn answers(&self) -> Answers {
+        Answers::new(
+            kstate_modules::calls::function_names().chain(self.rules.iter().map(|rule| rule.fun.as_str())),
+        )
+    }
+
     /// Answers all calls: by the fixture where one of its rules fits, else by the host, in one round trip. A call that
     /// cannot be answered is refused. The error is a connection that was lost.
     pub(crate) fn answer(
@@ -48,10 +55,10 @@ impl Answering {
                         open.push((call, job));
                         continue;
                     }
-                    Err(error) => refused(&error),
+                    Err(error) => refused(error),
                 },
             };
-            answers.insert(call.to_string(), answer);
+            answers.insert(call, answer);
         }
         match host {
             Host::Connected(transport) if !open.is_empty() => {
@@ -60,17 +67,17 @@ impl Answering {
                 for ((call, _), reply) in open.into_iter().zip(&replies) {
                     let answer = match kstate_modules::calls::read(call, reply) {
                         Ok(value) => Answer::Known(value),
-                        Err(error) => refused(&error),
+                        Err(error) => refused(error),
                     };
-                    answers.insert(call.to_string(), answer);
+                    answers.insert(call, answer);
                 }
             }
             Host::Connected(_) => {}
             Host::StoodFor => open.iter().for_each(|(call, _)| {
-                answers.insert(call.to_string(), no_host(Severity::Error));
+                answers.insert(call, no_host(Severity::Error));
             }),
             Host::NotWanted => open.iter().for_each(|(call, _)| {
-                answers.insert(call.to_string(), no_host(Severity::Warning));
+                answers.insert(call, no_host(Severity::Warning));
             }),
         }
         Ok(())
@@ -85,22 +92,16 @@ pub(crate) fn refuse_endless(calls: &[Call], rounds: usize, answers: &mut Answer
             reason: format!("each of {rounds} rounds of answers has led to new questions"),
             hint: Some("ask for less in what hangs on other answers".into()),
         };
-        answers.insert(call.to_string(), Answer::Refused(refusal));
+        answers.insert(call, Answer::Refused(refusal));
     }
 }
 
-fn refused(error: &CallError) -> Answer {
-    let (reason, hint) = match error {
-        CallError::Unknown { fun, known } => {
-            let near = nearest(fun, known.iter().copied(), 1);
-            (
-                "templates cannot call this function".to_owned(),
-                near.first().map(|name| format!("did you mean `{name}`?")),
-            )
-        }
-        CallError::Wrong { message, .. } => (message.clone(), None),
+fn refused(error: CallError) -> Answer {
+    let reason = match error {
+        CallError::Unknown { .. } => "no rule answers it, and a host cannot be asked for it".to_owned(),
+        CallError::Wrong { message, .. } => message,
     };
-    Answer::Refused(Refusal { severity: Severity::Error, reason, hint })
+    Answer::Refused(Refusal { severity: Severity::Error, reason, hint: None })
 }
 
 fn no_host(severity: Severity) -> Answer {

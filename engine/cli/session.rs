@@ -10,9 +10,7 @@ use kstate_core::{
     Call, Connect, ConnectError, Event, HostReport, Interrupt, Map, Plan, Planned, Problem, Secrets, Sink,
     Transport, Value, side_by_side,
 };
-use kstate_sls::{
-    Answer, Answers, Compiled, Expression, Minion, Request, Root, Target, Tree, find_root, names,
-};
+use kstate_sls::{Answers, Compiled, Expression, Minion, Request, Root, Target, Tree, find_root, names};
 use kstate_ssh::{Local, Login, Ssh, SshSettings};
 
 use crate::answers::{Answering, Host, refuse_endless};
@@ -94,7 +92,7 @@ enum Meant {
 impl Meant {
     /// What hangs on calls, unless one was refused.
     fn hangs_on(calls: Vec<Call>, answers: &Answers) -> Meant {
-        let is_open = calls.iter().any(|call| !answers.contains_key(&call.to_string()));
+        let is_open = calls.iter().any(|call| answers.get(&call.to_string()).is_none());
         if is_open { Meant::HangsOn(calls) } else { Meant::Yes }
     }
 }
@@ -368,7 +366,7 @@ impl<'a> Session<'a> {
             Err(reason) => return self.lost(lost(name, reason, transport.as_deref())),
         };
         let pillar = merged(&target.pillar, &self.pillar);
-        let mut answers = Answers::new();
+        let mut answers = self.answering.answers();
         let mut rounds = 0;
         loop {
             let request = Request { target: name, grains: &grains, pillar: &pillar, sls, answers: &answers };
@@ -378,9 +376,9 @@ impl<'a> Session<'a> {
                 Meant::HangsOn(calls) => (None, calls),
             };
             let open: Vec<Call> =
-                calls.into_iter().filter(|call| !answers.contains_key(&call.to_string())).collect();
+                calls.into_iter().filter(|call| answers.get(&call.to_string()).is_none()).collect();
             if let Some(ready) = ready
-                && (open.is_empty() || answers.values().any(Answer::is_error))
+                && (open.is_empty() || answers.has_errors())
             {
                 let ready = Ready { transport, grains: grains.clone(), stand_in, ..ready };
                 return Prepared::Ready(Box::new(ready));

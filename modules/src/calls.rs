@@ -9,12 +9,8 @@ use thiserror::Error;
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum CallError {
-    #[error("templates cannot call `{fun}`")]
-    Unknown {
-        fun: String,
-        /// What they can call.
-        known: Vec<&'static str>,
-    },
+    #[error("a host cannot be asked for `{fun}`")]
+    Unknown { fun: String },
     #[error("`{call}`: {message}")]
     Wrong { call: String, message: String },
 }
@@ -24,6 +20,7 @@ type Read = fn(&Call, &Reply) -> Result<Value, String>;
 
 /// Sorted by name.
 const FUNCTIONS: &[(&str, Write, Read)] = &[
+    ("alternatives.show_current", alternative, line_or_false),
     ("cmd.has_exec", which, exists),
     ("cmd.retcode", run, status),
     ("cmd.run", run, output),
@@ -60,6 +57,7 @@ const FUNCTIONS: &[(&str, Write, Read)] = &[
     ("pkg.latest_version", newest, versions),
     ("pkg.list_pkgs", |_| Ok(Job::new(format!("dpkg-query -W -f {}", quote(INSTALLED)))), package_map),
     ("pkg.version", installed, versions),
+    ("pkg.version_cmp", compared, number),
     ("service.available", |call| unit(call, "LoadState"), |_, reply| Ok((text(reply) == "loaded").into())),
     ("service.enabled", |call| systemctl(call, "is-enabled"), exists),
     ("service.status", |call| systemctl(call, "is-active"), exists),
@@ -71,6 +69,11 @@ const FUNCTIONS: &[(&str, Write, Read)] = &[
     ("user.list_groups", groups, words_list),
     ("user.list_users", |_| Ok(Job::new("getent passwd | cut -d: -f1 | sort")), line_list),
 ];
+
+/// The functions that a host can be asked for, sorted.
+pub fn function_names<'a>() -> impl Iterator<Item = &'a str> {
+    FUNCTIONS.iter().map(|(name, ..)| *name)
+}
 
 /// What has to run on the host to answer a call.
 pub fn job(call: &Call) -> Result<Job, CallError> {
@@ -85,10 +88,8 @@ pub fn read(call: &Call, reply: &Reply) -> Result<Value, CallError> {
 }
 
 fn find(call: &Call) -> Result<&'static (&'static str, Write, Read), CallError> {
-    FUNCTIONS.iter().find(|(name, ..)| *name == call.fun).ok_or_else(|| CallError::Unknown {
-        fun: call.fun.clone(),
-        known: FUNCTIONS.iter().map(|(name, ..)| *name).collect(),
-    })
+    let unknown = || CallError::Unknown { fun: call.fun.clone() };
+    FUNCTIONS.iter().find(|(name, ..)| *name == call.fun).ok_or_else(unknown)
 }
 
 fn wrong(call: &Call, message: String) -> CallError {
@@ -141,6 +142,15 @@ fn has_text(_call: &Call, reply: &Reply) -> Result<Value, String> {
 
 fn line_or_none(_call: &Call, reply: &Reply) -> Result<Value, String> {
     Ok(if reply.ok() { text(reply).into() } else { Value::Null })
+}
+
+fn line_or_false(_call: &Call, reply: &Reply) -> Result<Value, String> {
+    Ok(if reply.ok() { text(reply).into() } else { false.into() })
+}
+
+fn number(call: &Call, reply: &Reply) -> Result<Value, String> {
+    let text = must_print(call, reply)?.to_string();
+    text.parse::<i64>().map(Value::from).map_err(|_| format!("`{text}` is not a number"))
 }
 
 fn must_print(_call: &Call, reply: &Reply) -> Result<Value, String> {
@@ -285,6 +295,11 @@ fn link(call: &Call) -> Result<Job, String> {
     Ok(Job::new(format!("readlink -- {}", path(call)?)))
 }
 
+fn alternative(call: &Call) -> Result<Job, String> {
+    let link = format!("/etc/alternatives/{}", required(call, 0, "name")?);
+    Ok(Job::new(format!("readlink -- {}", quote(&link))))
+}
+
 fn getent(call: &Call, database: &str) -> Result<Job, String> {
     Ok(Job::new(format!("getent {database} -- {} || true", quote(&required(call, 0, "name")?))))
 }
@@ -421,6 +436,13 @@ fn installed(call: &Call) -> Result<Job, String> {
     )))
 }
 
+/// Prints -1, 0 or 1, as the first version is lower, the same or higher.
+fn compared(call: &Call) -> Result<Job, String> {
+    let (one, other) = (quote(&required(call, 0, "pkg1")?), quote(&required(call, 1, "pkg2")?));
+    let is = |relation: &str| format!("dpkg --compare-versions {one} {relation} {other} 2>/dev/null");
+    Ok(Job::new(format!("if {}; then echo -1; elif {}; then echo 0; else echo 1; fi", is("lt"), is("eq"))))
+}
+
 /// What is offered and not installed.
 fn newest(call: &Call) -> Result<Job, String> {
     Ok(Job::new(format!(
@@ -507,11 +529,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_function_is_told_with_those_there_are() {
+    fn an_unknown_function_is_told() {
         let error = job(&call("mine.send", &[])).unwrap_err();
-        let CallError::Unknown { fun, known } = error else { panic!() };
-        assert_eq!(fun, "mine.send");
-        assert!(known.contains(&"cmd.run"));
+        assert_eq!(error, CallError::Unknown { fun: "mine.send".into() });
+        assert!(function_names().all(|name| name != "mine.send"));
     }
 
     #[test]
@@ -536,6 +557,9 @@ mod tests {
             ("cmd.retcode", &["x"], 3, "", "3"),
             ("cmd.has_exec", &["git"], 0, "/usr/bin/git\n", "True"),
             ("cmd.which", &["nope"], 127, "", "None"),
+            ("alternatives.show_current", &["editor"], 0, "/bin/nano\n", "/bin/nano"),
+            ("alternatives.show_current", &["nope"], 1, "", "False"),
+            ("pkg.version_cmp", &["1.2", "1.10"], 0, "-1\n", "-1"),
             ("file.file_exists", &["/x"], 1, "", "False"),
             ("file.readdir", &["/x"], 0, "a\nb\n", "[., .., a, b]"),
             (

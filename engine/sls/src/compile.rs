@@ -138,7 +138,7 @@ impl Tree {
                 return (Vec::new(), vec![Problem::error(format!("`{shown}` cannot be read: {error}"))]);
             }
         };
-        let (map, answers) = (Map::new(), Answers::new());
+        let (map, answers) = (Map::new(), Answers::default());
         let engine = Arc::new(Engine::new(folders.clone()));
         let templates = Templates::new(&engine, "", &map, &map, &answers);
         let template = |file: &SourceFile| templates.sls(file, "", &Map::new());
@@ -166,7 +166,7 @@ impl Tree {
     /// Whether the top file may name one of the SLS for the target, by all that is known without its grains and
     /// pillar: false only if it does not for certain.
     pub fn may_name(&self, target: &str, wanted: &[String]) -> bool {
-        let (map, answers) = (Map::new(), Answers::new());
+        let (map, answers) = (Map::new(), Answers::default());
         let templates = Templates::new(&self.state_engine, target, &map, &map, &answers);
         let Ok(Some(file)) = self.states.file("top.sls") else { return false };
         let template = |file: &SourceFile| templates.sls(file, "", &Map::new());

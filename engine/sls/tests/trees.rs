@@ -89,7 +89,7 @@ fn compile(path: &Path, files: &str) -> Compiled {
     let grains =
         yaml::load("{id: alpha, os: Debian, roles: [web]}", &|_| Position::new("", 1, 1)).unwrap().value();
     let Value::Map(grains) = grains else { panic!() };
-    let (pillar, answers) = (Map::new(), Answers::new());
+    let (pillar, answers) = (Map::new(), Answers::default());
     tree.compile(&Request {
         target: "alpha",
         grains: &grains,

@@ -1,14 +1,21 @@
 //! What a host answers to the calls of templates, and rules that stand in for a host.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use kstate_core::{Call, Severity, Value};
 use thiserror::Error;
 
 use super::json;
 
-/// Answers, by [`Call`] as it prints.
-pub type Answers = HashMap<String, Answer>;
+/// The functions that a host can be asked for, and what it has answered so far. Templates see no others: Salt does not
+/// have a function either where what it needs is not installed.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    functions: Arc<BTreeSet<String>>,
+    /// By [`Call`] as it prints.
+    known: HashMap<String, Answer>,
+}
 
 /// What is known of a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,9 +33,34 @@ pub struct Refusal {
     pub hint: Option<String>,
 }
 
+impl Answers {
+    pub fn new<'a>(functions: impl IntoIterator<Item = &'a str>) -> Answers {
+        let functions = functions.into_iter().map(str::to_owned).collect();
+        Answers { functions: Arc::new(functions), known: HashMap::new() }
+    }
+
+    /// The functions that can be asked for, sorted.
+    pub fn functions(&self) -> &BTreeSet<String> {
+        &self.functions
+    }
+
+    /// What is known of a call, by how it prints.
+    pub fn get(&self, call: &str) -> Option<&Answer> {
+        self.known.get(call)
+    }
+
+    pub fn insert(&mut self, call: &Call, answer: Answer) {
+        self.known.insert(call.to_string(), answer);
+    }
+
+    /// Whether the tree cannot be compiled for want of an answer.
+    pub fn has_errors(&self) -> bool {
+        self.known.values().any(Answer::is_error)
+    }
+}
+
 impl Answer {
-    /// Whether the tree cannot be compiled for want of the answer.
-    pub fn is_error(&self) -> bool {
+    fn is_error(&self) -> bool {
         matches!(self, Answer::Refused(refusal) if refusal.severity == Severity::Error)
     }
 }

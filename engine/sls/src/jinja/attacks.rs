@@ -17,7 +17,7 @@ fn with_the_least_stack(work: impl FnOnce() + Send + 'static) {
 /// Renders a template, and looks where an error stands.
 fn ends(engine: &Arc<Engine>, text: &str) {
     let (grains, pillar) = (map(include_str!("cases/grains.json")), map(include_str!("cases/pillar.json")));
-    let environment = Environment::new(engine, "web1", &grains, &pillar, &Map::new(), &Answers::new());
+    let environment = Environment::new(engine, "web1", &grains, &pillar, &Map::new(), &Answers::default());
     let Err(problem) = render(&environment, text) else { return };
     let at = problem.at.as_ref().unwrap();
     let last = text.split('\n').count();

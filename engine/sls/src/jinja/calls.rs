@@ -3,26 +3,24 @@
 
 use std::sync::Arc;
 
-use kstate_core::{Call, Map, fnmatch};
-use minijinja::value::{Object, ObjectRepr, Value};
-use minijinja::{Error, ErrorKind, State};
+use kstate_core::{Map, fnmatch};
+use minijinja::value::Value;
+use minijinja::{Error, State};
 
-use super::answers::Answer;
 use super::args::Args;
 use super::dump::{self, Flow};
-use super::fault::{fault, refused, type_error};
+use super::fault::type_error;
 use super::json::{self, Style};
 use super::root::{Root, root};
 use super::value::{
-    self, Dict, Key, Kind, SeqKind, Unknown, deep_copy, equal, from_plain, iterate, kind, list, solid,
-    to_plain, to_str, truth, type_name,
+    self, Dict, Key, Kind, SeqKind, deep_copy, equal, from_plain, iterate, kind, list, to_str, truth,
+    type_name,
 };
-use super::work::Work;
-use super::{digests, ops};
+use super::{digests, network, ops};
 use crate::data;
 use crate::matching::{Expression, Minion};
 
-type Local = fn(&Arc<Root>, &Args) -> Result<Value, Error>;
+pub(super) type Local = fn(&Arc<Root>, &Args) -> Result<Value, Error>;
 
 /// Answered here, by name, sorted.
 const LOCAL: &[(&str, Local)] = &[
@@ -233,6 +231,8 @@ const LOCAL: &[(&str, Local)] = &[
         }
         Ok(if found.is_empty() { Value::from(()) } else { list(found) })
     }),
+    ("network.calc_net", |_, a| network::calc_net(a)),
+    ("network.ip_in_subnet", |_, a| network::ip_in_subnet(a)),
     ("pillar.data", |root, _| Ok(root.pillar_copy())),
     ("pillar.fetch", |root, a| pillar(root, a)),
     ("pillar.filter_by", |root, a| {
@@ -362,360 +362,20 @@ const LOCAL: &[(&str, Local)] = &[
     ("test.version", |root, _| Ok(grain(root, "saltversion", ":").unwrap_or_else(|| Value::from("3008.3")))),
 ];
 
-/// Modules whose functions look at the host.
-const HOST_MODULES: &[&str] = &[
-    "acl",
-    "acme",
-    "aliases",
-    "alternatives",
-    "ansible",
-    "apache",
-    "apt",
-    "aptpkg",
-    "archive",
-    "at",
-    "bridge",
-    "btrfs",
-    "certbot",
-    "chroot",
-    "cloud",
-    "cmd",
-    "consul",
-    "container_resource",
-    "cp",
-    "cpuid",
-    "cron",
-    "data",
-    "debconf",
-    "dig",
-    "disk",
-    "dnsutil",
-    "docker",
-    "dockerng",
-    "environ",
-    "etcd",
-    "ethtool",
-    "event",
-    "extfs",
-    "file",
-    "firewall",
-    "firewalld",
-    "freezer",
-    "gem",
-    "git",
-    "github",
-    "gpg",
-    "grafana4",
-    "group",
-    "grub",
-    "haproxyconn",
-    "hashutil",
-    "hosts",
-    "http",
-    "incron",
-    "influxdb",
-    "ini",
-    "ip",
-    "ipset",
-    "iptables",
-    "jboss7",
-    "jenkins",
-    "k8s",
-    "kerberos",
-    "kernelpkg",
-    "key",
-    "keyboard",
-    "kmod",
-    "kubernetes",
-    "kubernetesmod",
-    "lighttpd",
-    "linux_acl",
-    "linux_sysctl",
-    "locale",
-    "locate",
-    "logrotate",
-    "lowpkg",
-    "lvm",
-    "lxc",
-    "lxd",
-    "mdadm",
-    "mine",
-    "minion",
-    "mod_random",
-    "modjk",
-    "mongodb",
-    "mount",
-    "mysql",
-    "net",
-    "netaddress",
-    "network",
-    "nfs3",
-    "nftables",
-    "nginx",
-    "nova",
-    "npm",
-    "nspawn",
-    "ntp",
-    "openssl",
-    "openstack_config",
-    "opkg",
-    "osquery",
-    "pacman",
-    "pam",
-    "parted",
-    "partition",
-    "peeringdb",
-    "pip",
-    "pkg",
-    "pkg_resource",
-    "pkgbuild",
-    "postgres",
-    "poudriere",
-    "power",
-    "proxy",
-    "ps",
-    "publish",
-    "puppet",
-    "pyenv",
-    "quota",
-    "rabbitmq",
-    "raid",
-    "random",
-    "rbenv",
-    "redis",
-    "reg",
-    "rest_pkg",
-    "restartcheck",
-    "ret",
-    "route",
-    "rpm",
-    "rsync",
-    "rvm",
-    "saltcloud",
-    "saltutil",
-    "schedule",
-    "scp",
-    "scsi",
-    "sdb",
-    "seed",
-    "selinux",
-    "serverdensity_device",
-    "service",
-    "shadow",
-    "slack",
-    "smartos",
-    "smbios",
-    "smtp",
-    "snapper",
-    "snmp",
-    "sqlite3",
-    "ssh",
-    "state",
-    "status",
-    "sudo",
-    "supervisord",
-    "svn",
-    "swap",
-    "sysctl",
-    "sysfs",
-    "syslog_ng",
-    "sysrc",
-    "system",
-    "systemd",
-    "telemetry",
-    "temp",
-    "timezone",
-    "tls",
-    "tomcat",
-    "tuned",
-    "udev",
-    "ufw",
-    "uptime",
-    "user",
-    "users",
-    "vagrant",
-    "vault",
-    "virt",
-    "virtualbox",
-    "virtualenv",
-    "webutil",
-    "win_useradd",
-    "x509",
-    "xattr",
-    "xfs",
-    "yumpkg",
-    "zabbix",
-    "zfs",
-    "zpool",
-    "zypper",
-    "zypperpkg",
-];
-
-fn find(name: &str) -> Option<Local> {
+/// The function of this name that is answered here.
+pub(super) fn find(name: &str) -> Option<Local> {
     LOCAL.binary_search_by(|(known, _)| (*known).cmp(name)).ok().map(|i| LOCAL[i].1)
 }
 
-fn exists(name: &str) -> bool {
-    find(name).is_some()
-        || name.split_once('.').is_some_and(|(module, fun)| HOST_MODULES.contains(&module) && !fun.is_empty())
+/// The names of the functions that are answered here.
+pub(super) fn names<'a>() -> impl Iterator<Item = &'a str> {
+    LOCAL.iter().map(|(name, _)| *name)
 }
 
-fn is_module(name: &str) -> bool {
-    HOST_MODULES.contains(&name)
-        || LOCAL.iter().any(|(known, _)| known.split_once('.').is_some_and(|(m, _)| m == name))
-}
-
-/// `salt`.
-#[derive(Debug)]
-pub(super) struct Salt;
-
-/// `salt.cmd`.
-#[derive(Debug)]
-struct Module {
-    name: String,
-}
-
-/// `salt['cmd.run']`.
-#[derive(Debug)]
-struct Function {
-    name: String,
-}
-
-impl Object for Salt {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let name = key.as_str()?;
-        if exists(name) {
-            return Some(Value::from_object(Function { name: name.to_owned() }));
-        }
-        if is_module(name) {
-            return Some(Value::from_object(Module { name: name.to_owned() }));
-        }
-        None
-    }
-
-    fn call_method(
-        self: &Arc<Self>,
-        state: &mut State<'_, '_>,
-        method: &str,
-        args: &[Value],
-    ) -> Result<Value, Error> {
-        match method {
-            "get" => {
-                let name = args.first().map(to_str).unwrap_or_default();
-                Ok(if exists(&name) {
-                    Value::from_object(Function { name })
-                } else {
-                    args.get(1).cloned().unwrap_or_else(|| Value::from(()))
-                })
-            }
-            "keys" => Ok(list(LOCAL.iter().map(|(name, _)| Value::from(*name)).collect())),
-            _ => {
-                let _ = state;
-                Err(Error::from(ErrorKind::UnknownMethod))
-            }
-        }
-    }
-
-    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("salt")
-    }
-}
-
-impl Object for Module {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let fun = key.as_str()?;
-        // `true_` and the like avoid Python's words.
-        let name = format!("{}.{}", self.name, fun.trim_end_matches('_'));
-        exists(&name).then(|| Value::from_object(Function { name }))
-    }
-
-    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "salt.{}", self.name)
-    }
-}
-
-impl Object for Function {
-    fn repr(self: &Arc<Self>) -> ObjectRepr {
-        ObjectRepr::Plain
-    }
-
-    fn call(self: &Arc<Self>, state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
-        let work = Work::begin(state);
-        let result = self.result(state, &Args::of(args));
-        work.end(state, result)
-    }
-
-    fn render(self: &Arc<Self>, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "<function {}>", self.name)
-    }
-}
-
-impl Function {
-    fn result(&self, state: &State<'_, '_>, args: &Args) -> Result<Value, Error> {
-        if let Some(unknown) = args.all().find(|v| ops::unknown(v)) {
-            if find(&self.name).is_some() {
-                return Ok(unknown.clone());
-            }
-            solid(unknown)?;
-        }
-        if let Some(local) = find(&self.name) {
-            let root = root(state)?;
-            return local(&root, args).map_err(|error| in_function(&self.name, error));
-        }
-        ask(&root(state)?, &self.name, args)
-    }
-}
-
-/// Says which function an error comes from.
-fn in_function(name: &str, error: Error) -> Error {
-    let kind = error.kind();
-    let source = std::error::Error::source(&error).and_then(|s| s.downcast_ref::<super::fault::Fault>());
-    match source {
-        Some(inner) if !inner.waiting && kind != ErrorKind::UndefinedError => {
-            fault(kind, format!("`{name}`: {}", inner.message), inner.hints.clone())
-        }
-        _ => error,
-    }
-}
-
-/// A function answered here, by name.
+/// Calls a function that is answered here, by name.
 pub(super) fn local(state: &mut State<'_, '_>, name: &str, args: &Args) -> Result<Value, Error> {
     let function = find(name).ok_or_else(|| type_error(format!("there is no function `{name}`")))?;
     function(&root(state)?, args)
-}
-
-/// A question to the host: its answer, or a value that is not known yet. A question that has been refused fails here,
-/// where a person looks for it.
-fn ask(root: &Arc<Root>, name: &str, args: &Args) -> Result<Value, Error> {
-    let mut keywords = Map::new();
-    for (key, value) in &args.keywords {
-        keywords.insert(key.as_str(), to_plain(value)?);
-    }
-    let call = Call {
-        fun: name.to_owned(),
-        arguments: args.positional.iter().map(to_plain).collect::<Result<_, _>>()?,
-        keywords,
-    };
-    let text = call.to_string();
-    match root.data.answers.get(&text) {
-        Some(Answer::Known(answer)) => Ok(from_plain(answer)),
-        Some(Answer::Refused(refusal)) => {
-            root.want(&text, call);
-            Err(refused(&text, refusal))
-        }
-        None => {
-            root.want(&text, call);
-            Ok(Value::from_object(Unknown { call: text }))
-        }
-    }
 }
 
 // ---- paths into data ----

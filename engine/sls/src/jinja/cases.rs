@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kstate_core::{Map, Position, Problem, Severity, Value as Plain};
+use kstate_core::{Call, Map, Position, Problem, Severity, Value as Plain};
 
 use super::{Answer, Answers, Engine, Environment, Refusal, TemplateContext, json};
 use crate::tree::Folders;
@@ -17,6 +17,11 @@ pub(super) fn map(text: &str) -> Map {
         Ok(Plain::Map(map)) => map,
         other => panic!("{other:?}"),
     }
+}
+
+/// No answers yet, to some functions.
+fn answers() -> Answers {
+    Answers::new(["cmd.run", "file.file_exists", "pkg.version"])
 }
 
 fn environment(answers: &Answers) -> Environment {
@@ -54,7 +59,7 @@ fn renders_as_salt_does() {
     let Ok(Plain::List(expected)) = json::load(include_str!("cases/expected.json")) else {
         panic!("expected.json")
     };
-    let environment = environment(&Answers::new());
+    let environment = environment(&answers());
     let mut wrong = Vec::new();
     let mut right = 0;
     for (number, (template, expected)) in templates.lines().zip(&expected).enumerate() {
@@ -84,7 +89,7 @@ fn renders_as_salt_does() {
 /// A refusal by the engine that runs what was rewritten is a mistake of the rewriting.
 #[test]
 fn the_engine_reads_what_is_rewritten() {
-    let environment = environment(&Answers::new());
+    let environment = environment(&answers());
     let engine = &environment.engine;
     for template in include_str!("cases/expressions.txt").lines() {
         let text = template.replace('⏎', "\n");
@@ -96,7 +101,7 @@ fn the_engine_reads_what_is_rewritten() {
 
 /// Where each line of the rendered text comes from, as `file:line:column text`.
 fn places(text: &str) -> String {
-    let rendered = render(&environment(&Answers::new()), text).unwrap();
+    let rendered = render(&environment(&answers()), text).unwrap();
     let mut out = String::new();
     for (i, line) in rendered.text.lines().enumerate() {
         let at = rendered.lines.origin(u32::try_from(i + 1).unwrap());
@@ -167,7 +172,7 @@ b{% endmacro -%}
 {%- set s %}x{{ m() }}{% endset -%}
 {{ m() | length }} {{ m() == 'a\\nb' }} {{ s | length }} {{ [m()] }} {{ {'k': s} | json }} {{ m().split('\\n') }}
 {%- if m() | upper != 'A\\nB' %} wrong{% endif %} {{ m() ~ '' }}";
-    let rendered = render(&environment(&Answers::new()), text).unwrap();
+    let rendered = render(&environment(&answers()), text).unwrap();
     let expected = "3 True 4 ['a\\nb'] {\"k\": \"xa\\nb\"} ['a', 'b'] a\nb";
     assert_eq!(rendered.text, expected);
 }
@@ -175,15 +180,15 @@ b{% endmacro -%}
 #[test]
 fn chance_is_the_same_at_every_run_and_another_for_another_host() {
     let text = "{{ range(90000) | random }}";
-    let once = render(&environment(&Answers::new()), text).unwrap().text;
-    assert_eq!(render(&environment(&Answers::new()), text).unwrap().text, once);
-    let engine = environment(&Answers::new()).engine;
-    let other = Environment::new(&engine, "web2", &Map::new(), &Map::new(), &Map::new(), &Answers::new());
+    let once = render(&environment(&answers()), text).unwrap().text;
+    assert_eq!(render(&environment(&answers()), text).unwrap().text, once);
+    let engine = environment(&answers()).engine;
+    let other = Environment::new(&engine, "web2", &Map::new(), &Map::new(), &Map::new(), &answers());
     assert_ne!(render(&other, text).unwrap().text, once);
 }
 
 fn refusal(text: &str) -> String {
-    let problem = render(&environment(&Answers::new()), text).unwrap_err();
+    let problem = render(&environment(&answers()), text).unwrap_err();
     let mut out = problem.to_string();
     for (what, at) in &problem.related {
         out.push_str(&format!("\n  {what}: {at}"));
@@ -228,7 +233,14 @@ fn mistakes_are_placed_named_and_explained() {
             "case.jinja:1:12: the template `nope.jinja` does not exist\n  hint: names are paths below the roots: tree",
         ),
         ("{{ raise('no') }}", "case.jinja:1:4: the template raises: no"),
-        ("{{ salt['cdm.run']('x') }}", "case.jinja:1:4: `salt` has no attribute `cdm.run`"),
+        (
+            "{{ salt['cdm.run']('x') }}",
+            "case.jinja:1:4: there is no function `cdm.run` that templates could call\n  hint: did you mean `cmd.run`?",
+        ),
+        (
+            "{{ salt.mysql.query('x') }}",
+            "case.jinja:1:4: there is no function `mysql` that templates could call\n  hint: answer it by a rule",
+        ),
         (
             "{% macro m(first) %}{% endmacro %}\n{{ m(frist=1) }}",
             "case.jinja:2:4: macro 'm' takes no keyword argument 'frist'\n  hint: did you mean `first`?",
@@ -255,7 +267,7 @@ b: {{ salt.cmd.run('uname', shell='/bin/sh') }}
 {% if salt['file.file_exists']('/x') %}{{ salt['cmd.run']('rm -rf /') }}{% endif %}
 c: {{ salt['cmd.run']('date +%F') }}
 ";
-    let first = environment(&Answers::new());
+    let first = environment(&answers());
     let rendered = render(&first, text).unwrap();
     assert!(rendered.waiting);
     let wanted: Vec<String> = first.wanted().iter().map(ToString::to_string).collect();
@@ -266,11 +278,12 @@ c: {{ salt['cmd.run']('date +%F') }}
             {"fun": "cmd.run", "return": "Linux"}, {"fun": "file.file_exists", "return": false}]"#,
     )
     .unwrap();
-    let answers = first
-        .wanted()
-        .iter()
-        .filter_map(|call| Some((call.to_string(), Answer::Known(super::answer(&rules, call)?.clone()))))
-        .collect();
+    let mut answers = answers();
+    for call in first.wanted() {
+        if let Some(answer) = super::answer(&rules, &call) {
+            answers.insert(&call, Answer::Known(answer.clone()));
+        }
+    }
     let second = environment(&answers);
     let rendered = render(&second, text).unwrap();
     assert!(!rendered.waiting);
@@ -282,7 +295,9 @@ c: {{ salt['cmd.run']('date +%F') }}
 fn a_refused_question_is_a_problem_at_its_place() {
     let refusal =
         Refusal { severity: Severity::Warning, reason: "nobody knows".into(), hint: Some("wait".into()) };
-    let answers = Answers::from([("cmd.run(date)".to_owned(), Answer::Refused(refusal))]);
+    let mut answers = answers();
+    let call = Call { fun: "cmd.run".into(), arguments: vec!["date".into()], keywords: Map::new() };
+    answers.insert(&call, Answer::Refused(refusal));
     let environment = environment(&answers);
     let problem = render(&environment, "a\n b: {{ salt['cmd.run']('date') }}").unwrap_err();
     let expected = Problem::warning("a template asks the host for `cmd.run(date)`: nobody knows")

@@ -44,6 +44,7 @@ mod objects;
 mod ops;
 mod regex;
 mod root;
+mod salt;
 mod tests;
 mod value;
 mod work;

@@ -163,6 +163,29 @@ pub(super) fn filter(value: &Value, args: &Args, family: Option<u8>) -> Result<V
     })
 }
 
+/// Salt's `network.calc_net`: the network of an address and, perhaps, a mask.
+pub(super) fn calc_net(args: &Args) -> Result<Value, Error> {
+    let mut text = to_str(args.need(0, "ip_addr")?);
+    if let Some(mask) = args.get(1, "netmask").filter(|mask| !mask.is_none()) {
+        text = format!("{text}/{}", to_str(mask));
+    }
+    let network = network(&Value::from(text.as_str()))
+        .ok_or_else(|| type_error(format!("'{text}' does not appear to be an IPv4 or IPv6 network")))?;
+    Ok(Value::from(format!("{}/{}", network.address, network.prefix.unwrap_or(bits(network.address)))))
+}
+
+/// Salt's `network.ip_in_subnet`. What is no network holds nothing.
+pub(super) fn ip_in_subnet(args: &Args) -> Result<Value, Error> {
+    let (address, cidr) = (args.need(0, "ip_addr")?, args.need(1, "cidr")?);
+    let network =
+        cidr.as_str().and_then(parse).filter(|network| value_of(network.address) == first(*network));
+    let Some(network) = network else { return Ok(Value::from(false)) };
+    let address = to_str(address).parse().map_err(|_| {
+        type_error(format!("'{}' does not appear to be an IPv4 or IPv6 address", to_str(address)))
+    })?;
+    Ok(Value::from(holds(network, address)))
+}
+
 pub(super) fn ip_host(value: &Value, args: &Args) -> Result<Value, Error> {
     let options = options(args)?;
     let host = |value: &Value| {

@@ -18,7 +18,7 @@ use super::value::{
     solid, to_str, truth, tuple, type_name,
 };
 use super::work::{self, Work};
-use super::{format, methods, objects, root};
+use super::{format, methods, objects, root, salt};
 
 /// The bits of an integer of 4300 digits, which is as many as Python prints.
 const MAX_BITS: u64 = 14_285;
@@ -346,7 +346,7 @@ fn attribute(of: &Value, name: &Value, path: &str) -> Result<Value, Error> {
             if !found.is_undefined() {
                 return Ok(found);
             }
-            Ok(Undef::value(format!("{} has no attribute `{text}`", describe(of)), hints_of(of, text)))
+            Ok(no_attribute(of, text))
         }
         Kind::Seq(seq) if seq.kind == SeqKind::Group && matches!(text, "grouper" | "list") => {
             Ok(seq.read().get(usize::from(text == "list")).cloned().unwrap_or_default())
@@ -356,6 +356,12 @@ fn attribute(of: &Value, name: &Value, path: &str) -> Result<Value, Error> {
         }
         _ => Ok(Undef::value(format!("'{}' object has no attribute `{text}`", type_name(of)), Vec::new())),
     }
+}
+
+fn no_attribute(of: &Value, name: &str) -> Value {
+    salt::missing(of, name).unwrap_or_else(|| {
+        Undef::value(format!("{} has no attribute `{name}`", describe(of)), hints_of(of, name))
+    })
 }
 
 fn describe(of: &Value) -> String {
@@ -430,11 +436,7 @@ fn item_of(of: &Value, key: &Value, path: &str) -> Result<Value, Error> {
                 None => of.get_item(key)?,
             };
             if found.is_undefined() {
-                let name = to_str(key);
-                return Ok(Undef::value(
-                    format!("{} has no attribute `{name}`", describe(of)),
-                    hints_of(of, &name),
-                ));
+                return Ok(no_attribute(of, &to_str(key)));
             }
             Ok(found)
         }

@@ -8,8 +8,8 @@ use kstate_core::{Call, Map, Value as Plain};
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind, State};
 
-use super::calls::Salt;
 use super::fault::{fault, unreadable};
+use super::salt::Salt;
 use super::value::{Misses, from_map, from_pillar, from_plain, from_plain_ordered, iterate, solid};
 use super::{Data, Engine, TemplateContext};
 
@@ -140,6 +140,10 @@ impl Root {
                 ("id", Plain::from(self.data.id.as_str())),
                 ("saltenv", Plain::Null),
                 ("test", Plain::Bool(false)),
+                ("user", Plain::from("root")),
+                ("cachedir", Plain::from("/var/cache/salt/minion")),
+                ("hash_type", Plain::from("sha256")),
+                ("failhard", Plain::Bool(false)),
                 ("file_client", Plain::from("local")),
                 ("renderer", Plain::from("jinja|yaml")),
                 ("state_top", Plain::from("salt://top.sls")),
@@ -303,7 +307,7 @@ impl Object for Root {
             "grains" => self.grains().clone(),
             "pillar" => self.pillar().clone(),
             "opts" => self.opts().clone(),
-            "salt" => Value::from_object(Salt),
+            "salt" => Value::from_object(Salt::new(self.data.clone())),
             _ => return None,
         })
     }
