@@ -24,7 +24,7 @@ fn compile(dir: &Path, grains: &Map) -> Compiled {
         ssh: SshSettings::default(),
         secrets: Vec::new(),
     };
-    let (pillar, answers) = (Map::new(), Answers::new());
+    let (pillar, answers) = (Map::new(), Answers::default());
     Tree::new(root).compile(&Request {
         target: "alpha",
         grains,
