@@ -339,16 +339,22 @@ impl<'a> Session<'a> {
             }
             self.ui.event(name, Event::Connected);
         }
-        let mut prepared = self.rounds(target, sls, contact, transport, &|request| self.meant(request));
+        let compile = |request: &Request<'_>| match self.meant(request) {
+            Meant::Yes => Ok(self.tree.compile(request)),
+            other => Err(other),
+        };
+        let mut prepared = self.rounds(target, sls, contact, transport, &compile);
         if let Prepared::Ready(ready) = &mut prepared {
             ready.connect = Some(connect.clone());
         }
         prepared
     }
 
-    /// Compiles one SLS for a target, whatever the top file says. No host is contacted.
-    pub(crate) fn alone(&self, target: &Target, sls: &str) -> Prepared {
-        self.rounds(target, &[sls.to_owned()], Contact::Never, None, &|_| Meant::Yes)
+    /// Compiles one SLS for a target, whatever the top file says, below a pillar that has been compiled. No host is
+    /// contacted.
+    pub(crate) fn alone(&self, target: &Target, sls: &str, pillar: &Compiled) -> Prepared {
+        let compile = |request: &Request<'_>| Ok(self.tree.compile_below(request, pillar));
+        self.rounds(target, &[sls.to_owned()], Contact::Never, None, &compile)
     }
 
     /// Compiles, answers what the templates ask, and compiles again, until nothing is open.
@@ -358,7 +364,7 @@ impl<'a> Session<'a> {
         sls: &[String],
         contact: Contact,
         mut transport: Option<Box<dyn Transport>>,
-        meant: &dyn Fn(&Request<'_>) -> Meant,
+        compile: &dyn Fn(&Request<'_>) -> Result<Compiled, Meant>,
     ) -> Prepared {
         let name = target.name.as_str();
         let (grains, stand_in) = match self.grains_of(target, transport.as_deref_mut()) {
@@ -370,10 +376,10 @@ impl<'a> Session<'a> {
         let mut rounds = 0;
         loop {
             let request = Request { target: name, grains: &grains, pillar: &pillar, sls, answers: &answers };
-            let (ready, calls) = match meant(&request) {
-                Meant::No => return Prepared::NotMeant,
-                Meant::Yes => self.declare(&request, contact),
-                Meant::HangsOn(calls) => (None, calls),
+            let (ready, calls) = match compile(&request) {
+                Ok(compiled) => self.declare(&request, compiled, contact),
+                Err(Meant::HangsOn(calls)) => (None, calls),
+                Err(_) => return Prepared::NotMeant,
             };
             let open: Vec<Call> =
                 calls.into_iter().filter(|call| answers.get(&call.to_string()).is_none()).collect();
@@ -432,8 +438,12 @@ impl<'a> Session<'a> {
     }
 
     /// Compiles, and makes resources of the chunks; with what the templates ask the host.
-    fn declare(&self, request: &Request<'_>, contact: Contact) -> (Option<Ready>, Vec<Call>) {
-        let mut compiled = self.tree.compile(request);
+    fn declare(
+        &self,
+        request: &Request<'_>,
+        mut compiled: Compiled,
+        contact: Contact,
+    ) -> (Option<Ready>, Vec<Call>) {
         let secrets = Secrets::new(compiled.secrets.iter().cloned());
         compiled.problems = compiled.problems.iter().map(|problem| secrets.mask_problem(problem)).collect();
         let mut problems = compiled.problems.clone();

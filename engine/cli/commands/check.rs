@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kstate_core::{Problem, side_by_side};
+use kstate_sls::Compiled;
 
 use crate::args::{Format, Global};
 use crate::diagnostics::{Diagnostics, each_once};
@@ -13,6 +14,7 @@ use crate::session::{Contact, Prepared, Session, hosts};
 use crate::ui::{DIM, GREEN, count, paint};
 
 /// What came of one target.
+#[derive(Default)]
 struct Checked {
     target: String,
     problems: Vec<Problem>,
@@ -22,6 +24,7 @@ struct Checked {
     stand_in: Option<String>,
     /// Every SLS that was read for it.
     sls: BTreeSet<String>,
+    pillar: Compiled,
 }
 
 impl Checked {
@@ -35,7 +38,7 @@ pub(super) fn check(session: &Session<'_>, options: &Global, strict: bool) -> Re
     let checked = session.with_each(&[], Contact::Never, checked)?;
     let mut checked: Vec<Checked> = checked.into_iter().flatten().collect();
     let forgotten = forgotten(session, &checked);
-    for (target, problems) in alone(session, &forgotten)? {
+    for (target, problems) in alone(session, &checked, &forgotten)? {
         if let Some(checked) = checked.iter_mut().find(|checked| checked.target == target) {
             checked.alone.extend(problems);
         }
@@ -57,15 +60,19 @@ fn checked(prepared: Prepared) -> Option<Checked> {
         Prepared::Ready(ready) => {
             let mut problems = ready.problems;
             problems.extend(ready.suspicions);
-            let states = ready.compiled.chunks().len();
-            let (target, stand_in, sls) = (ready.target, ready.stand_in, ready.compiled.sls);
-            Some(Checked { target, problems, alone: Vec::new(), states, stand_in, sls })
+            Some(Checked {
+                target: ready.target,
+                problems,
+                states: ready.compiled.chunks().len(),
+                stand_in: ready.stand_in,
+                sls: ready.compiled.sls.clone(),
+                pillar: ready.compiled.pillar_only(),
+                ..Checked::default()
+            })
         }
         Prepared::Lost(report) => {
             let problem = Problem::error(format!("{}: {}", report.target, report.error.unwrap_or_default()));
-            let (target, problems) = (report.target, vec![problem]);
-            let (alone, sls) = (Vec::new(), BTreeSet::new());
-            Some(Checked { target, problems, alone, states: 0, stand_in: None, sls })
+            Some(Checked { target: report.target, problems: vec![problem], ..Checked::default() })
         }
         Prepared::NotMeant => None,
     }
@@ -81,22 +88,32 @@ fn forgotten(session: &Session<'_>, checked: &[Checked]) -> Vec<String> {
 }
 
 /// What comes of SLS by themselves, each for the first target for which it compiles, else for the first of all.
-fn alone(session: &Session<'_>, sls: &[String]) -> Result<Vec<(String, Vec<Problem>)>, CommandError> {
+fn alone(
+    session: &Session<'_>,
+    checked: &[Checked],
+    sls: &[String],
+) -> Result<Vec<(String, Vec<Problem>)>, CommandError> {
     if sls.is_empty() {
         return Ok(Vec::new());
     }
     let targets = session.targets(&[])?;
     let results = side_by_side(session.jobs(), sls.to_vec(), |sls| {
-        let mut compiled = targets.iter().filter_map(|target| checked(session.alone(target, &sls)));
+        let compile = |one: &Checked| {
+            let target = targets.iter().find(|target| target.name == one.target)?;
+            self::checked(session.alone(target, &sls, &one.pillar))
+        };
+        let mut compiled = checked.iter().filter_map(compile);
         let first = compiled.next()?;
         if !is_wrong(&first.problems) {
             return Some((first.target, first.problems));
         }
-        if let Some(sound) = compiled.find(|checked| !is_wrong(&checked.problems)) {
+        if let Some(sound) = compiled.find(|one| !is_wrong(&one.problems)) {
             return Some((sound.target, sound.problems));
         }
-        let message =
-            format!("no host gets the SLS `{sls}`: it was compiled by itself, for `{}`", first.target);
+        let target = &first.target;
+        let message = format!(
+            "no top file and no `include` that was read names the SLS `{sls}`: it was compiled by itself, for `{target}`"
+        );
         let problems = first.problems.into_iter();
         Some((first.target, problems.map(|problem| problem.hint(message.as_str())).collect()))
     });

@@ -87,6 +87,12 @@ impl Compiled {
         self.graph.as_ref().map_or(&self.unordered, Graph::chunks)
     }
 
+    /// What is known of the pillar alone.
+    pub fn pillar_only(self) -> Compiled {
+        let Compiled { pillar, pillar_is_partial, secrets, .. } = self;
+        Compiled { pillar, pillar_is_partial, secrets, ..Compiled::default() }
+    }
+
     pub fn has_errors(&self) -> bool {
         self.problems.iter().any(Problem::is_error)
     }
@@ -195,6 +201,14 @@ impl Tree {
         if compiled.has_errors() || compiled.calls.is_empty() {
             self.compile_states(request, &mut compiled);
         }
+        Problem::tidy(&mut compiled.problems);
+        compiled
+    }
+
+    /// Compiles states for a target below a pillar that has been compiled.
+    pub fn compile_below(&self, request: &Request<'_>, pillar: &Compiled) -> Compiled {
+        let mut compiled = pillar.clone();
+        self.compile_states(request, &mut compiled);
         Problem::tidy(&mut compiled.problems);
         compiled
     }

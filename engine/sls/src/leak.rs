@@ -11,7 +11,6 @@ const NAMES: &[&str] = &[
     "api_key",
     "apikey",
     "auth_key",
-    "credential",
     "encryption_key",
     "pass",
     "passphrase",
@@ -24,6 +23,10 @@ const NAMES: &[&str] = &[
     "signing_key",
     "token",
 ];
+
+/// Names that end in this way and mean something else: directives of web servers.
+const OTHERS: &[&str] =
+    &["fastcgi_pass", "grpc_pass", "proxy_pass", "scgi_pass", "server_tokens", "uwsgi_pass"];
 
 /// The forms of keys and tokens: how they begin, the length that they have at least, and what they are.
 const TOKENS: &[(&str, usize, &str)] = &[
@@ -53,7 +56,9 @@ const HARMLESS: &[&str] = &[
     "/",
     "<",
     "ENC[",
+    "MD5:",
     "SCRAM-SHA-256$",
+    "[md5]",
     "http://",
     "https://",
     "pbkdf2_",
@@ -145,6 +150,7 @@ fn names(key: &str) -> Names {
             .any(|name| key.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('_')))
     };
     match key.strip_suffix('s') {
+        _ if OTHERS.contains(&key.as_str()) => Names::Other,
         _ if ends(&key) => Names::Secret,
         Some(one) if ends(one) => Names::Secrets,
         _ => Names::Other,
@@ -196,7 +202,17 @@ fn is_harmless(text: &str) -> bool {
         || ["false", "no", "none", "null", "off", "on", "true", "yes"].contains(&letters.as_str())
         || PLACEHOLDERS.iter().any(|start| letters.starts_with(start))
         || HARMLESS.iter().any(|start| text.starts_with(start))
+        || letters.contains("xxxx")
+        || is_file_name(text)
         || is_hash(text)
+}
+
+/// `server.key`, `secrets.conf`.
+fn is_file_name(text: &str) -> bool {
+    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let endings = ["cfg", "conf", "crt", "env", "ini", "jinja", "json", "key", "pem", "txt", "yaml", "yml"];
+    is_plain
+        && text.rsplit_once('.').is_some_and(|(name, ending)| !name.is_empty() && endings.contains(&ending))
 }
 
 /// `$6$…` of crypt(3), a variable (`$NAME`, `${NAME}`), a hash of MySQL or PostgreSQL.
@@ -279,6 +295,11 @@ mod tests {
             "tokens: {ci: {url: 'example.org/x'}}",
             "tokenizer: words",
             "keyboard: us",
+            "proxy_pass: backend",
+            "ServerTokens: Prod",
+            "secrets: [ipsec.secrets.jinja]",
+            "password: '[md5]abfc1f5292616091194dd851bee2aaf7'",
+            "token: xoxp-XXXXX-XXXXXXX",
             "public_key: ssh-rsa AAAA",
             "compass: north",
         ] {
