@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use kstate_core::{Position, Problem, Severity};
 use kstate_sls::{Disk, Storage};
+
+use crate::excerpt::span;
 
 /// Shows problems with excerpts of the files, which lie below `root`.
 #[derive(Debug)]
@@ -48,17 +50,29 @@ impl Diagnostics {
         let title = format!("{}{id}", problem.message);
         let mut group = Group::with_title(level.primary_title(title.as_str()));
         let mut notes = Vec::new();
-        if let Some(at) = &problem.at {
-            group = match self.snippet(at, AnnotationKind::Primary, "").filter(|_| !is_secret) {
-                Some(snippet) => group.element(snippet),
-                None => group.element(origin(at)),
-            };
+        let mut marks: Vec<Mark<'_>> = Vec::new();
+        if let Some(at) = problem.at.as_ref() {
+            if is_secret || !self.has(at) {
+                group = group.element(origin(at));
+            } else {
+                marks.push(Mark { at, label: "", message: &problem.message, is_primary: true });
+            }
         }
         for (what, at) in &problem.related {
-            match self.snippet(at, AnnotationKind::Context, what) {
-                Some(snippet) => group = group.element(snippet),
-                None => notes.push(format!("{what}: {at}")),
+            match marks.iter_mut().find(|mark| mark.at == at) {
+                Some(mark) if mark.label.is_empty() => mark.label = what,
+                _ if self.has(at) => {
+                    marks.push(Mark { at, label: what, message: what, is_primary: false });
+                }
+                _ => notes.push(format!("{what}: {at}")),
             }
+        }
+        // One excerpt for each file, in the order in which they come up.
+        while let Some(first) = marks.first() {
+            let file = first.at.file.clone();
+            let (of_file, others) = marks.into_iter().partition(|mark| mark.at.file == file);
+            marks = others;
+            group = group.element(self.excerpt(of_file));
         }
         if let Some(rendered) = problem.rendered.as_ref().filter(|_| !is_secret) {
             notes.push(format!("rendered: {rendered}"));
@@ -81,31 +95,38 @@ impl Diagnostics {
         if !self.texts.contains_key(&file) {
             let read = || String::from_utf8(self.storage.read(&self.root.join(&file)).ok()?).ok();
             let text = if is_private(position) { None } else { read() };
+            let text = text.map(|text| text.trim_start_matches('\u{feff}').to_owned());
             self.texts.insert(file, text);
         }
     }
 
-    fn snippet<'a>(
-        &'a self,
-        at: &'a Position,
-        kind: AnnotationKind,
-        label: &'a str,
-    ) -> Option<Snippet<'a, annotate_snippets::Annotation<'a>>> {
-        let text = self.texts.get(&*at.file)?.as_deref()?;
-        let line = text.lines().nth((at.line as usize).checked_sub(1)?)?;
-        let column = (at.column as usize).saturating_sub(1);
-        let start = line.char_indices().nth(column).map_or(line.len(), |(i, _)| i);
-        let rest = &line[start..];
-        let word = rest
-            .find([' ', ':', ',', '}', ']'])
-            .filter(|end| *end > 0)
-            .unwrap_or(rest.trim_end().len())
-            .max(1);
-        let end = (start + word).min(line.len().max(start));
-        let annotation = kind.span(start..end);
-        let annotation = if label.is_empty() { annotation } else { annotation.label(label) };
-        Some(Snippet::source(line).line_start(at.line as usize).path(&*at.file).annotation(annotation))
+    /// Whether there is a line to show.
+    fn has(&self, at: &Position) -> bool {
+        let text = self.texts.get(&*at.file).and_then(Option::as_deref);
+        text.is_some_and(|text| span(text, at.line, at.column, "").is_some())
     }
+
+    /// The lines of one file.
+    fn excerpt<'a>(&'a self, marks: Vec<Mark<'a>>) -> Snippet<'a, Annotation<'a>> {
+        let file = marks.first().map_or("", |mark| &*mark.at.file);
+        let text = self.texts.get(file).and_then(Option::as_deref).unwrap_or_default();
+        let annotations = marks.into_iter().filter_map(|mark| {
+            let kind = if mark.is_primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let annotation = kind.span(span(text, mark.at.line, mark.at.column, mark.message)?);
+            Some(if mark.label.is_empty() { annotation } else { annotation.label(mark.label) })
+        });
+        Snippet::source(text).path(file).annotations(annotations)
+    }
+}
+
+/// A place that is shown.
+struct Mark<'a> {
+    at: &'a Position,
+    /// What is said about it, beside the title.
+    label: &'a str,
+    /// What may quote the words that stand there.
+    message: &'a str,
+    is_primary: bool,
 }
 
 /// A place without its line.

@@ -6,6 +6,7 @@ mod commands;
 mod diagnostics;
 mod difference;
 mod error;
+mod excerpt;
 mod exit;
 mod git;
 mod ignored;

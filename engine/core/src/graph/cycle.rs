@@ -98,6 +98,8 @@ fn describe(chunks: &[Chunk], graph: &Waits<'_>, way: &[NodeIndex]) -> Problem {
     };
     let mut problem = Problem::error(message).of(&chunks[way[0].index()].id);
     problem.at = places.first().map(|(_, at)| at.clone());
-    problem.related = places;
+    if way.len() > 2 {
+        problem.related = places;
+    }
     problem
 }
