@@ -77,7 +77,7 @@ pub struct Rule {
 pub enum RuleError {
     #[error("not JSON: {0}")]
     Json(String),
-    #[error("rule {0} is not a mapping with `fun` and `return`")]
+    #[error("rule {0} is not a mapping of the texts `fun` and, perhaps, `contains`, and of `return`")]
     Form(usize),
 }
 
@@ -85,17 +85,20 @@ pub enum RuleError {
 pub fn rules(text: &str) -> Result<Vec<Rule>, RuleError> {
     let read = json::load(text).map_err(RuleError::Json)?;
     let items = read.as_list().ok_or_else(|| RuleError::Json("a list is needed".to_owned()))?;
-    items
-        .iter()
-        .enumerate()
-        .map(|(i, item)| {
-            let map = item.as_map().ok_or(RuleError::Form(i + 1))?;
-            let fun = map.get("fun").and_then(Value::as_str).ok_or(RuleError::Form(i + 1))?;
-            let answer = map.get("return").ok_or(RuleError::Form(i + 1))?;
-            let contains = map.get("contains").and_then(Value::as_str).map(str::to_owned);
-            Ok(Rule { fun: fun.to_owned(), contains, answer: answer.clone() })
-        })
-        .collect()
+    items.iter().enumerate().map(|(i, item)| rule(item).ok_or(RuleError::Form(i + 1))).collect()
+}
+
+fn rule(item: &Value) -> Option<Rule> {
+    let map = item.as_map()?;
+    let is_known = |key: &Value| matches!(key.as_str(), Some("fun" | "contains" | "return"));
+    if !map.iter().all(|(key, _)| is_known(key)) {
+        return None;
+    }
+    let contains = match map.get("contains") {
+        None => None,
+        Some(text) => Some(text.as_str()?.to_owned()),
+    };
+    Some(Rule { fun: map.get("fun")?.as_str()?.to_owned(), contains, answer: map.get("return")?.clone() })
 }
 
 /// The answer of the first rule that fits.
@@ -108,4 +111,41 @@ pub fn answer<'a>(rules: &'a [Rule], call: &Call) -> Option<&'a Value> {
             rule.fun == call.fun && rule.contains.as_deref().is_none_or(|part| arguments.contains(part))
         })
         .map(|rule| &rule.answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use kstate_core::Map;
+
+    use super::*;
+
+    #[test]
+    fn the_first_rule_that_fits_answers() {
+        let rules = rules(
+            r#"[{"fun": "cmd.run", "contains": "shell=/bin/sh", "return": 1}, {"fun": "cmd.run", "return": null},
+                {"fun": "cmd.run", "return": 3}]"#,
+        )
+        .unwrap();
+        let mut call = Call { fun: "cmd.run".into(), arguments: vec!["date".into()], keywords: Map::new() };
+        call.keywords.insert("shell", "/bin/sh");
+        assert_eq!(answer(&rules, &call), Some(&Value::Int(1.into())));
+        call.keywords = Map::new();
+        assert_eq!(answer(&rules, &call), Some(&Value::Null));
+        call.fun = "cmd.shell".into();
+        assert_eq!(answer(&rules, &call), None);
+    }
+
+    #[test]
+    fn a_misspelt_rule_is_told() {
+        for (text, expected) in [
+            ("{", "not JSON"),
+            ("{}", "not JSON: a list is needed"),
+            (r#"[{"fun": "a.b", "return": 1}, {"fun": "a.b"}]"#, "rule 2 "),
+            (r#"[{"fun": "a.b", "return": 1, "contians": "x"}]"#, "rule 1 "),
+            (r#"[{"fun": "a.b", "return": 1, "contains": 2}]"#, "rule 1 "),
+        ] {
+            let error = rules(text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{text}: {error}");
+        }
+    }
 }
