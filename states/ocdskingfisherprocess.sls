@@ -1,7 +1,8 @@
 # Kingfisher Process: takes in what the scrapers collect, checks and transforms it; and Kingfisher Views beside it.
 #
 # On a change, uWSGI is reloaded with the new code and then the database is migrated, so new code has to get along with
-# the old schema for a moment.
+# the old schema for a moment. Where it is the old code that gets along with the new schema, the pillar says `deploy:reload:
+# after_migration`. Workers are away from before the code changes until the migration has ended.
 {% from 'lib.sls' import createuser, apache, uwsgi %}
 
 include:
@@ -20,6 +21,10 @@ include:
 {% set process = pillar.ocdskingfisherprocess %}
 {% set views = pillar.ocdskingfisherviews %}
 {% set lock_timeout = pillar.get('deploy', {}).get('lock_timeout', 10) %}
+{% set reload = pillar.get('deploy', {}).get('reload', 'before_migration') %}
+{% if reload not in ['before_migration', 'after_migration'] %}
+{{ raise('deploy:reload is before_migration or after_migration, not ' ~ reload) }}
+{% endif %}
 
 ocdskingfisherprocess-prerequisites:
   apache_module.enabled:
@@ -255,7 +260,31 @@ createdatabase-{{ processdir }}:
       - file: {{ userdir }}/.config/ocdskingfisher-process/config.ini
       - file: {{ userdir }}/.config/ocdskingfisher-process/logging.json
       - postgres_database: kfp_postgres_database_create
+      {% if reload == 'before_migration' %}
       - service: uwsgi
+      {% else %}
+    - require_in:
+      - service: uwsgi
+      {% endif %}
+
+# Workers of the old code are gone before the new code comes, so that none of them runs it by halves or gets in the way of
+# the migration. Afterwards one of each kind runs at once; cron starts the others in their time.
+{{ user }}-workers-paused:
+  cron.suspended:
+    - user: {{ user }}
+    - match: ocdskingfisher-process-cli
+    - around: &deployment
+      - git: {{ process.git.url }}{{ processdir }}
+      - virtualenv: {{ processdir }}.ve/
+      - alembic: createdatabase-{{ processdir }}
+
+{{ user }}-workers-stopped:
+  process.stopped:
+    - pattern: ' ocdskingfisher-process-cli '
+    - user: {{ user }}
+    - around: *deployment
+    - require:
+      - cron: {{ user }}-workers-paused
 
 createdatabase-{{ viewsdir }}:
   alembic.upgraded:

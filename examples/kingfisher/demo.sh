@@ -143,6 +143,23 @@ step 'New commits arrive'
 by_hand '/srv/kingfisher/make-repositories.sh /srv/git new-commits'
 check 'the server still runs the old code' "$(get / | value '["version"]')" 1.0.0
 
+step 'Workers of two kinds are at work, and somebody keeps a job in the crontab that is commented out'
+for kind in process-redis-queue process-redis-queue process-redis-queue-collection-store-finished; do
+    on_host sh -c "setsid runuser -u ocdskfp -- sh -c 'cd ~ocdskfp/ocdskingfisherprocess/; . .ve/bin/activate; \
+        python ocdskingfisher-process-cli $kind --runforseconds 3000' >/dev/null 2>&1 </dev/null &"
+done
+by_hand "{ echo '#0 4 * * * python ocdskingfisher-process-cli by-hand'; crontab -u ocdskfp -l; } | crontab -u ocdskfp -"
+# Which kinds of workers run, by their arguments, and since when.
+workers() { on_host sh -c "pgrep -u ocdskfp -fa '^python ocdskingfisher-process-cli ' | awk '{ print \$4 }' | sort -u | tr '\n' ' '"; }
+oldest() {
+    on_host sh -c "echo \$((\$(date +%s) - \$(ps -u ocdskfp -o etimes=,args= | grep ' [o]cdskingfisher-process-cli ' | sort -n |
+        awk 'END { print \$1 }')))"
+}
+sleep 2
+kinds=$(workers)
+check 'two kinds of workers are at work' "$(echo $kinds | wc -w)" 2
+crontab=$(on_host crontab -u ocdskfp -l | sha256sum)
+
 step 'Look: the commits are listed'
 kstate 2 diff ocdskingfisherprocess
 checkout=/srv/git/kingfisher-process.git/home/ocdskfp/ocdskingfisherprocess/
@@ -157,8 +174,14 @@ check 'and the migration that they bring' \
 step 'Deploy them'
 before=$(master)
 kstate 0 apply ocdskingfisherprocess --yes
-check 'code, reload and migration' "$(ids changed | tr '\n' ' ')" "$(printf '%s\n' \
-    $checkout createdatabase-/home/ocdskfp/ocdskingfisherprocess/ uwsgi | sort | tr '\n' ' ')"
+check 'code, reload and migration, with the workers away' "$(ids changed | tr '\n' ' ')" "$(printf '%s\n' \
+    $checkout createdatabase-/home/ocdskfp/ocdskingfisherprocess/ ocdskfp-workers-paused ocdskfp-workers-stopped uwsgi |
+    sort | tr '\n' ' ')"
+check 'each kind of worker is at work again' "$(workers)" "$kinds"
+deployed=$(on_host sh -c "cd ~ocdskfp/ocdskingfisherprocess; find . -path ./.ve -prune -o -name '*.py' -printf '%T@\n'" |
+    sort -n | tail -n 1 | cut -d. -f1)
+check 'none of them is older than the code' "$([ "$(oldest)" -ge "$deployed" ] && echo none)" none
+check 'the crontab is what it was, byte for byte' "$(on_host crontab -u ocdskfp -l | sha256sum)" "$crontab"
 check 'uWSGI was reloaded, not restarted' "$(master)" "$before"
 kstate 0 diff ocdskingfisherprocess
 
