@@ -112,7 +112,7 @@ fn the_host_itself_brings_back_what_a_dead_controller_took_away() {
     running.wait(LIMIT);
     let output = env.diff();
     output.says("`paused` has been open").says("the host leaves it");
-    until("the host leaves them", || host.sh("ls /var/lib/kstate/brackets") == "");
+    until("the host leaves them", || host.sh("ls /var/lib/kstate/brackets").is_empty());
     assert_eq!(state(&host), restored(&host));
     let output = env.apply();
     output.exits(0);

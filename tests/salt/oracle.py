@@ -72,9 +72,15 @@ class Oracle:
         for name in ("cachedir", "pki_dir", "sock_dir", "extension_modules", "log_file", "conf_file"):
             self.options[name] = str(work / name)
 
-    def open(self, root):
+    def compile(self, root, target=TARGET):
+        """The answer for a root."""
+        with self.open(root, target) as high_state:
+            return answer(high_state)
+
+    def open(self, root, target=TARGET):
         """Salt's compiler for the folders `states` and, if there is one, `pillar` of a root."""
         options = copy.deepcopy(self.options)
+        options["id"] = options["grains"]["id"] = target
         options["file_roots"] = {"base": [str(root / "states")]}
         options["pillar_roots"] = {"base": [str(root / "pillar")]}
         no_pillar = None if (root / "pillar").exists() else {"no": "pillar"}
