@@ -15,6 +15,8 @@ mod link;
 mod low;
 mod matching;
 mod pillar;
+#[cfg(test)]
+mod properties;
 mod regex;
 mod render;
 mod root;

@@ -6,16 +6,11 @@ use kstate_core::Map;
 
 use super::cases::{folder, map, render};
 use super::{Answers, Engine, Environment};
-use crate::limits;
+use crate::properties::with_the_least_stack;
 use crate::tree::Folders;
 
-/// Runs something with the stack that the limits are made for.
-fn with_the_least_stack(work: impl FnOnce() + Send + 'static) {
-    std::thread::Builder::new().stack_size(limits::STACK).spawn(work).unwrap().join().unwrap();
-}
-
 /// Renders a template, and looks where an error stands.
-fn ends(engine: &Arc<Engine>, text: &str) {
+pub(super) fn ends(engine: &Arc<Engine>, text: &str) {
     let (grains, pillar) = (map(include_str!("cases/grains.json")), map(include_str!("cases/pillar.json")));
     let environment = Environment::new(engine, "web1", &grains, &pillar, &Map::new(), &Answers::default());
     let Err(problem) = render(&environment, text) else { return };
@@ -26,7 +21,7 @@ fn ends(engine: &Arc<Engine>, text: &str) {
 }
 
 /// An engine whose limit of work is the same in kind, and lower, so that the tests are shorter.
-fn engine() -> Arc<Engine> {
+pub(super) fn engine() -> Arc<Engine> {
     let folders = Folders::new(vec![folder().join("tree")], folder(), Arc::new(crate::Disk));
     Arc::new(Engine::with_fuel(Arc::new(folders), 100_000))
 }

@@ -109,6 +109,12 @@ fn names(of: &Value) -> &'static [&'static str] {
     }
 }
 
+/// The methods of all kinds of values.
+#[cfg(test)]
+pub(super) fn all_names() -> Vec<&'static str> {
+    [TEXT, LIST, TUPLE, SET, DICT, BYTES].concat()
+}
+
 pub(super) fn has(of: &Value, name: &str) -> bool {
     names(of).contains(&name)
 }

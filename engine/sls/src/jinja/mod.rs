@@ -53,6 +53,8 @@ mod work;
 mod attacks;
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
+mod generated;
 
 use std::collections::HashMap;
 use std::fmt;
