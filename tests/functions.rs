@@ -702,14 +702,18 @@ kt-unmasked:
     },
 ];
 
-/// Functions whose whole effect is seen elsewhere: they react, do nothing, are for one run only, or need an application.
+/// Functions whose whole effect is seen elsewhere: they react, do nothing, are for one run only or around others, or need an
+/// application.
 const ELSEWHERE: &[&str] = &[
     "alembic.upgraded",
     "cmd.wait",
+    "cron.suspended",
     "django.migrated",
     "module.run",
     "module.wait",
     "module.watch",
+    "process.stopped",
+    "service.stopped",
     "test.check_pillar",
     "test.configurable_test_state",
     "test.fail_with_changes",
