@@ -18,7 +18,7 @@ fn the_kingfisher_demo_does_what_it_says_from_a_bare_server() {
     if std::env::var_os("KSTATE_SANDBOX_DIR").is_none() {
         demo.env("KSTATE_SANDBOX_DIR", target.join("sandbox"));
     }
-    let output = run(&mut demo, "", Duration::from_secs(420));
+    let output = run(&mut demo, "", Duration::from_secs(900));
     output.exits(0).does_not_say("NOT AS STATED").says(" 0 not as stated");
     let checks = output.stdout.lines().filter(|line| line.trim_start().starts_with("ok ")).count();
     assert!(checks >= 35, "only {checks} checks: {output}");
