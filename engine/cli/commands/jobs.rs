@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kstate_core::kept::job::{follow, followed};
-use kstate_core::kept::{self, Kept, KeptJob, Stage, ago};
+use kstate_core::kept::{self, Kept, KeptJob, Stage};
 use kstate_core::{ExchangeError, Job, Reply, Transport};
 use serde_json::{Map as JsonMap, Value as Json, json};
 
@@ -26,7 +26,7 @@ pub(super) fn jobs(session: &Session<'_>, options: &Global) -> Result<Exit, Comm
                 if !kept.jobs.is_empty() {
                     text.push_str(&format!("{}\n", paint(BOLD, &target)));
                 }
-                kept.jobs.iter().for_each(|job| text.push_str(&line(job, kept.now)));
+                kept.jobs.iter().for_each(|job| text.push_str(&line(job, &kept)));
                 document.insert(target, kept.jobs.iter().map(as_json).collect());
             }
             Err(lost) => exit = exit.worst(session.tell_lost(&lost)),
@@ -120,15 +120,15 @@ fn to_its_end(session: &Session<'_>, host: &mut Reached, job: &KeptJob) -> Resul
     }
 }
 
-fn line(job: &KeptJob, now: u64) -> String {
+fn line(job: &KeptJob, kept: &Kept) -> String {
     let took = |until: u64| elapsed(Duration::from_secs(until.saturating_sub(job.since)));
     let stage = match job.stage {
-        Stage::Running => paint(YELLOW, format!("running for {}", took(now))),
+        Stage::Running => paint(YELLOW, format!("running for {}", took(kept.now))),
         Stage::Ended { status: 0, at } => paint(GREEN, format!("done in {}", took(at))),
         Stage::Ended { status, at } => paint(RED, format!("ended with status {status} after {}", took(at))),
         Stage::Gone => paint(RED, "did not come to its end"),
     };
-    let when = paint(DIM, format!("started {} ago", ago(now.saturating_sub(job.since))));
+    let when = paint(DIM, format!("started {} ago", kept.ago(job.since)));
     let user = job.user.as_deref().map(|user| format!(" as {user}")).unwrap_or_default();
     format!("  {}  {}  {stage}, {when}{user}\n      {}\n", job.id, job.state, paint(DIM, &job.command))
 }

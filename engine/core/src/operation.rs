@@ -119,9 +119,12 @@ impl From<Run> for Operation {
 }
 
 impl Operation {
-    /// Whether it runs apart from the connection.
-    pub fn is_durable(&self) -> bool {
-        matches!(self, Operation::Run(run) if run.durable.is_some())
+    /// The command, if it runs apart from the connection.
+    pub fn durable(&self) -> Option<&Run> {
+        match self {
+            Operation::Run(run) if run.durable.is_some() => Some(run),
+            _ => None,
+        }
     }
 
     /// What it may change.

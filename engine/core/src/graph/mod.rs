@@ -214,14 +214,11 @@ impl Graph {
         self.requisites[chunk].iter().any(|requisite| requisite.kind == RequisiteKind::Around)
     }
 
-    /// The chunks that watch a chunk or listen to it, in rising order.
-    pub fn watchers(&self, chunk: usize) -> Vec<usize> {
-        use RequisiteKind::{Listen, Watch, WatchAny};
-        let is_watched = |requisite: &Requisite| {
-            matches!(requisite.kind, Watch | WatchAny | Listen) && requisite.targets.contains(&chunk)
-        };
-        let watches = |watcher: &usize| self.requisites[*watcher].iter().any(is_watched);
-        (0..self.chunks.len()).filter(watches).collect()
+    /// The chunks that name a chunk in a requisite of one of these kinds, in rising order.
+    pub fn naming(&self, chunk: usize, kinds: &[RequisiteKind]) -> Vec<usize> {
+        let names =
+            |requisite: &Requisite| kinds.contains(&requisite.kind) && requisite.targets.contains(&chunk);
+        (0..self.chunks.len()).filter(|other| self.requisites[*other].iter().any(names)).collect()
     }
 
     /// What is suspicious but no reason to refuse: a `listen` that names nothing.

@@ -48,9 +48,13 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// For how long something has been so, in words.
+    pub fn ago(&self, since: u64) -> String {
+        ago(self.now.saturating_sub(since))
+    }
+
     /// What a person has to know before the next apply.
     pub(crate) fn notes(&self) -> Vec<String> {
-        let since = |since: u64| ago(self.now.saturating_sub(since));
         let open = self.brackets.iter().map(|bracket| {
             let who = if bracket.is_watched {
                 "the host leaves it when its run has ended"
@@ -60,7 +64,7 @@ impl Kept {
             format!(
                 "`{}` has been open for {}, of run {}; {who}",
                 bracket.state,
-                since(bracket.since),
+                self.ago(bracket.since),
                 bracket.run
             )
         });
@@ -68,7 +72,7 @@ impl Kept {
             .jobs
             .iter()
             .filter(|job| job.stage == Stage::Running)
-            .map(|job| format!("job {} is running for {}: `{}`", job.id, since(job.since), job.state));
+            .map(|job| format!("job {} is running for {}: `{}`", job.id, self.ago(job.since), job.state));
         open.chain(running).collect()
     }
 
@@ -131,7 +135,7 @@ pub fn read(reply: &Reply) -> Result<Kept, CannotTell> {
 }
 
 /// A length of time for a message: `40 s`, `12 min`, `3 h`, `2 d`.
-pub fn ago(seconds: u64) -> String {
+fn ago(seconds: u64) -> String {
     match seconds {
         0..=89 => format!("{seconds} s"),
         90..=5399 => format!("{} min", (seconds + 30) / 60),

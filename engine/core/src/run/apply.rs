@@ -65,10 +65,7 @@ struct Member {
 impl Member {
     /// The command of its step that runs apart from the connection. Such a state is alone in its group.
     fn durable(&self, wave: usize) -> Option<Run> {
-        match self.steps.get(wave).map(|step| &step.operation) {
-            Some(Operation::Run(run)) if run.durable.is_some() => Some(run.clone()),
-            _ => None,
-        }
+        self.steps.get(wave).and_then(|step| step.operation.durable()).cloned()
     }
 
     /// Takes the reply to one of its steps.
@@ -83,7 +80,7 @@ impl Member {
     fn is_disturbed_by(&self, later: &[Step]) -> bool {
         let would_overtake =
             self.steps.len() > 1 && !(touch_only_files(&self.steps) && touch_only_files(later));
-        if self.steps.iter().chain(later).any(|step| step.operation.is_durable()) {
+        if self.steps.iter().chain(later).any(|step| step.operation.durable().is_some()) {
             return true;
         }
         let touches: Vec<Touch> = later.iter().flat_map(|step| step.operation.touches()).collect();
@@ -137,7 +134,7 @@ impl Making<'_, '_, '_> {
                     }
                     self.records.begin(index);
                     self.host.facts.begin(steps.iter().flat_map(|step| step.operation.touches()));
-                    let is_durable = steps.iter().any(|step| step.operation.is_durable());
+                    let is_durable = steps.iter().any(|step| step.operation.durable().is_some());
                     self.group.push(self.member(index, steps));
                     if failhard || is_durable || self.is_alone(index) || self.group_bytes() > GROUP_BYTES {
                         self.flush()?;
@@ -347,9 +344,10 @@ impl Making<'_, '_, '_> {
 
     /// Has written down what the changes of a group ask of other states, before they are made.
     fn note_owed(&mut self, group: &[Member]) {
+        use RequisiteKind::{Listen, Watch, WatchAny};
         let graph = &self.run.plan.graph;
         for member in group {
-            for watcher in graph.watchers(member.index) {
+            for watcher in graph.naming(member.index, &[Watch, WatchAny, Listen]) {
                 if self.records.get(watcher).is_none() && self.noted.insert(watcher) {
                     let (chunk, because) = (&graph.chunks()[watcher], &graph.chunks()[member.index]);
                     self.host.errand(kept::owed::note(chunk, because));

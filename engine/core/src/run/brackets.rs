@@ -1,7 +1,7 @@
 //! Brackets while a run makes things: entered just before the first state that they are around acts, left when the last
 //! of those has had its turn, in reverse.
 
-use super::apply::Making;
+use super::apply::{Making, failure, said};
 use super::decide::Decision;
 use super::records::Record;
 use super::{Broken, End};
@@ -64,7 +64,8 @@ impl Making<'_, '_, '_> {
 
     /// Enters what is around a state that is about to act.
     pub(super) fn enter_around(&mut self, index: usize) -> Result<Around, Broken> {
-        let is_around = |bracket: &usize| self.inside(*bracket).contains(&index);
+        let all = self.run.plan.graph.naming(index, &[RequisiteKind::Around]);
+        let is_around = |bracket: &usize| all.contains(bracket);
         let around: Vec<usize> = self.brackets.waiting.iter().copied().filter(is_around).collect();
         if !around.is_empty() {
             self.flush()?;
@@ -77,21 +78,19 @@ impl Making<'_, '_, '_> {
                 break;
             }
         }
-        Ok(match self.broken_around(index) {
+        Ok(match self.broken(&all) {
             Some(reason) => Around::Refused(reason),
             None if around.is_empty() => Around::Nothing,
             None => Around::Entered,
         })
     }
 
-    /// A bracket that could not be entered.
-    fn broken_around(&self, index: usize) -> Option<String> {
-        let graph = &self.run.plan.graph;
-        let broken = (0..graph.chunks().len()).find(|bracket| {
-            self.inside(*bracket).contains(&index)
-                && self.records.get(*bracket).is_some_and(|record| record.is_broken())
-        })?;
-        Some(format!("`{}`, which is around it, could not be entered", graph.chunks()[broken].id))
+    /// Which of the brackets around a state could not be entered.
+    fn broken(&self, around: &[usize]) -> Option<String> {
+        let is_broken = |bracket: &&usize| self.records.get(**bracket).is_some_and(Record::is_broken);
+        let broken = around.iter().find(is_broken)?;
+        let id = &self.run.plan.graph.chunks()[*broken].id;
+        Some(format!("`{id}`, which is around it, could not be entered"))
     }
 
     /// Enters one bracket. `Some`: why that failed.
@@ -109,10 +108,7 @@ impl Making<'_, '_, '_> {
         let enter = bracket::Enter { run, number, chunk, about: &about.join("; "), restore: &restore };
         let noted = self.surely(enter.job())?;
         if !noted.ok() {
-            return Ok(Some(format!(
-                "the host cannot write down how to leave it: {}",
-                super::apply::said(&noted)
-            )));
+            return Ok(Some(format!("the host cannot write down how to leave it: {}", said(&noted))));
         }
         // What is in hand is brought to its end from now on: what was taken away has to come back.
         self.host.line.heed_interrupt(false);
@@ -126,7 +122,7 @@ impl Making<'_, '_, '_> {
                 self.host.facts.forget(&touch);
             }
             if !step.operation.succeeded(reply.status) {
-                let reason = super::apply::failure(step, &reply);
+                let reason = failure(step, &reply);
                 return Ok(Some(self.leave_again(index, reason)?));
             }
         }
@@ -162,7 +158,7 @@ impl Making<'_, '_, '_> {
         self.settle_down(place == 0);
         match reply.ok() {
             true => Ok(reason),
-            false => Ok(format!("{reason}; and it could not be undone: {}", super::apply::said(&reply))),
+            false => Ok(format!("{reason}; and it could not be undone: {}", said(&reply))),
         }
     }
 
@@ -203,10 +199,7 @@ impl Making<'_, '_, '_> {
         let (outcome, reason) = match (reply.ok(), open.changes.is_empty()) {
             (false, _) => (
                 Outcome::Failed,
-                Some(format!(
-                    "it could not be left, and the host goes on trying: {}",
-                    super::apply::said(&reply)
-                )),
+                Some(format!("it could not be left, and the host goes on trying: {}", said(&reply))),
             ),
             (true, true) => (Outcome::Unchanged, Some("there was nothing to keep away".to_owned())),
             (true, false) => (Outcome::Changed, Some(restored(&reply.stdout))),
@@ -258,11 +251,7 @@ impl Making<'_, '_, '_> {
             }
             let reply = self.surely(bracket::leave(run, 0))?;
             if !reply.ok() {
-                let message = format!(
-                    "{} of run {run} cannot be left: {}",
-                    names.join(", "),
-                    super::apply::said(&reply)
-                );
+                let message = format!("{} of run {run} cannot be left: {}", names.join(", "), said(&reply));
                 return Err(Broken { message, end: End::Lost });
             }
             self.host.facts.forget(&crate::Touch::Anything);

@@ -2,7 +2,6 @@
 
 use super::Plan;
 use super::records::{Changed, Records, Standing};
-use crate::kept::ago;
 use crate::{Facts, RequisiteKind, Step, Stop};
 
 #[derive(Debug)]
@@ -117,9 +116,7 @@ impl Decider<'_> {
         let kept = self.facts.kept()?;
         let chunk = &self.plan.graph.chunks()[index];
         let owed = kept.owed.iter().find(|owed| owed.is_of(chunk));
-        Ok(owed.map(|owed| {
-            format!("owed for {}, because of `{}`", ago(kept.now.saturating_sub(owed.since)), owed.because)
-        }))
+        Ok(owed.map(|owed| format!("owed for {}, because of `{}`", kept.ago(owed.since), owed.because)))
     }
 
     fn because(&self, target: usize) -> String {

@@ -4,9 +4,9 @@
 use super::apply::{Lines, Making};
 use super::{Broken, End};
 use crate::kept::job::{self, Start};
-use crate::kept::{KeptJob, Stage, ago};
+use crate::kept::{KeptJob, Stage};
 use crate::question::{Answer, Question};
-use crate::{Chunk, Event, Facts, Operation, Reply, Run, Step};
+use crate::{Chunk, Event, Facts, Reply, Run, Step};
 
 /// How long one exchange waits for news, in seconds: as long as an interrupt may have to wait.
 const NEWS: u32 = 2;
@@ -41,7 +41,7 @@ impl Making<'_, '_, '_> {
         let over: Vec<&KeptJob> = kept.jobs.iter().filter(is_over).collect();
         over.iter().for_each(|job| self.host.errand(job::see(&job.id)));
         let last = over.last()?;
-        let since = ago(kept.now.saturating_sub(last.since));
+        let since = kept.ago(last.since);
         Some(match last.stage {
             Stage::Ended { status, .. } => {
                 format!(
@@ -54,10 +54,12 @@ impl Making<'_, '_, '_> {
     }
 
     fn take_up(&mut self, index: usize, run: &Run, left: &KeptJob) -> Result<Outcome, Broken> {
-        let now = self.host.facts.kept().map(|kept| kept.now).unwrap_or_default();
-        let since = now.saturating_sub(left.since);
+        let (since, ago) = match self.host.facts.kept() {
+            Ok(kept) => (kept.now.saturating_sub(left.since), kept.ago(left.since)),
+            Err(_) => Default::default(),
+        };
         let (id, what) = (left.id.as_str(), self.id(index));
-        let started = format!("`{what}` was started {} ago as job {id}", ago(since));
+        let started = format!("`{what}` was started {ago} ago as job {id}");
         match left.stage {
             Stage::Ended { status, .. } if !run.success.contains(&status) => {
                 self.host.errand(job::see(id));
@@ -176,10 +178,7 @@ fn left<'a>(facts: &'a Facts, key: &str) -> Option<&'a KeptJob> {
 }
 
 fn durable(steps: &[Step]) -> Option<&Run> {
-    steps.iter().find_map(|step| match &step.operation {
-        Operation::Run(run) if run.durable.is_some() => Some(run),
-        _ => None,
-    })
+    steps.iter().find_map(|step| step.operation.durable())
 }
 
 /// Whether an earlier run has done what the steps of a state do, so that only its result is taken up.
@@ -195,8 +194,7 @@ pub(super) fn is_done(facts: &Facts, chunk: &Chunk, steps: &[Step]) -> bool {
 pub(super) fn to_take_up(facts: &Facts, chunk: &Chunk, steps: &[Step]) -> Option<String> {
     let run = durable(steps)?;
     let left = left(facts, &job::key(chunk, run))?;
-    let now = facts.kept().map(|kept| kept.now).unwrap_or_default();
-    let job = format!("job {}, started {} ago,", left.id, ago(now.saturating_sub(left.since)));
+    let job = format!("job {}, started {} ago,", left.id, facts.kept().ok()?.ago(left.since));
     match left.stage {
         Stage::Running => Some(format!("{job} is running it: an apply follows that one")),
         Stage::Ended { status, .. } if run.success.contains(&status) => {
