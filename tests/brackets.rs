@@ -46,6 +46,14 @@ fn migrating(env: &TestEnv, host: &Host) -> Running {
     running
 }
 
+/// The controller is killed while the migration runs.
+fn die_while_migrating(env: &TestEnv, host: &Host) {
+    prepare(host);
+    let mut running = migrating(env, host);
+    running.child.kill().unwrap();
+    running.wait(LIMIT);
+}
+
 #[track_caller]
 fn changed_all(output: &Output) {
     for id in ["migrate", "paused", "stopped", "redis-server"] {
@@ -106,10 +114,7 @@ fn what_is_taken_away_for_a_migration_comes_back() {
 fn the_host_itself_brings_back_what_a_dead_controller_took_away() {
     let host = Host::full("watchdog");
     let env = TestEnv::of(&host, TREE);
-    prepare(&host);
-    let mut running = migrating(&env, &host);
-    running.child.kill().unwrap();
-    running.wait(LIMIT);
+    die_while_migrating(&env, &host);
     let output = env.diff();
     output.says("`paused` has been open").says("the host leaves it");
     until("the host leaves them", || host.sh("ls /var/lib/kstate/brackets").is_empty());
@@ -119,10 +124,7 @@ fn the_host_itself_brings_back_what_a_dead_controller_took_away() {
     assert_eq!(host.sh("wc -l </srv/begun"), "1", "{output}");
 
     // Somebody else comes while the command still runs: it is awaited, and nothing is run beside it.
-    prepare(&host);
-    let mut running = migrating(&env, &host);
-    running.child.kill().unwrap();
-    running.wait(LIMIT);
+    die_while_migrating(&env, &host);
     let output = env.apply();
     output.exits(0);
     assert!(!output.reason("migrate").contains("failed"), "{output}");
@@ -143,10 +145,7 @@ fn what_is_open_after_a_reboot_is_told_by_diff_and_closed_by_apply() {
     assert_eq!(output.outcome("migrate"), "failed", "{output}");
     assert_eq!(state(&host), restored(&host), "{output}");
 
-    prepare(&host);
-    let mut running = migrating(&env, &host);
-    running.child.kill().unwrap();
-    running.wait(LIMIT);
+    die_while_migrating(&env, &host);
     host.reboot();
     let output = env.diff();
     output.says("`paused` has been open").says("an apply leaves it first").says("did not come to its end");

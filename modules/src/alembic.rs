@@ -237,29 +237,19 @@ impl Seen {
 mod tests {
     use super::*;
     use crate::git::commit_of;
+    use crate::migrations::tests::{self, NEW, OLD, answer};
     use crate::testing::{Tree, declare, declare_error, settles};
-    use kstate_core::question::Answer;
     use kstate_core::{Touch, Value};
 
     const STATE: &str = "upgrade:\n  alembic.upgraded:\n    - user: ann\n    - cwd: /srv/app/\n    - bin_env: /srv/app/.ve/\n    - config: main.ini\n    - env:\n      - STAGE: live\n";
-    const OLD: &str = "1111111111111111111111111111111111111111";
-    const NEW: &str = "2222222222222222222222222222222222222222";
 
     /// As alembic 1.20 and 1.3 tell it of a PostgreSQL 15.
     const REACHED: &str = "checkout\t1111111111111111111111111111111111111111\t\ndatabase\tpostgresql\nat\t3f0c2a9d41b7\nlock_timeout\t5000\nfolder\tapp/versions\t0\nrevision\t3f0c2a9d41b7\t\t\t\tstart\n";
     const LATER: &str =
         "revision\t3f0c2a9d41b7\t\t\t\tstart\nrevision\t8b6d5e27fa90\t3f0c2a9d41b7\t\t\tcached items count\n";
 
-    fn answer(stdout: &str) -> Result<Answer, kstate_core::question::CannotTell> {
-        Ok(Answer::Run(Ended { stdout: stdout.into(), ..Ended::default() }))
-    }
-
-    /// What is known where the state's look says `said` and `commit` is going to be checked out.
     fn facts(resource: &dyn Resource, said: &str, commit: &str) -> Facts {
-        let mut facts = Facts::default();
-        facts.learn(resource.questions()[0].clone(), answer(said));
-        facts.learn(Question::Run(Box::new(commit_of("/srv/app"))), answer(&format!("{commit}\n")));
-        facts
+        tests::facts(resource, said, "/srv/app", commit)
     }
 
     fn diff_of(said: &str) -> Result<Vec<Step>, Stop> {
@@ -268,10 +258,7 @@ mod tests {
     }
 
     fn failure(said: &str) -> String {
-        match diff_of(said) {
-            Err(Stop::Failed(reason)) => reason,
-            other => panic!("{other:?}"),
-        }
+        tests::failure(diff_of(said))
     }
 
     #[test]
@@ -372,7 +359,7 @@ mod tests {
     #[test]
     fn migrates_in_the_environment_with_a_lock_timeout() {
         let steps = diff_of(&format!("{REACHED}{LATER}")).unwrap();
-        assert!(steps[0].operation.is_durable());
+        assert!(steps[0].operation.durable().is_some());
         let job = steps[0].operation.job().unwrap();
         assert_eq!(job.user.as_deref(), Some("ann"));
         for part in

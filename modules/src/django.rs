@@ -232,27 +232,17 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::git::commit_of;
+    use crate::migrations::tests::{self, NEW, OLD, answer};
     use crate::testing::{Tree, declare, declare_error, settles};
     use kstate_core::Value;
-    use kstate_core::question::Answer;
 
     const STATE: &str = "/srv/shop:\n  django.migrated:\n    - user: ann\n    - bin_env: /srv/ve\n    - settings: site.live\n";
-    const OLD: &str = "1111111111111111111111111111111111111111";
-    const NEW: &str = "2222222222222222222222222222222222222222";
 
     /// As Django 5.2 and 2.2 tell it.
     const MIGRATED: &str = "checkout\t1111111111111111111111111111111111111111\t\ndatabase\tpostgresql\nlock_timeout\t5000\nfolder\tshop\tshop/migrations\napplied\tcontenttypes\t0001_initial\napplied\tshop\t0001_initial\nstray\tshop\t0000_old\t0\n";
 
-    fn answer(stdout: &str) -> Result<Answer, kstate_core::question::CannotTell> {
-        Ok(Answer::Run(Ended { stdout: stdout.into(), ..Ended::default() }))
-    }
-
     fn facts(resource: &dyn Resource, said: &str, commit: &str) -> Facts {
-        let mut facts = Facts::default();
-        facts.learn(resource.questions()[0].clone(), answer(said));
-        facts.learn(Question::Run(Box::new(commit_of("/srv/shop"))), answer(commit));
-        facts
+        tests::facts(resource, said, "/srv/shop", commit)
     }
 
     fn diff_of(said: &str) -> Result<Vec<Step>, Stop> {
@@ -261,10 +251,7 @@ mod tests {
     }
 
     fn failure(said: &str) -> String {
-        match diff_of(said) {
-            Err(Stop::Failed(reason)) => reason,
-            other => panic!("{other:?}"),
-        }
+        tests::failure(diff_of(said))
     }
 
     #[test]

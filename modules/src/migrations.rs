@@ -214,3 +214,34 @@ pub(crate) fn change(
     let before = if before.is_empty() { Value::Null } else { before.into() };
     Change::new(subject, before, after).diff(format!(" {told} -> {after} ({count})\n{lines}"))
 }
+
+/// What the tests of both functions have in common.
+#[cfg(test)]
+pub(crate) mod tests {
+    use kstate_core::question::{Answer, Answered, Ended};
+    use kstate_core::{Facts, Question, Resource, Step, Stop};
+
+    use crate::git::commit_of;
+
+    pub(crate) const OLD: &str = "1111111111111111111111111111111111111111";
+    pub(crate) const NEW: &str = "2222222222222222222222222222222222222222";
+
+    pub(crate) fn answer(stdout: &str) -> Answered {
+        Ok(Answer::Run(Ended { stdout: stdout.into(), ..Ended::default() }))
+    }
+
+    /// What is known where the state's look says `said` and `commit` is going to be checked out into `dir`.
+    pub(crate) fn facts(resource: &dyn Resource, said: &str, dir: &str, commit: &str) -> Facts {
+        let mut facts = Facts::default();
+        facts.learn(resource.questions()[0].clone(), answer(said));
+        facts.learn(Question::Run(Box::new(commit_of(dir))), answer(&format!("{commit}\n")));
+        facts
+    }
+
+    pub(crate) fn failure(diff: Result<Vec<Step>, Stop>) -> String {
+        match diff {
+            Err(Stop::Failed(reason)) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+}
