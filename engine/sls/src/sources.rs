@@ -59,14 +59,8 @@ impl TargetSources<'_> {
         self.folders.find(path).ok_or_else(|| SourceError::Missing {
             url: url.to_owned(),
             roots: self.folders.shown(),
-            nearest: self.nearest(path),
+            nearest: self.folders.near(path).first().map(|name| format!("salt://{name}")),
         })
-    }
-
-    fn nearest(&self, path: &str) -> Option<String> {
-        let files = self.folders.below("");
-        let names = files.keys().map(String::as_str);
-        nearest(path, names, 1).first().map(|name| format!("salt://{name}"))
     }
 }
 
@@ -118,6 +112,19 @@ impl Sources for TargetSources<'_> {
 }
 
 impl Folders {
+    /// The paths that may have been meant by one that there is not: a file of that name in another folder, or a
+    /// similar path.
+    pub(crate) fn near(&self, path: &str) -> Vec<String> {
+        let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
+        let files = self.below("");
+        let mut near: Vec<String> = files.keys().filter(|file| name(file) == name(path)).cloned().collect();
+        if near.is_empty() {
+            near.extend(nearest(path, files.keys().map(String::as_str), 3).into_iter().map(str::to_owned));
+        }
+        near.truncate(3);
+        near
+    }
+
     /// All that lies below a folder of any root, by its path relative to it, sorted; the first root that has a path
     /// gives it.
     fn below(&self, folder: &str) -> BTreeMap<String, std::path::PathBuf> {

@@ -148,7 +148,12 @@ impl<'a> Parser<'a> {
     fn unexpected<T>(&self, expected: &str) -> Result<T> {
         match self.peek() {
             None => self.fail(format!("the tag ends where {expected} is expected")),
-            Some(word) => self.fail(format!("unexpected {}, expected {expected}", describe(word))),
+            Some(word) => {
+                let message = format!("unexpected {}, expected {expected}", describe(word));
+                let mut found = problem(self.file, self.here(), message);
+                found.hints.extend(meant(word).map(str::to_owned));
+                Err(found)
+            }
         }
     }
 
@@ -612,13 +617,19 @@ impl<'a> Parser<'a> {
 
     fn filter(&mut self, subject: Option<Expr>) -> Result<Expr> {
         self.expect_sign("|")?;
+        if self.is_sign("|") {
+            return self.unexpected("a filter");
+        }
+        self.filter_named(subject)
+    }
+
+    fn filter_named(&mut self, subject: Option<Expr>) -> Result<Expr> {
         let at = self.here();
         let mut name = self.name()?;
         while self.take_sign(".") {
             name = format!("{name}.{}", self.name()?);
         }
         if !super::filters::exists(&name) {
-            self.next -= 1;
             let mut found = problem(self.file, at, format!("there is no filter `{name}`"));
             found.hints.extend(
                 super::nearest(&name, super::filters::names()).map(|near| format!("did you mean `{near}`?")),
@@ -633,17 +644,11 @@ impl<'a> Parser<'a> {
     pub(super) fn filter_chain(&mut self, leading_bar: bool) -> Result<Expr> {
         let mut chain: Option<Expr> = None;
         loop {
-            if chain.is_some() || leading_bar {
-                chain = Some(self.filter(chain)?);
+            chain = Some(if chain.is_some() || leading_bar {
+                self.filter(chain)?
             } else {
-                let at = self.here();
-                let name = self.name()?;
-                if !super::filters::exists(&name) {
-                    return Err(problem(self.file, at, format!("there is no filter `{name}`")));
-                }
-                let args = if self.is_sign("(") { self.arguments()? } else { Vec::new() };
-                chain = Some(self.made(Kind::Filter(None, name, args), at)?);
-            }
+                self.filter_named(None)?
+            });
             if !self.is_sign("|") {
                 break;
             }
@@ -698,6 +703,17 @@ impl<'a> Parser<'a> {
 
 fn nested(levels: usize) -> String {
     format!("the expression is nested more than {levels} levels deep")
+}
+
+/// What may have been meant by a word that other languages have.
+fn meant(word: &Word) -> Option<&'static str> {
+    Some(match word {
+        Word::Sign("=") => "`==` compares",
+        Word::Sign("&") => "conditions are joined by `and`",
+        Word::Sign("|") => "conditions are joined by `or`",
+        Word::Sign("!") => "the opposite is written `not`",
+        _ => return None,
+    })
 }
 
 fn describe(word: &Word) -> String {

@@ -34,17 +34,11 @@ const FILTERS: &[(&str, Filter)] = &[
     }),
     ("attr", |_, v, a| {
         let name = a.text(0, "name")?;
-        Ok(if methods::has(v, name) {
-            Value::from_object(value::Bound { of: v.clone(), name: name.to_owned() })
-        } else {
-            match kind(v) {
-                Kind::Other => {
-                    let found = v.get_attr(name)?;
-                    if found.is_undefined() { no_attribute(v, name) } else { found }
-                }
-                _ => no_attribute(v, name),
-            }
-        })
+        if methods::has(v, name) {
+            return Ok(Value::from_object(value::Bound { of: v.clone(), name: name.to_owned() }));
+        }
+        let found = if matches!(kind(v), Kind::Other) { v.get_attr(name)? } else { Value::UNDEFINED };
+        Ok(if found.is_undefined() { ops::missing(v, name, "").into() } else { found })
     }),
     ("avg", |_, v, _| {
         if !matches!(kind(v), Kind::Seq(_) | Kind::Dict(_)) {
@@ -945,10 +939,6 @@ fn random(name: &str) -> Error {
         format!("the filter `{name}` gives something else each time, so nothing could ever be up to date"),
         vec!["keep the value in pillar".to_owned()],
     )
-}
-
-fn no_attribute(of: &Value, name: &str) -> Value {
-    Undef::value(format!("'{}' object has no attribute `{name}`", type_name(of)), Vec::new())
 }
 
 /// Text of any value, as Jinja2's `soft_str`.

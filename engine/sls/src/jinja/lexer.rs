@@ -222,7 +222,7 @@ impl<'a> Lexer<'a> {
     /// The words up to the end of the tag, and the sign of white space control before it.
     fn words(&mut self, open: At, close: &str) -> Result<(Vec<Token>, Option<char>), Box<Problem>> {
         let mut tokens = Vec::new();
-        let mut open_signs: Vec<char> = Vec::new();
+        let mut open_signs: Vec<(&str, char, At)> = Vec::new();
         loop {
             self.skip_white();
             let rest = self.rest();
@@ -258,13 +258,17 @@ impl<'a> Lexer<'a> {
                 self.text(rest, at, first)?
             } else if let Some(sign) = SIGNS.into_iter().find(|s| rest.starts_with(s)) {
                 match sign {
-                    "(" => open_signs.push(')'),
-                    "[" => open_signs.push(']'),
-                    "{" => open_signs.push('}'),
+                    "(" => open_signs.push((sign, ')', at)),
+                    "[" => open_signs.push((sign, ']', at)),
+                    "{" => open_signs.push((sign, '}', at)),
                     ")" | "]" | "}" => match open_signs.pop() {
                         None => return Err(self.fail(at, format!("unexpected `{sign}`"))),
-                        Some(expected) if !sign.starts_with(expected) => {
-                            return Err(self.fail(at, format!("unexpected `{sign}`, expected `{expected}`")));
+                        Some((open, expected, opened)) if !sign.starts_with(expected) => {
+                            let message = format!("`{open}` is not closed: `{expected}` is missing");
+                            let mut found = self.fail(opened, message);
+                            let place = Position::new(self.file, at.line, at.column);
+                            found.related.push(("it is missing before this".to_owned(), place));
+                            return Err(found);
                         }
                         Some(_) => {}
                     },
@@ -404,7 +408,7 @@ impl<'a> Lexer<'a> {
                 }
             }
         }
-        Err(self.fail(at, format!("a text in {quote} is not closed")))
+        Err(self.fail(at, format!("the text that begins here is not closed: `{quote}` is missing")))
     }
 }
 

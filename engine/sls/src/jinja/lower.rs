@@ -9,6 +9,8 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use kstate_core::{Position, Problem};
+
 use super::expr::{Arg, Expr, Kind, Parser, Result};
 use super::lexer::{At, Options, Piece, cut, problem};
 use super::lines::{CLOSE, OPEN, Spot, write_marker};
@@ -33,6 +35,40 @@ const PLAIN_METHODS: [&str; 14] = [
     "startswith",
     "endswith",
     "lower",
+];
+
+/// Tags that close or continue a block, and those that open it.
+const CLOSING: [(&str, &[&str]); 14] = [
+    ("elif", &["if"]),
+    ("else", &["if", "for"]),
+    ("endautoescape", &["autoescape"]),
+    ("endblock", &["block"]),
+    ("endcall", &["call"]),
+    ("endfilter", &["filter"]),
+    ("endfor", &["for"]),
+    ("endif", &["if"]),
+    ("endload", &["load_yaml", "load_json", "load_text"]),
+    ("endmacro", &["macro"]),
+    ("endprofile", &["profile"]),
+    ("endraw", &["raw"]),
+    ("endset", &["set"]),
+    ("endwith", &["with"]),
+];
+
+/// Tags that stand for themselves.
+const SINGLE: [&str; 12] = [
+    "break",
+    "continue",
+    "do",
+    "extends",
+    "from",
+    "import",
+    "import_json",
+    "import_text",
+    "import_yaml",
+    "include",
+    "print",
+    "set",
 ];
 
 /// A template in the engine's language.
@@ -73,10 +109,10 @@ pub(super) fn lower(source: &str, file: &str, template: u32) -> Result<Lowered> 
         map: vec![(0, At { line: 1, column: 1 })],
         scopes: vec![ALWAYS.iter().map(ToString::to_string).collect()],
         used: HashSet::new(),
-        depth: 0,
+        blocks: Vec::new(),
         loops: 0,
     };
-    lower.body(&[], None)?;
+    lower.pieces_until(&[])?;
     // The engine drops a last line break; ours has been dropped already.
     lower.put(&format!("{OPEN}{CLOSE}"));
     Ok(Lowered { source: lower.out, map: lower.map })
@@ -137,8 +173,15 @@ struct Lower<'a> {
     scopes: Vec<HashSet<String>>,
     /// Names used in the macro that is being read.
     used: HashSet<String>,
-    depth: usize,
+    /// The blocks around the place that is being read, the innermost last.
+    blocks: Vec<Block>,
     loops: usize,
+}
+
+struct Block {
+    name: String,
+    end: String,
+    at: At,
 }
 
 impl<'a> Lower<'a> {
@@ -146,15 +189,25 @@ impl<'a> Lower<'a> {
         Err(problem(self.file, at, message))
     }
 
-    /// Pieces up to a tag with one of these names, which is left for the caller; its name comes back.
-    fn body(&mut self, ends: &[&str], open: Option<(&str, At)>) -> Result<String> {
-        self.depth += 1;
-        if self.depth > limits::TEMPLATE_NESTING {
-            return self.fail(
-                open.map_or(At { line: 1, column: 1 }, |(_, at)| at),
-                format!("blocks are nested more than {} levels deep", limits::TEMPLATE_NESTING),
-            );
+    /// Pieces up to the end of the block `name`, or to a tag that continues it, which is left for the caller; its name
+    /// comes back. The last of `ends` is the end.
+    fn body(&mut self, ends: &[&str], name: &str, at: At) -> Result<String> {
+        let end = ends.last().copied().unwrap_or_default();
+        if self.blocks.len() >= limits::TEMPLATE_NESTING {
+            let message = format!("blocks are nested more than {} levels deep", limits::TEMPLATE_NESTING);
+            return self.fail(at, message);
         }
+        self.blocks.push(Block { name: name.to_owned(), end: end.to_owned(), at });
+        let found = self.pieces_until(ends)?;
+        self.blocks.pop();
+        match found {
+            Some(tag) => Ok(tag),
+            None => self.fail(at, format!("`{{% {name} %}}` is not closed: `{{% {end} %}}` is missing")),
+        }
+    }
+
+    /// Pieces up to a tag with one of these names, or to the end of the template.
+    fn pieces_until(&mut self, ends: &[&str]) -> Result<Option<String>> {
         let pieces = self.pieces;
         while let Some(piece) = pieces.get(self.next) {
             match piece {
@@ -176,22 +229,14 @@ impl<'a> Lower<'a> {
                     }
                     let tag = parser.name()?;
                     if ends.contains(&tag.as_str()) {
-                        self.depth -= 1;
-                        return Ok(tag);
+                        return Ok(Some(tag));
                     }
                     self.next += 1;
                     self.statement(&tag, parser, *at)?;
                 }
             }
         }
-        self.depth -= 1;
-        match open {
-            None => Ok(String::new()),
-            Some((name, at)) => {
-                let expected: Vec<String> = ends.iter().map(|e| format!("`{{% {e} %}}`")).collect();
-                self.fail(at, format!("`{{% {name} %}}` is not closed: {} is missing", expected.join(" or ")))
-            }
-        }
+        Ok(None)
     }
 
     /// The parser for the tag at which `body` stopped, behind its name.
@@ -209,7 +254,7 @@ impl<'a> Lower<'a> {
 
     /// The body of a block with one end tag, and that tag.
     fn block(&mut self, name: &str, end: &str, at: At) -> Result<()> {
-        self.body(&[end], Some((name, at)))?;
+        self.body(&[end], name, at)?;
         let (mut parser, _) = self.closing()?;
         if !parser.done() {
             // `{% endmacro name %}`, `{% endblock name %}`
@@ -399,9 +444,9 @@ impl<'a> Lower<'a> {
                 self.expr(of)?;
                 self.put(",");
                 self.expr(index)?;
-                if let Some(path) = shown(expr) {
+                if let Some(owner) = shown(of) {
                     self.put(",");
-                    self.text(&path);
+                    self.text(&owner);
                 }
                 self.put(")");
             }
@@ -580,7 +625,7 @@ impl<'a> Lower<'a> {
                 self.put("))");
             }
             Kind::Name(name) if name == "super" && args.is_empty() => self.put("super()"),
-            Kind::Name(name) => {
+            Kind::Name(name) if self.bound(name) || super::ops::functions().any(|known| known == name) => {
                 self.used.insert(name.clone());
                 self.put(name);
                 self.put("(");
@@ -594,6 +639,8 @@ impl<'a> Lower<'a> {
             }
             Kind::Attr(of, name) => {
                 self.put("__m(");
+                self.text(&shown(of).unwrap_or_default());
+                self.put(",");
                 self.expr(of)?;
                 self.put(",");
                 self.text(name);
@@ -730,54 +777,44 @@ impl<'a> Lower<'a> {
                 self.close();
                 Ok(())
             }
-            _ => {
-                let mut found = problem(self.file, at, format!("unknown tag `{{% {tag} %}}`"));
-                let known = [
-                    "if",
-                    "elif",
-                    "else",
-                    "endif",
-                    "for",
-                    "endfor",
-                    "set",
-                    "endset",
-                    "do",
-                    "macro",
-                    "endmacro",
-                    "call",
-                    "endcall",
-                    "filter",
-                    "endfilter",
-                    "include",
-                    "import",
-                    "from",
-                    "import_yaml",
-                    "import_json",
-                    "import_text",
-                    "load_yaml",
-                    "load_json",
-                    "load_text",
-                    "endload",
-                    "with",
-                    "endwith",
-                    "raw",
-                    "endraw",
-                    "continue",
-                    "break",
-                    "block",
-                    "endblock",
-                    "extends",
-                ];
-                if known.contains(&tag) {
-                    found.message = format!("`{{% {tag} %}}` closes or continues nothing that is open");
-                } else {
-                    found.hints.extend(
-                        super::nearest(tag, known.into_iter()).map(|near| format!("did you mean `{near}`?")),
-                    );
-                }
-                Err(found)
-            }
+            _ => Err(self.stray(tag, at)),
         }
+    }
+
+    /// A tag that nothing is known of, or that closes or continues another block than the one that is open.
+    fn stray(&self, tag: &str, at: At) -> Box<Problem> {
+        let Some((_, openers)) = CLOSING.iter().find(|(closing, _)| *closing == tag) else {
+            let known = CLOSING.iter().flat_map(|(closing, openers)| openers.iter().chain([closing]));
+            let near = super::nearest(tag, known.chain(&SINGLE).copied());
+            let mut found = problem(self.file, at, format!("unknown tag `{{% {tag} %}}`"));
+            found.hints.extend(near.map(|near| format!("did you mean `{near}`?")));
+            return found;
+        };
+        let verb = if tag.starts_with("end") { "close" } else { "continue" };
+        let of = |block: &Block| openers.contains(&block.name.as_str());
+        let Some(block) = self.blocks.last() else {
+            let openers: Vec<String> = openers.iter().map(|name| format!("`{{% {name} %}}`")).collect();
+            let message = format!("`{{% {tag} %}}` {verb}s nothing: no {} is open", openers.join(" or "));
+            return problem(self.file, at, message);
+        };
+        let Block { name, end, at: opened } = block;
+        let mut found = problem(
+            self.file,
+            at,
+            format!("`{{% {tag} %}}` cannot {verb} the `{{% {name} %}}` of line {}", opened.line),
+        );
+        found.related.push((
+            format!("`{{% {name} %}}` is open since here"),
+            Position::new(self.file, opened.line, opened.column),
+        ));
+        found.hints.extend(if of(block) {
+            Some(format!("it has its `{{% else %}}` already: `{{% {end} %}}` comes next"))
+        } else if self.blocks.iter().any(of) {
+            Some(format!("`{{% {end} %}}` is missing before it"))
+        } else {
+            (verb == "close").then(|| format!("write `{{% {end} %}}`"))
+        });
+        found
     }
 
     fn if_(&mut self, mut parser: Parser<'a>, at: At) -> Result<()> {
@@ -798,7 +835,7 @@ impl<'a> Lower<'a> {
             self.put(word);
             self.condition(&test)?;
             self.close();
-            let end = self.in_scope([], |l| l.body(&["elif", "else", "endif"], Some(("if", at))))?;
+            let end = self.in_scope([], |l| l.body(&["elif", "else", "endif"], "if", at))?;
             let (mut parser, tag_at) = self.closing()?;
             match end.as_str() {
                 "elif" => {
@@ -807,9 +844,12 @@ impl<'a> Lower<'a> {
                     (word, place) = ("elif ", tag_at);
                 }
                 "else" => {
+                    if parser.is_name("if") {
+                        return self.fail(tag_at, "`{% else if %}` is written `{% elif %}`");
+                    }
                     parser.end()?;
                     self.put("{% else %}");
-                    self.in_scope([], |l| l.body(&["endif"], Some(("if", at))))?;
+                    self.in_scope([], |l| l.body(&["endif"], "if", at))?;
                     self.closing()?.0.end()?;
                     break;
                 }
@@ -835,8 +875,20 @@ impl<'a> Lower<'a> {
         self.open(at);
         self.put("for ");
         self.names(&target)?;
-        self.put(" in __it(");
+        self.put(" in ");
+        let several = match &target.kind {
+            Kind::Tuple(parts) => Some((parts.len(), target_shown(&target))),
+            _ => None,
+        };
+        self.put(if several.is_some() { "__rows(" } else { "__it(" });
         self.expr(&items)?;
+        if let Some((count, names)) = &several {
+            self.put(",");
+            self.text(names);
+            self.put(&format!(",{count}"));
+        }
+        self.put(",");
+        self.text(&shown(&items).unwrap_or_default());
         self.put(")");
         if let Some(test) = &test {
             self.put(" if ");
@@ -845,12 +897,12 @@ impl<'a> Lower<'a> {
         self.put(if recursive { " recursive" } else { "" });
         self.close();
         self.loops += 1;
-        let end = self.in_scope(names, |l| l.body(&["else", "endfor"], Some(("for", at))))?;
+        let end = self.in_scope(names, |l| l.body(&["else", "endfor"], "for", at))?;
         self.loops -= 1;
         self.closing()?.0.end()?;
         if end == "else" {
             self.put("{% else %}");
-            self.in_scope([], |l| l.body(&["endfor"], Some(("for", at))))?;
+            self.in_scope([], |l| l.body(&["endfor"], "for", at))?;
             self.closing()?.0.end()?;
         }
         self.put("{% endfor %}");
@@ -895,7 +947,9 @@ impl<'a> Lower<'a> {
             parser.end()?;
             self.assign(&target, at, |l| {
                 let Kind::Tuple(parts) = &target.kind else { return l.expr(&value) };
-                l.put(&format!("__up({},", parts.len()));
+                l.put("__up(");
+                l.text(&target_shown(&target));
+                l.put(&format!(",{},", parts.len()));
                 l.expr(&value)?;
                 l.put(")");
                 Ok(())
@@ -1243,19 +1297,33 @@ impl<'a> Lower<'a> {
     }
 }
 
-/// A path of names and fixed keys as it is written, for messages.
+/// A path of names, fixed keys and calls as it is written, for messages; none for what is longer than a message may be.
 fn shown(expr: &Expr) -> Option<String> {
-    Some(match &expr.kind {
-        Kind::Name(name) => name.clone(),
+    let shown = match &expr.kind {
         Kind::Attr(of, name) => format!("{}.{name}", shown(of)?),
-        Kind::Item(of, key) => match &key.kind {
-            Kind::Text(text) => format!("{}['{text}']", shown(of)?),
-            Kind::Int(n) => format!("{}[{n}]", shown(of)?),
-            Kind::Name(name) => format!("{}[{name}]", shown(of)?),
-            _ => return None,
-        },
+        Kind::Item(of, key) => format!("{}[{}]", shown(of)?, shown(key)?),
+        Kind::Call(of, args) => {
+            let arg = |arg: &Arg| match arg {
+                Arg::Positional(value) => shown(value),
+                _ => None,
+            };
+            let args: Vec<String> = args.iter().map(arg).collect::<Option<_>>()?;
+            format!("{}({})", shown(of)?, args.join(", "))
+        }
+        Kind::Name(name) => name.clone(),
+        Kind::Text(text) => format!("'{text}'"),
+        Kind::Int(n) => n.to_string(),
         _ => return None,
-    })
+    };
+    (shown.len() <= 80).then_some(shown)
+}
+
+/// What a `for` or `set` assigns to, as it is written.
+fn target_shown(target: &Expr) -> String {
+    match &target.kind {
+        Kind::Tuple(parts) => parts.iter().map(target_shown).collect::<Vec<_>>().join(", "),
+        _ => shown(target).unwrap_or_default(),
+    }
 }
 
 fn target_names(target: &Expr, names: &mut Vec<String>) {

@@ -119,6 +119,11 @@ pub(super) fn has(of: &Value, name: &str) -> bool {
     names(of).contains(&name)
 }
 
+/// The method that may have been meant by a name.
+pub(super) fn near(of: &Value, name: &str) -> Option<&'static str> {
+    super::nearest(name, names(of).iter().copied())
+}
+
 pub(super) fn call(_: &mut State<'_, '_>, of: &Value, name: &str, args: &Args) -> Result<Value, Error> {
     let takes_any = matches!(name, "append" | "insert" | "setdefault" | "get" | "update" | "extend");
     if let Some(unknown) = args.all().find(|v| ops::unknown(v)).filter(|_| !takes_any) {
@@ -126,18 +131,7 @@ pub(super) fn call(_: &mut State<'_, '_>, of: &Value, name: &str, args: &Args) -
     }
     work::visit(of.as_str().map_or(1, |text| text.len() / 32))?;
     if !has(of, name) {
-        let mut hints: Vec<String> = super::nearest(name, names(of).iter().copied())
-            .map(|n| format!("did you mean `{n}`?"))
-            .into_iter()
-            .collect();
-        if hints.is_empty() && type_name(of) == "NoneType" {
-            hints.push("the value is None: a key that is there, without a value".to_owned());
-        }
-        return Err(super::fault::fault(
-            minijinja::ErrorKind::UndefinedError,
-            format!("'{}' object has no attribute `{name}`", type_name(of)),
-            hints,
-        ));
+        return Err(ops::missing(of, name, "").error());
     }
     match kind(of) {
         // Markup escapes what is put into it.

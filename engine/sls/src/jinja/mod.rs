@@ -69,7 +69,7 @@ pub use answers::{Answer, Answers, Refusal, Rule, RuleError, answer, rules};
 pub use lines::LineMap;
 use lower::Lowered;
 use root::Root;
-use root::root;
+use root::{Unpacking, root};
 
 use crate::limits;
 use crate::tree::Folders;
@@ -327,7 +327,16 @@ impl Environment {
             Err(error) if waits(&error) || root.has_missed() && may_come_of_data(&error) => {
                 Ok(Rendered { text: String::new(), lines: LineMap::identity(file.clone()), waiting: true })
             }
-            Err(error) => Err(self.problem(&error, &template)),
+            Err(error) => {
+                let mut problem = self.problem(&error, &template);
+                if let Some(Unpacking { message, hint }) =
+                    root.session().unpacking.take().filter(|_| cannot_unpack(&error))
+                {
+                    problem.message = message;
+                    problem.hints.extend(hint);
+                }
+                Err(problem)
+            }
         }
     }
 
@@ -357,9 +366,6 @@ impl Environment {
         problem.hints = fault.map(|fault| fault.hints.clone()).unwrap_or_default();
         if let Some((template, at)) = errors.iter().rev().find_map(|error| self.place(error)) {
             problem.at = Some(Position::new(template.file.clone(), at.line, at.column));
-            if innermost.kind() == minijinja::ErrorKind::UndefinedError {
-                name_the_path(&mut problem.message, &template.source, at);
-            }
         }
         self.trace(&mut problem, &chain, main);
         Box::new(problem)
@@ -433,6 +439,11 @@ fn may_come_of_data(error: &minijinja::Error) -> bool {
     })
 }
 
+/// Whether a loop has an item that is not made of as many values as the loop takes.
+fn cannot_unpack(error: &minijinja::Error) -> bool {
+    matches!(chain(error).last(), Some(Link::Error(error)) if error.kind() == minijinja::ErrorKind::CannotUnpack)
+}
+
 /// The message of an error that the engine itself made.
 fn plain_message(error: &minijinja::Error) -> String {
     let detail = error.detail().unwrap_or_default();
@@ -441,6 +452,7 @@ fn plain_message(error: &minijinja::Error) -> String {
             Some((name, _)) => format!("`{name}` is undefined"),
             None => detail.to_owned(),
         },
+        minijinja::ErrorKind::CannotUnpack => format!("a value cannot be taken apart here: {detail}"),
         minijinja::ErrorKind::OutOfFuel => "the template does not end, or does too much".to_owned(),
         _ if detail.contains("Too many arguments") => {
             "too much is written here in one list, mapping, call or operation: load it by `import_yaml`"
@@ -454,25 +466,6 @@ fn plain_message(error: &minijinja::Error) -> String {
         }
         kind if detail.is_empty() => kind.to_string(),
         _ => detail.to_owned(),
-    }
-}
-
-/// Says which expression a missing key belongs to, if the source shows it.
-fn name_the_path(message: &mut String, source: &str, at: lexer::At) {
-    let Some(key) = message.strip_prefix("the mapping has no key `").and_then(|rest| rest.strip_suffix('`'))
-    else {
-        return;
-    };
-    let line = source.lines().nth(at.line.saturating_sub(1) as usize).unwrap_or_default();
-    let rest: String = line.chars().skip(at.column.saturating_sub(1) as usize).collect();
-    let end = rest.find(|c: char| !(c.is_alphanumeric() || "_.['\"]-:".contains(c))).unwrap_or(rest.len());
-    let path = &rest[..end];
-    if let Some(found) = path.find(key) {
-        let mut end = found + key.len();
-        end += path[end..].len() - path[end..].trim_start_matches(['\'', '"', ']']).len();
-        if found > 0 {
-            *message = format!("`{}` is undefined: the mapping has no key `{key}`", &path[..end]);
-        }
     }
 }
 

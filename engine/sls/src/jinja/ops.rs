@@ -13,6 +13,7 @@ use num_traits::{ToPrimitive, Zero};
 
 use super::args::Args;
 use super::fault::{fault, type_error};
+use super::root::Unpacking;
 use super::value::{
     self, Bound, Key, Kind, Number, SeqKind, Undef, clamped, equal, iterate, kind, list, number, order,
     solid, to_str, truth, tuple, type_name,
@@ -52,7 +53,7 @@ impl Object for Native {
 const FUNCTIONS: &[(&str, Function)] = &[
     ("__absent", |_, a| Ok(Value::from(a[0].is_undefined()))),
     ("__big", |_, a| integer(a[0].as_str().unwrap_or_default(), 10).map(value::int).ok_or_else(large)),
-    ("__c", |state, a| call_value(state, &a[0], &a[1..])),
+    ("__c", |state, a| call_value(state, &a[0], "", &a[1..])),
     ("__d", |_, a| {
         let mut entries = value::Entries::with_capacity(a.len() / 2);
         for pair in a.chunks_exact(2) {
@@ -86,6 +87,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("__has", |state, a| {
         Ok(Value::from(root(state)?.session().modules.contains_key(&(to_str(&a[0]), a[1].is_true()))))
     }),
+    // The third argument is what the first one is called.
     ("__i", |_, a| item_of(&a[0], &a[1], a.get(2).and_then(Value::as_str).unwrap_or_default())),
     ("__indent", |state, a| {
         let args = Args::of(&a[1..]);
@@ -95,7 +97,8 @@ const FUNCTIONS: &[(&str, Function)] = &[
         }
     }),
     ("__infinity", |_, _| Ok(Value::from(f64::INFINITY))),
-    ("__it", |_, a| Ok(list(iterate(&a[0])?))),
+    // The second argument is what the first one is called.
+    ("__it", |_, a| rows(&a[0], a.get(1).unwrap_or(&Value::UNDEFINED)).map(list)),
     ("__k", |_, a| truth(&a[0]).map(|_| a[0].clone())),
     ("__keep", |state, a| {
         root(state)?.session().modules.insert((to_str(&a[0]), a[1].is_true()), a[2].clone());
@@ -115,7 +118,11 @@ const FUNCTIONS: &[(&str, Function)] = &[
     }),
     ("__l", |_, a| Ok(list(a.to_vec()))),
     ("__load", |state, a| super::load::block(state, a)),
-    ("__m", |state, a| method(state, &a[0], a[1].as_str().unwrap_or_default(), &a[2..])),
+    // The first argument is what the second one is called.
+    ("__m", |state, a| {
+        let [owner, name] = [&a[0], &a[2]].map(|text| text.as_str().unwrap_or_default());
+        method(state, &a[1], owner, name, &a[3..])
+    }),
     ("__macro", |_, a| {
         let flag = |i: usize| a.get(i).is_some_and(Value::is_true);
         let parameters = a[5..].chunks_exact(2).map(|pair| (to_str(&pair[0]), pair[1].is_true())).collect();
@@ -146,14 +153,9 @@ const FUNCTIONS: &[(&str, Function)] = &[
     }),
     // The first argument is what the second one is called.
     ("__p", |_, a| {
-        let mut path = a[0].as_str().unwrap_or_default().to_owned();
         let mut result = a[1].clone();
-        for name in &a[2..] {
-            if !path.is_empty() {
-                path.push('.');
-                path.push_str(name.as_str().unwrap_or_default());
-            }
-            result = attribute(&result, name, &path)?;
+        for (i, name) in a.iter().enumerate().skip(2) {
+            result = attribute(&result, name, || dotted(&a[0], &a[2..i]))?;
         }
         Ok(result)
     }),
@@ -172,6 +174,32 @@ const FUNCTIONS: &[(&str, Function)] = &[
             }
         }
         Ok(Value::from(true))
+    }),
+    // As `__it`, of a loop whose turns take several values: the names of these, how many they are, and what is looped
+    // over is called. The engine takes the items apart, but tells little of one that it cannot.
+    ("__rows", |state, a| {
+        let mut items = rows(&a[0], &a[3])?;
+        let wanted = a[2].as_usize().unwrap_or_default();
+        let wrong = items.iter().enumerate().find_map(|(i, item)| Some((i + 1, other_than(item, wanted)?)));
+        root(state)?.session().unpacking = wrong.map(|(number, found)| Unpacking {
+            message: format!(
+                "the loop takes {wanted} values at a time, `{}`, and item {number} is {found}",
+                to_str(&a[1])
+            ),
+            hint: value::is_mapping(&a[0]).then(|| match a[3].as_str() {
+                Some("") | None => {
+                    "a mapping gives its keys alone; `.items()` gives its values, too".to_owned()
+                }
+                Some(path) => {
+                    format!("a mapping gives its keys alone; `{path}.items()` gives its values, too")
+                }
+            }),
+        });
+        // Python takes text apart, too.
+        for item in items.iter_mut().filter(|item| item.as_str().is_some()) {
+            *item = list(iterate(item)?);
+        }
+        Ok(list(items))
     }),
     ("__s", |_, a| {
         let mut out = String::new();
@@ -200,19 +228,15 @@ const FUNCTIONS: &[(&str, Function)] = &[
         Ok(tuple(vec![Value::from(session.tplfile.as_str()), Value::from(dir), Value::from(dot)]))
     }),
     ("__u", |_, a| Ok(tuple(a.to_vec()))),
+    // The names, how many they are, and the value that is to give them theirs.
     ("__up", |_, a| {
-        let wanted = a[0].as_usize().unwrap_or_default();
-        let items = iterate(&a[1]).map_err(|error| match kind(&a[1]) {
-            Kind::Undef(_) | Kind::Unknown(_) => error,
-            _ => type_error(format!("cannot unpack a value of type {}", type_name(&a[1]))),
-        })?;
-        match items.len().cmp(&wanted) {
-            Ordering::Less => Err(type_error(format!(
-                "not enough values to unpack (expected {wanted}, got {})",
-                items.len()
-            ))),
-            Ordering::Greater => Err(type_error(format!("too many values to unpack (expected {wanted})"))),
-            Ordering::Equal => Ok(list(items)),
+        solid(&a[2])?;
+        let wanted = a[1].as_usize().unwrap_or_default();
+        match other_than(&a[2], wanted) {
+            None => iterate(&a[2]).map(list),
+            Some(found) => {
+                Err(type_error(format!("`{}` takes {wanted} values, and this is {found}", to_str(&a[0]))))
+            }
         }
     }),
     ("__v", |state, a| {
@@ -293,6 +317,11 @@ pub(super) fn register(env: &mut Environment<'static>) {
     }
 }
 
+/// The functions that every template can call.
+pub(super) fn functions() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|(name, _)| *name).filter(|name| !name.starts_with('_'))
+}
+
 /// Whether a name means something to a rewritten template, so that no template may use it.
 pub(super) fn is_taken(name: &str) -> bool {
     let passed_on = ["__b", "__h", "__i0", "__root", "__tk"];
@@ -328,9 +357,20 @@ pub(super) fn printable(value: &Value) -> Result<(), Error> {
 
 // ---- attributes and items ----
 
+/// `a.b.c` of `a` and the names behind it; nothing if `a` has no name.
+fn dotted(base: &Value, names: &[Value]) -> String {
+    let base = base.as_str().unwrap_or_default();
+    let names = names.iter().filter_map(Value::as_str);
+    if base.is_empty() {
+        String::new()
+    } else {
+        [base].into_iter().chain(names).collect::<Vec<_>>().join(".")
+    }
+}
+
 /// `of.name`: an attribute as Jinja2 finds it, that is Python's methods first, then the item.
-/// `path` is what the whole is called, if it has a name.
-fn attribute(of: &Value, name: &Value, path: &str) -> Result<Value, Error> {
+/// `owner` tells what `of` is called; nothing if it has no name.
+fn attribute(of: &Value, name: &Value, owner: impl FnOnce() -> String) -> Result<Value, Error> {
     let text = name.as_str().unwrap_or_default();
     match kind(of) {
         Kind::Undef(undef) => Err(undef.error()),
@@ -339,14 +379,17 @@ fn attribute(of: &Value, name: &Value, path: &str) -> Result<Value, Error> {
             if methods::has(of, text) {
                 return Ok(Value::from_object(Bound { of: of.clone(), name: text.to_owned() }));
             }
-            Ok(dict.get(text).unwrap_or_else(|| missing_key(of, text, path)))
+            Ok(dict.get(text).unwrap_or_else(|| {
+                let owner = owner();
+                missing_key(of, text, if owner.is_empty() { owner } else { format!("{owner}.{text}") })
+            }))
         }
         Kind::Other => {
             let found = of.get_attr(text)?;
             if !found.is_undefined() {
                 return Ok(found);
             }
-            Ok(no_attribute(of, text))
+            Ok(no_attribute(of, text, &owner()))
         }
         Kind::Seq(seq) if seq.kind == SeqKind::Group && matches!(text, "grouper" | "list") => {
             Ok(seq.read().get(usize::from(text == "list")).cloned().unwrap_or_default())
@@ -354,21 +397,36 @@ fn attribute(of: &Value, name: &Value, path: &str) -> Result<Value, Error> {
         _ if methods::has(of, text) => {
             Ok(Value::from_object(Bound { of: of.clone(), name: text.to_owned() }))
         }
-        _ => Ok(Undef::value(format!("'{}' object has no attribute `{text}`", type_name(of)), Vec::new())),
+        _ => Ok(missing(of, text, &owner()).into()),
     }
 }
 
-fn no_attribute(of: &Value, name: &str) -> Value {
-    salt::missing(of, name).unwrap_or_else(|| {
-        Undef::value(format!("{} has no attribute `{name}`", describe(of)), hints_of(of, name))
-    })
+/// An attribute or a method that neither text nor a number, a list or None has. `owner` is what it is called.
+pub(super) fn missing(of: &Value, name: &str, owner: &str) -> Undef {
+    let what = value::what(of);
+    let message = match owner {
+        "" => format!("{what} has no `{name}`"),
+        _ => format!("`{owner}` is {what}, so it has no `{name}`"),
+    };
+    let hint = match (methods::near(of, name), kind(of)) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, Kind::None) => NONE.to_owned(),
+        (None, Kind::Seq(seq)) if seq.kind == SeqKind::List => {
+            "the items of a list have numbers: the first is `[0]`".to_owned()
+        }
+        _ => return Undef::new(message, Vec::new()),
+    };
+    Undef::new(message, vec![hint])
 }
 
-fn describe(of: &Value) -> String {
-    match of.kind() {
-        ValueKind::Map => "the imported template or object".to_owned(),
-        _ => format!("`{of}`"),
-    }
+/// An attribute that a module, a namespace, a loop, `salt` or a function does not have. `owner` is what it is called.
+fn no_attribute(of: &Value, name: &str, owner: &str) -> Value {
+    let message = || match (owner, of.kind()) {
+        ("", ValueKind::Map) => format!("the imported template or object has no `{name}`"),
+        ("", _) => format!("`{of}` has no `{name}`"),
+        _ => format!("`{owner}` has no `{name}`"),
+    };
+    salt::missing(of, name).unwrap_or_else(|| Undef::value(message(), hints_of(of, name)))
 }
 
 fn hints_of(of: &Value, name: &str) -> Vec<String> {
@@ -382,8 +440,8 @@ fn hints_of(of: &Value, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// A key that a mapping does not have. `path` is what the whole is called, if it has a name.
-fn missing_key(of: &Value, name: &str, path: &str) -> Value {
+/// A key that a mapping does not have. `path` is what it would be called, if it has a name.
+fn missing_key(of: &Value, name: &str, path: String) -> Value {
     let missing = format!("the mapping has no key `{name}`");
     let message = if path.is_empty() { missing } else { format!("`{path}` is undefined: {missing}") };
     Undef::in_mapping(message, of, name)
@@ -394,7 +452,8 @@ pub(super) fn item(of: &Value, key: &Value) -> Result<Value, Error> {
     item_of(of, key, "")
 }
 
-fn item_of(of: &Value, key: &Value, path: &str) -> Result<Value, Error> {
+/// `owner` is what `of` is called, if it has a name.
+fn item_of(of: &Value, key: &Value, owner: &str) -> Result<Value, Error> {
     match (kind(of), kind(key)) {
         (Kind::Undef(undef), _) | (_, Kind::Undef(undef)) => Err(undef.error()),
         (Kind::Unknown(_), _) => Ok(of.clone()),
@@ -411,7 +470,8 @@ fn item_of(of: &Value, key: &Value, path: &str) -> Result<Value, Error> {
                 Some(text) if methods::has(of, text) => {
                     Ok(Value::from_object(Bound { of: of.clone(), name: text.to_owned() }))
                 }
-                _ => Ok(missing_key(of, &to_str(key), path)),
+                _ if owner.is_empty() => Ok(missing_key(of, &to_str(key), String::new())),
+                _ => Ok(missing_key(of, &to_str(key), format!("{owner}[{}]", value::repr(key)))),
             }
         }
         (Kind::Seq(_) | Kind::Str(_) | Kind::Bytes(_), _) if number(key).is_some() => {
@@ -436,15 +496,12 @@ fn item_of(of: &Value, key: &Value, path: &str) -> Result<Value, Error> {
                 None => of.get_item(key)?,
             };
             if found.is_undefined() {
-                return Ok(no_attribute(of, &to_str(key)));
+                return Ok(no_attribute(of, &to_str(key), owner));
             }
             Ok(found)
         }
-        (_, Kind::Str(_)) => attribute(of, key, path),
-        _ => Ok(Undef::value(
-            format!("'{}' object has no item {}", type_name(of), value::repr(key)),
-            Vec::new(),
-        )),
+        (_, Kind::Str(_)) => attribute(of, key, || owner.to_owned()),
+        _ => Ok(missing(of, &format!("[{}]", value::repr(key)), owner).into()),
     }
 }
 
@@ -506,49 +563,88 @@ fn slice(of: &Value, start: &Value, stop: &Value, step: &Value) -> Result<Value,
             let items = seq.snapshot();
             value::seq(seq.kind, indexes.into_iter().filter_map(|i| items.get(i).cloned()).collect())
         }
-        _ => return Err(type_error(format!("'{}' object is not subscriptable", type_name(of)))),
+        _ => return Err(type_error(format!("{} has no slices", value::what(of)))),
     })
+}
+
+/// What a loop goes through. `path` is what it is called, if it has a name.
+fn rows(of: &Value, path: &Value) -> Result<Vec<Value>, Error> {
+    iterate(of).map_err(|error| match (kind(of), path.as_str()) {
+        (Kind::Undef(_) | Kind::Unknown(_), _) | (_, None | Some("")) => error,
+        (kind, Some(path)) => {
+            let hints = matches!(kind, Kind::None).then(|| NONE.to_owned()).into_iter().collect();
+            let message = format!("`{path}` is {}, which is not iterable", value::what(of));
+            fault(ErrorKind::InvalidOperation, message, hints)
+        }
+    })
+}
+
+/// Why something may be None.
+const NONE: &str = "None is what a key without a value gives, and a `get` that finds nothing";
+
+/// What a value is that cannot be taken apart into so many.
+fn other_than(value: &Value, wanted: usize) -> Option<String> {
+    let what = value::what(value);
+    match value::len(value) {
+        Ok(length) if length == wanted => None,
+        Ok(length) => Some(match kind(value) {
+            Kind::Str(_) => what.to_owned(),
+            _ => format!("{what} of {length}"),
+        }),
+        Err(_) => matches!(kind(value), Kind::None | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_))
+            .then(|| what.to_owned()),
+    }
 }
 
 // ---- calls ----
 
-/// `of.name(args)`.
-fn method(state: &mut State<'_, '_>, of: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
+/// `of.name(args)`. `owner` is what `of` is called, if it has a name.
+fn method(
+    state: &mut State<'_, '_>,
+    of: &Value,
+    owner: &str,
+    name: &str,
+    args: &[Value],
+) -> Result<Value, Error> {
     match kind(of) {
         Kind::Undef(undef) => Err(undef.error()),
         Kind::Unknown(_) => Ok(of.clone()),
         Kind::Other => {
             let found = of.get_attr(name)?;
-            if found.is_undefined() {
-                return of.call_method(state, name, args).map_err(|error| match error.kind() {
-                    ErrorKind::UnknownMethod => fault(
-                        ErrorKind::UndefinedError,
-                        format!("{} has no attribute `{name}`", describe(of)),
-                        hints_of(of, name),
-                    ),
-                    _ => error,
-                });
+            if !found.is_undefined() {
+                return call_value(state, &found, name, args);
             }
-            call_value(state, &found, args)
+            of.call_method(state, name, args).map_err(|error| match error.kind() {
+                ErrorKind::UnknownMethod => solid(&no_attribute(of, name, owner)).err().unwrap_or(error),
+                _ => error,
+            })
         }
         Kind::Dict(dict) if !methods::has(of, name) => {
-            let found = dict.get(name).unwrap_or_else(|| missing_key(of, name, ""));
-            call_value(state, &found, args)
+            let path = || if owner.is_empty() { String::new() } else { format!("{owner}.{name}") };
+            let missing = || match methods::near(of, name) {
+                Some(_) => missing(of, name, owner).into(),
+                None => missing_key(of, name, path()),
+            };
+            call_value(state, &dict.get(name).unwrap_or_else(missing), &path(), args)
         }
+        _ if !methods::has(of, name) => Err(missing(of, name, owner).error()),
         _ => methods::call(state, of, name, &Args::of(args)),
     }
 }
 
-pub(super) fn call_value(
+/// `name` is what the function is called, if it has a name.
+fn call_value(
     state: &mut State<'_, '_>,
     function: &Value,
+    name: &str,
     args: &[Value],
 ) -> Result<Value, Error> {
     match kind(function) {
         Kind::Undef(undef) => Err(undef.error()),
         Kind::Unknown(_) => Ok(function.clone()),
         Kind::Other => function.call(state, args),
-        _ => Err(type_error(format!("'{}' object is not callable", type_name(function)))),
+        _ if name.is_empty() => Err(type_error(format!("{} cannot be called", value::what(function)))),
+        _ => Err(type_error(format!("`{name}` is {}, which cannot be called", value::what(function)))),
     }
 }
 
@@ -561,6 +657,14 @@ struct Macro {
     kwargs: bool,
     /// Names, and whether they have a default.
     parameters: Vec<(String, bool)>,
+}
+
+impl Macro {
+    /// Its parameters, as a sentence has them.
+    fn names(&self) -> String {
+        let names: Vec<String> = self.parameters.iter().map(|(name, _)| format!("`{name}`")).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    }
 }
 
 impl fmt::Debug for Macro {
@@ -605,7 +709,7 @@ impl Object for Macro {
             args.keywords.iter().find(|(k, _)| self.parameters.iter().any(|(n, _)| n == k))
         {
             return Err(type_error(format!(
-                "macro '{}' got multiple values for argument '{name}'",
+                "the macro `{}` was given its argument `{name}` twice",
                 self.name
             )));
         }
@@ -614,18 +718,20 @@ impl Object for Macro {
         if !own("caller") {
             if caller.is_some() && !self.caller {
                 return Err(type_error(format!(
-                    "macro '{}' was invoked with a call block, but does not use `caller`",
+                    "the macro `{}` was called by `{{% call %}}`, but does not use `caller()`",
                     self.name
                 )));
             }
-            values.push(caller.unwrap_or_else(|| Undef::value("No caller defined", Vec::new())));
+            values.push(caller.unwrap_or_else(|| {
+                Undef::value("`caller` is defined only where the macro is called by `{% call %}`", Vec::new())
+            }));
         }
         if !own("varargs") {
             if !extra.is_empty() && !self.varargs {
                 return Err(type_error(format!(
-                    "macro '{}' takes not more than {} argument(s)",
+                    "too many arguments for the macro `{}`, which takes {}",
                     self.name,
-                    self.parameters.len()
+                    self.names()
                 )));
             }
             values.push(tuple(extra));
@@ -636,7 +742,7 @@ impl Object for Macro {
                     .map(|n| format!("did you mean `{n}`?"));
                 return Err(fault(
                     ErrorKind::TooManyArguments,
-                    format!("macro '{}' takes no keyword argument '{name}'", self.name),
+                    format!("the macro `{}` has no argument `{name}`", self.name),
                     hints.into_iter().collect(),
                 ));
             }
@@ -694,10 +800,8 @@ pub(super) fn contains(container: &Value, value: &Value) -> Result<bool, Error> 
             text.contains(part)
         }
         (Kind::Str(_), _) => {
-            return Err(type_error(format!(
-                "'in <string>' requires string as left operand, not {}",
-                type_name(value)
-            )));
+            let message = format!("`in` looks for text in text, not for {}", value::what(value));
+            return Err(type_error(message));
         }
         (Kind::Dict(dict), _) => match value.as_str() {
             Some(text) => dict.get(text).is_some(),
@@ -707,7 +811,9 @@ pub(super) fn contains(container: &Value, value: &Value) -> Result<bool, Error> 
             !container.get_attr(name)?.is_undefined()
         }
         (Kind::None | Kind::Bool(_) | Kind::Int(_) | Kind::Float(_), _) => {
-            return Err(type_error(format!("argument of type '{}' is not iterable", type_name(container))));
+            let message =
+                format!("`in` looks into lists, mappings and text, not into {}", value::what(container));
+            return Err(type_error(message));
         }
         _ => iterate(container)?.iter().any(|item| equal(item, value)),
     })
@@ -729,13 +835,7 @@ fn arithmetic(a: &Value, sign: &str, b: &Value) -> Result<Value, Error> {
     if let (Some(x), Some(y)) = (number(a), number(b)) {
         return numeric(x, sign, y);
     }
-    let fail = || {
-        type_error(format!(
-            "unsupported operand type(s) for {sign}: '{}' and '{}'",
-            type_name(a),
-            type_name(b)
-        ))
-    };
+    let fail = || value::mismatch(a, sign, b);
     match (sign, kind(a), kind(b)) {
         ("%", Kind::Str(template), _) => text(format::percent(template, b)?),
         // What `json` and `yaml` give is markup to Jinja2, and what is added to markup is escaped for HTML.
@@ -743,9 +843,6 @@ fn arithmetic(a: &Value, sign: &str, b: &Value) -> Result<Value, Error> {
             Ok(Value::from_safe_string(format!("{}{}", markup(a, x), markup(b, y))))
         }
         ("+", Kind::Str(x), Kind::Str(y)) => text(format!("{x}{y}")),
-        ("+", Kind::Str(_), _) => {
-            Err(type_error(format!("can only concatenate str (not \"{}\") to str", type_name(b))))
-        }
         ("+", Kind::Bytes(x), Kind::Bytes(y)) => Ok(Value::from_bytes([x, y].concat())),
         ("+", Kind::Seq(x), Kind::Seq(y)) if x.kind == y.kind && x.kind != SeqKind::Set => {
             work::list_of(x.read().len() + y.read().len())?;

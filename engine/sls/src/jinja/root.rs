@@ -40,6 +40,15 @@ pub(super) struct Session {
     pub(super) tpldir: String,
     /// Keys of templates, by the names under which they were loaded first.
     loaded: HashMap<String, String>,
+    /// What is wrong with an item of a loop that takes several values at a time.
+    pub(super) unpacking: Option<Unpacking>,
+}
+
+/// An item of a loop that cannot be taken apart.
+#[derive(Debug)]
+pub(super) struct Unpacking {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
 }
 
 /// The root of the running template.
@@ -233,8 +242,16 @@ impl Root {
             1 => format!("the template {} does not exist", shown.concat()),
             _ => format!("none of the templates {} exists", shown.join(", ")),
         };
-        let hint = format!("names are paths below the roots: {}", self.engine.folders.shown().join(", "));
-        Err(fault(ErrorKind::TemplateNotFound, message, vec![hint]))
+        let near: Vec<String> = names
+            .iter()
+            .flat_map(|name| self.engine.folders.near(name.trim_start_matches("salt://")))
+            .collect();
+        let mut hints: Vec<String> = near.iter().map(|path| format!("did you mean `{path}`?")).collect();
+        if hints.is_empty() {
+            hints
+                .push(format!("names are paths below the roots: {}", self.engine.folders.shown().join(", ")));
+        }
+        Err(fault(ErrorKind::TemplateNotFound, message, hints))
     }
 
     /// The paths that a template's name can mean, the likeliest first.
@@ -253,11 +270,12 @@ impl Root {
     /// What may have been meant by a name that is not there.
     pub(super) fn hints_for_name(&self, state: &State<'_, '_>, name: &str) -> Vec<String> {
         let known = state.known_variables();
-        let mut hints: Vec<String> =
-            super::nearest(name, known.iter().map(AsRef::as_ref).filter(|n| !n.starts_with('_')))
-                .map(|near| format!("did you mean `{near}`?"))
-                .into_iter()
-                .collect();
+        let variables = known.iter().map(AsRef::as_ref).filter(|n| !n.starts_with('_'));
+        let mut hints: Vec<String> = super::nearest(name, variables)
+            .or_else(|| super::nearest(name, super::ops::functions()))
+            .map(|near| format!("did you mean `{near}`?"))
+            .into_iter()
+            .collect();
         for (what, map) in [("pillar", &self.data.pillar), ("grains", &self.data.grains)] {
             let Some(map) = map.as_map() else { continue };
             if map.get(name).is_some() {

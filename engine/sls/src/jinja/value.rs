@@ -292,6 +292,42 @@ pub(super) fn type_name(value: &Value) -> &'static str {
     }
 }
 
+/// What a value is, in the words of a sentence: "text", "a list".
+pub(super) fn what(value: &Value) -> &'static str {
+    match kind(value) {
+        Kind::Undef(_) => "undefined",
+        Kind::Unknown(_) => "an answer of the host",
+        Kind::None => "None",
+        Kind::Bool(_) => "a boolean",
+        Kind::Int(_) | Kind::Float(_) => "a number",
+        Kind::Str(_) => "text",
+        Kind::Bytes(_) => "bytes",
+        Kind::Seq(seq) => match seq.kind {
+            SeqKind::List => "a list",
+            SeqKind::Tuple | SeqKind::Group => "a tuple",
+            SeqKind::Set => "a set",
+        },
+        Kind::Dict(_) => "a mapping",
+        Kind::Other => "a function or object",
+    }
+}
+
+/// An operator between two values of types that it does not know.
+pub(super) fn mismatch(a: &Value, sign: &str, b: &Value) -> Error {
+    let message = format!("`{sign}` cannot stand between {} (left) and {} (right)", what(a), what(b));
+    let hints = match (kind(a), kind(b)) {
+        (Kind::Str(_), Kind::Int(_) | Kind::Float(_)) | (Kind::Int(_) | Kind::Float(_), Kind::Str(_)) => {
+            let joined = if sign == "+" { "`~` joins both as text; " } else { "" };
+            vec![format!("{joined}`|int` makes a number of text")]
+        }
+        (Kind::Str(_), _) | (_, Kind::Str(_)) if sign == "+" => {
+            vec!["`~` joins any two values as text".to_owned()]
+        }
+        _ => Vec::new(),
+    };
+    fault(minijinja::ErrorKind::InvalidOperation, message, hints)
+}
+
 impl Undef {
     pub(super) fn error(&self) -> Error {
         let message = if self.message.is_empty() { "the value is undefined" } else { &self.message };
@@ -300,14 +336,24 @@ impl Undef {
         fault(minijinja::ErrorKind::UndefinedError, message, hints)
     }
 
+    pub(super) fn new(message: impl Into<String>, hints: Vec<String>) -> Undef {
+        Undef { message: message.into(), hints, looked_in: None, silent: false }
+    }
+
     pub(super) fn value(message: impl Into<String>, hints: Vec<String>) -> Value {
-        Value::from_object(Undef { message: message.into(), hints, looked_in: None, silent: false })
+        Undef::new(message, hints).into()
     }
 
     /// A key that a mapping does not have.
     pub(super) fn in_mapping(message: String, mapping: &Value, key: &str) -> Value {
         let looked_in = Some((mapping.clone(), key.to_owned()));
         Value::from_object(Undef { message, hints: Vec::new(), looked_in, silent: false })
+    }
+}
+
+impl From<Undef> for Value {
+    fn from(undef: Undef) -> Value {
+        Value::from_object(undef)
     }
 }
 
@@ -579,7 +625,7 @@ pub(super) fn iterate(value: &Value) -> Result<Vec<Value>, Error> {
         Kind::Other if matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) => {
             value.try_iter()?.collect()
         }
-        _ => return Err(type_error(format!("'{}' object is not iterable", type_name(value)))),
+        _ => return Err(type_error(format!("{} is not iterable", what(value)))),
     })
 }
 
@@ -609,7 +655,7 @@ pub(super) fn len(value: &Value) -> Result<usize, Error> {
         Kind::Seq(seq) => seq.read().len(),
         Kind::Dict(dict) => dict.read().len(),
         Kind::Other if value.len().is_some() => value.len().unwrap_or_default(),
-        _ => return Err(type_error(format!("object of type '{}' has no len()", type_name(value)))),
+        _ => return Err(type_error(format!("{} has no length", what(value)))),
     })
 }
 
@@ -745,11 +791,7 @@ fn order_at(a: &Value, b: &Value, sign: &str, depth: usize) -> Result<Ordering, 
             }
             Ok(x.len().cmp(&y.len()))
         }
-        _ => Err(type_error(format!(
-            "'{sign}' not supported between instances of '{}' and '{}'",
-            type_name(a),
-            type_name(b)
-        ))),
+        _ => Err(mismatch(a, sign, b)),
     }
 }
 
