@@ -15,6 +15,8 @@ mod connection;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod deployments;
+#[cfg(test)]
 mod functions;
 #[cfg(test)]
 mod jobs;

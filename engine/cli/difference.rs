@@ -90,12 +90,8 @@ fn differing(kind: Kind, chunk: &Chunk, changes: &[Change], secrets: &Secrets) -
 
 /// The secrets of both revisions are known, so no line has to be hidden whole for what it may have held.
 fn masked(change: &Change, secrets: &Secrets) -> Change {
-    Change {
-        subject: secrets.mask(&change.subject),
-        before: secrets.mask_value(&change.before),
-        after: secrets.mask_value(&change.after),
-        diff: change.diff.as_deref().map(|diff| secrets.mask(diff)),
-    }
+    let diff = change.diff.as_deref().map(|diff| secrets.mask(diff));
+    Change { diff, ..secrets.mask_change(change) }
 }
 
 /// A state of one revision and what has become of it in the other, as places in their lists.

@@ -2,6 +2,7 @@
 
 mod commit;
 mod latest;
+mod log;
 mod seen;
 
 pub(crate) use commit::{checked_out, commit_of, inside};

@@ -52,6 +52,9 @@ pub(super) fn change(change: &Change) -> Json {
     if let Some(diff) = &change.diff {
         json["diff"] = diff.as_str().into();
     }
+    for (name, more) in change.details.iter() {
+        json[key(name)] = value(more);
+    }
     json
 }
 

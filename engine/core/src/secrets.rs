@@ -49,11 +49,13 @@ impl Secrets {
             Value::Text(text) => Value::Text(self.mask(text)),
             Value::Bytes(bytes) if self.are_in(&String::from_utf8_lossy(bytes)) => MASK.into(),
             Value::List(items) => Value::List(items.iter().map(|item| self.mask_value(item)).collect()),
-            Value::Map(map) => {
-                Value::Map(map.iter().map(|(k, v)| (self.mask_value(k), self.mask_value(v))).collect::<Map>())
-            }
+            Value::Map(map) => Value::Map(self.mask_map(map)),
             other => other.clone(),
         }
+    }
+
+    fn mask_map(&self, map: &Map) -> Map {
+        map.iter().map(|(key, value)| (self.mask_value(key), self.mask_value(value))).collect()
     }
 
     pub fn mask_problem(&self, problem: &Problem) -> Problem {
@@ -74,6 +76,7 @@ impl Secrets {
             before: self.mask_value(&change.before),
             after: self.mask_value(&change.after),
             diff: change.diff.as_deref().map(|diff| self.mask_diff(diff)),
+            details: self.mask_map(&change.details),
         }
     }
 

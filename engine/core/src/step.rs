@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Operation, Value};
+use crate::{Map, Operation, Value};
 
 /// One change of one thing.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,16 +13,30 @@ pub struct Change {
     pub after: Value,
     /// A unified diff, for text.
     pub diff: Option<String>,
+    /// What else programs may read of it, by name: the commits of a revision.
+    pub details: Map,
 }
 
 impl Change {
     pub fn new(subject: impl Into<String>, before: impl Into<Value>, after: impl Into<Value>) -> Self {
-        Change { subject: subject.into(), before: before.into(), after: after.into(), diff: None }
+        Change {
+            subject: subject.into(),
+            before: before.into(),
+            after: after.into(),
+            diff: None,
+            details: Map::new(),
+        }
     }
 
     #[must_use]
     pub fn diff(mut self, diff: impl Into<String>) -> Self {
         self.diff = Some(diff.into());
+        self
+    }
+
+    #[must_use]
+    pub fn detail(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name, value);
         self
     }
 }

@@ -11,8 +11,10 @@
 //!     - force_reset: True
 //! ```
 //!
-//! The difference lists the commits that would come, those that would be lost, and local changes that would be
-//! discarded. For their titles the new objects are fetched into the repository; no branch and no file changes by that.
+//! The difference lists the commits that would come and those that would be lost, each with its author, date, title and the
+//! paths that it touches, and local changes that would be discarded. For that the new objects are fetched into the
+//! repository; no branch and no file changes by it. Of many commits the first are shown, and how many there are besides; JSON
+//! has all, up to 5000.
 //! What was shown is what is checked out, even if the remote has moved on since.
 
 use std::fmt;
@@ -26,6 +28,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
 use super::commit::{checked_out, commit_of, inside};
+use super::log::{self, Commit};
 use super::seen::{ENVIRONMENT, Kind, Seen, Target, Where, short};
 use crate::kinds::{Texts, yes};
 use crate::{Context, State};
@@ -327,7 +330,7 @@ impl Latest {
                 short(&seen.base),
                 seen.count.1,
                 short(seen.wanted()),
-                seen.goes.iter().take(3).map(String::as_str).collect::<Vec<_>>().join("; ")
+                seen.goes.iter().take(3).map(Commit::name).collect::<Vec<_>>().join("; ")
             ));
         }
         Ok(())
@@ -381,10 +384,14 @@ impl Latest {
         }
         let before = if seen.old.is_empty() { Value::Null } else { short(&seen.old).into() };
         let mut lines = format!(" {}..{after}\n", short(&seen.old));
-        lines.extend(seen.goes.iter().map(|line| format!("-{line}\n")));
-        lines.extend(seen.comes.iter().map(|line| format!("+{line}\n")));
+        lines.push_str(&log::told(&seen.goes, '-', seen.count.1));
+        lines.push_str(&log::told(&seen.comes, '+', seen.count.0));
         let change = Change::new("revision", before, after);
-        if seen.count == (0, 0) { change } else { change.diff(lines) }
+        if seen.count == (0, 0) {
+            return change;
+        }
+        let (commits, lost) = (log::values(&seen.comes), log::values(&seen.goes));
+        change.diff(lines).detail("commits", commits).detail("lost", lost)
     }
 
     fn fetch(&self) -> String {
@@ -601,7 +608,7 @@ mod tests {
 
     fn newer() -> String {
         checkout(&format!(
-            "full {NEW}\nforward\ncount 2 0\ncomes 2222222 Count items\ncomes 3333333 Check prefixes\nfile app.py\nfile requirements.txt\n"
+            "full {NEW}\nforward\ncount 2 0\ncomes {NEW}\t2026-11-20T10:00:00+01:00\tAnn\tCount items\npath app.py\npath requirements.txt\ncomes 3333333\t2026-11-19T10:00:00+01:00\tBob\tCheck prefixes\npath app.py\nfile app.py\nfile requirements.txt\n"
         ))
     }
 
@@ -639,7 +646,16 @@ mod tests {
         let diff = steps[0].changes[0].diff.as_deref();
         assert_eq!(
             diff,
-            Some(" 1111111..2222222 (2 commits)\n+2222222 Count items\n+3333333 Check prefixes\n")
+            Some(
+                " 1111111..2222222 (2 commits)\n+2222222 2026-11-20 Ann: Count items\n     app.py\n     requirements.txt\n\
+                 +3333333 2026-11-19 Bob: Check prefixes\n     app.py\n"
+            )
+        );
+        let commits = steps[0].changes[0].details.get("commits").and_then(Value::as_list).unwrap();
+        assert_eq!(commits[0].as_map().unwrap().get("id"), Some(&NEW.into()));
+        assert_eq!(
+            commits[0].as_map().unwrap().get("paths").and_then(Value::as_list).map(<[_]>::len),
+            Some(2)
         );
         let touches = steps[0].operation.touches();
         assert!(touches.contains(&Touch::Path("/srv/app/requirements.txt".into())));
@@ -680,7 +696,7 @@ mod tests {
     #[test]
     fn local_commits_are_kept_unless_told_otherwise() {
         let diverged = checkout(&format!(
-            "full {NEW}\ncount 1 1\ncomes 2222222 Count items\ngoes 1111111 Try something\nfile app.py\n"
+            "full {NEW}\ncount 1 1\ncomes {NEW}\t2026-11-20T10:00:00+01:00\tAnn\tCount items\ngoes {OLD}\t2026-11-20T10:00:00+01:00\tAnn\tTry something\npath app.py\nfile app.py\n"
         ));
         assert_eq!(
             failure(APP, &diverged),
@@ -690,6 +706,8 @@ mod tests {
         let mut facts = facts(&*resource, &diverged);
         let steps = resource.diff(&facts).unwrap();
         assert_eq!(changes(&steps), ["revision: 1111111 -> 2222222 (1 commit, and 1 commit lost)"]);
+        let diff = steps[0].changes[0].diff.as_deref().unwrap();
+        assert!(diff.contains("-1111111 2026-11-20 Ann: Try something\n     app.py\n"), "{diff}");
         assert!(steps[0].operation.job().unwrap().script.contains("reset -q --hard 2222"));
         settles(&*resource, &mut facts);
     }

@@ -3,6 +3,8 @@
 use kstate_core::question::Ended;
 use kstate_core::words::quote;
 
+use super::log::{COMMITS, Commit};
+
 /// Git never waits for somebody to type, and gives up on a remote that has gone silent. A repository may belong to
 /// another user than the one who looks at it.
 pub(super) const ENVIRONMENT: &str = r#"export GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_HTTP_LOW_SPEED_LIMIT=1 GIT_HTTP_LOW_SPEED_TIME=60
@@ -60,12 +62,17 @@ fi
 full=$(g rev-parse -q --verify "$new^{commit}") || exit 0
 echo full $full
 [ -z "$seen" ] || [ "$kind" != branch ] || g merge-base --is-ancestor "$seen" "$full" || echo rewritten
-[ -n "$base" ] && [ "$base" != "$full" ] || exit 0
-g merge-base --is-ancestor "$base" "$full" && echo forward
-echo count "$(g rev-list --count "$base..$full")" "$(g rev-list --count "$full..$base")"
-g log --format='comes %h %s' -n 100 "$base..$full"
-g log --format='goes %h %s' -n 100 "$full..$base"
-g diff --name-only --no-renames "$old" "$full" | sed -n '1,5001s/^/file /p'
+[ -z "$old" ] || g diff --name-only --no-renames "$old" "$full" | sed -n '1,5001s/^/file /p'
+[ "${base:-$old}" != "$full" ] || exit 0
+if [ -n "$base" ]; then
+  g merge-base --is-ancestor "$base" "$full" && echo forward
+  echo count "$(g rev-list --count "$base..$full")" "$(g rev-list --count "$full..$base")"
+  commits comes "$base..$full"
+  commits goes "$full..$base"
+elif [ -n "$old" ]; then
+  echo count "$(g rev-list --count "$old..$full")" 0
+  commits comes "$old..$full"
+fi
 "#;
 
 /// The variables of both scripts.
@@ -99,7 +106,7 @@ impl Where<'_> {
     }
 
     pub(super) fn script(&self) -> String {
-        format!("{}{ENVIRONMENT}{SCRIPT}", self.variables())
+        format!("{}{ENVIRONMENT}{COMMITS}{SCRIPT}", self.variables())
     }
 }
 
@@ -151,8 +158,8 @@ pub(super) struct Seen {
     pub(super) rewritten: bool,
     pub(super) forward: bool,
     pub(super) count: (u32, u32),
-    pub(super) comes: Vec<String>,
-    pub(super) goes: Vec<String>,
+    pub(super) comes: Vec<Commit>,
+    pub(super) goes: Vec<Commit>,
     /// Local changes, as `git status --short` tells them.
     pub(super) dirty: Vec<String>,
     pub(super) submodules: Vec<String>,
@@ -211,8 +218,13 @@ impl Seen {
                     let mut counts = value.split(' ').map(|n| n.parse().unwrap_or_default());
                     seen.count = (counts.next().unwrap_or_default(), counts.next().unwrap_or_default());
                 }
-                "comes" => seen.comes.push(text),
-                "goes" => seen.goes.push(text),
+                "comes" => seen.comes.push(Commit::read(value)),
+                "goes" => seen.goes.push(Commit::read(value)),
+                // Those that are lost are told last.
+                "path" => {
+                    let commit = seen.goes.last_mut().or(seen.comes.last_mut());
+                    commit.into_iter().for_each(|commit| commit.paths.push(value.to_owned()));
+                }
                 "dirty" => seen.dirty.push(text),
                 "submodule" => seen.submodules.push(text),
                 "file" => seen.files.push(text),

@@ -1,0 +1,147 @@
+//! What would be deployed is told before it is, and no more than that is deployed.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::support::{Output, TestEnv, run};
+
+/// An application in a repository, a state that checks it out on this machine, and a file beside it.
+struct Deployment {
+    env: TestEnv,
+    upstream: PathBuf,
+}
+
+impl Deployment {
+    /// The first commit has been deployed.
+    fn new(more: &str) -> Self {
+        let env = TestEnv::local("");
+        let deployment = Deployment { upstream: env.scratch("upstream"), env };
+        deployment.git("", &["init", "-q", "-b", "main", "upstream"]);
+        deployment.commit("requirements.txt", "flask\n", "Start");
+        deployment.declare(more);
+        deployment.env.apply().exits(0);
+        deployment
+    }
+
+    fn declare(&self, more: &str) {
+        let (upstream, dir) = (self.upstream.display(), self.dir().display().to_string());
+        self.env.sls(
+            "it",
+            &format!(
+                "app:\n  git.latest:\n    - name: {upstream}\n    - target: {dir}\n    - rev: main\n    - branch: main\n    \
+                 - force_fetch: True\n    - force_reset: True\n{more}"
+            )
+            .replace("SCRATCH/", &self.env.scratch("").display().to_string()),
+        );
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.env.scratch("checkout")
+    }
+
+    /// Runs git in a folder of the scratch place.
+    #[track_caller]
+    fn git(&self, folder: &str, words: &[&str]) -> String {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=Ann Example", "-c", "user.email=ann@example.org"]).args(words);
+        self.env.clear(git.current_dir(self.env.scratch(folder)));
+        run(&mut git, "", Duration::from_secs(20)).exits(0).stdout.trim().to_owned()
+    }
+
+    /// A commit that changes a file of the upstream repository. Returns its id.
+    fn commit(&self, file: &str, text: &str, title: &str) -> String {
+        let path = self.upstream.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self.git("upstream", &["add", "-A"]);
+        self.git("upstream", &["commit", "-q", "-m", title]);
+        self.git("upstream", &["rev-parse", "HEAD"])
+    }
+
+    fn deployed(&self) -> String {
+        self.git("checkout", &["rev-parse", "HEAD"])
+    }
+
+    #[track_caller]
+    fn diff(&self) -> Output {
+        self.env.kstate(&["diff", "it"])
+    }
+}
+
+#[test]
+fn the_commits_that_would_come_are_told_with_the_paths_that_they_touch() {
+    let deployment = Deployment::new("");
+    let before = deployment.deployed();
+    for n in 1..=4 {
+        deployment.commit(&format!("app/part{n}.py"), "pass\n", &format!("Add part {n}"));
+    }
+    let last = deployment.commit("requirements.txt", "flask\nredis\n", "Use Redis");
+
+    let output = deployment.diff();
+    output.exits(2).says(&format!(" {}..{} (5 commits)\n", &before[..7], &last[..7]));
+    output.says(" Ann Example: Use Redis\n             requirements.txt\n");
+    for n in 1..=4 {
+        output.says(&format!(" Ann Example: Add part {n}\n             app/part{n}.py\n"));
+    }
+    let state = deployment.env.diff().state("app");
+    let commits = state["changes"][0]["commits"].as_array().unwrap();
+    assert_eq!(commits.len(), 5);
+    assert_eq!(commits[0]["id"], *last);
+    assert_eq!(commits[0]["title"], "Use Redis");
+    assert_eq!(commits[0]["paths"], serde_json::json!(["requirements.txt"]));
+    assert_eq!(commits[0]["date"].as_str().unwrap().find('T'), Some("2026-11-26".len()));
+    assert_eq!(deployment.deployed(), before);
+    // Their objects are there, and no branch has moved.
+    assert_eq!(deployment.git("checkout", &["rev-parse", "origin/main"]), before);
+
+    let output = deployment.env.kstate(&["apply", "it", "--yes"]);
+    output.exits(0).says("Ann Example: Add part 1\n             app/part1.py\n");
+    assert_eq!(deployment.deployed(), last);
+}
+
+#[test]
+fn commits_that_would_be_lost_are_told() {
+    let deployment = Deployment::new("");
+    std::fs::write(deployment.dir().join("hotfix.py"), "pass\n").unwrap();
+    deployment.git("checkout", &["add", "-A"]);
+    deployment.git("checkout", &["commit", "-q", "-m", "Fix it by hand"]);
+    deployment.commit("app.py", "pass\n", "Add the app");
+    let output = deployment.diff();
+    output.exits(2).says("(1 commit, and 1 commit lost)");
+    output.says(" Ann Example: Fix it by hand\n             hotfix.py\n");
+    let change = deployment.env.diff().state("app")["changes"][0].clone();
+    assert_eq!(change["lost"][0]["title"], "Fix it by hand");
+    assert_eq!(change["commits"][0]["paths"], serde_json::json!(["app.py"]));
+}
+
+#[test]
+fn what_a_merge_brings_is_told_of_the_commits_that_it_merges() {
+    let deployment = Deployment::new("");
+    deployment.git("upstream", &["checkout", "-q", "-b", "topic"]);
+    deployment.commit("topic.py", "pass\n", "Work on a topic");
+    deployment.git("upstream", &["checkout", "-q", "main"]);
+    deployment.commit("main.py", "pass\n", "Work on the main branch");
+    deployment.git("upstream", &["merge", "-q", "--no-ff", "-m", "Merge the topic", "topic"]);
+    let change = deployment.env.diff().state("app")["changes"][0].clone();
+    let mut commits: Vec<(&str, String)> = change["commits"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|commit| (commit["title"].as_str().unwrap(), commit["paths"].to_string()))
+        .collect();
+    commits.sort();
+    let told = [
+        ("Merge the topic", "[]".to_owned()),
+        ("Work on a topic", "[\"topic.py\"]".to_owned()),
+        ("Work on the main branch", "[\"main.py\"]".to_owned()),
+    ];
+    assert_eq!(commits, told);
+}
+
+#[test]
+fn a_first_clone_lists_no_commits() {
+    let deployment = Deployment::new("");
+    std::fs::remove_dir_all(deployment.dir()).unwrap();
+    deployment.diff().exits(2).says("clone of ").does_not_say("Ann Example");
+}
