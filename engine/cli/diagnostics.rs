@@ -1,11 +1,12 @@
 //! Problems of a tree, each with the lines that it is about.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use kstate_core::{Position, Problem, Severity};
+use kstate_core::{Position, Problem, Severity, Unwritten, Via};
 use kstate_sls::{Disk, Storage};
 
 use crate::excerpt::span;
@@ -29,16 +30,17 @@ impl Diagnostics {
     }
 
     pub(crate) fn told(&mut self, told: &Told) -> String {
-        self.text(&told.problem, told.targets.as_deref())
+        self.text(&told.problem, told.states.as_deref(), told.targets.as_deref())
     }
 
     pub(crate) fn show(&mut self, problem: &Problem) -> String {
-        self.text(problem, None)
+        self.text(problem, states(&[problem]).as_deref(), None)
     }
 
-    fn text(&mut self, problem: &Problem, targets: Option<&str>) -> String {
+    fn text(&mut self, problem: &Problem, states: Option<&str>, targets: Option<&str>) -> String {
         let is_secret = problem.hidden || problem.at.as_ref().is_some_and(is_private);
-        for position in problem.at.iter().chain(problem.related.iter().map(|(_, at)| at)) {
+        let places = places(problem);
+        for position in problem.at.iter().chain(places.iter().map(|(_, at)| *at)) {
             self.load(position);
         }
         let level = match problem.severity {
@@ -58,7 +60,7 @@ impl Diagnostics {
                 marks.push(Mark { at, label: "", message: &problem.message, is_primary: true });
             }
         }
-        for (what, at) in &problem.related {
+        for (what, at) in places.iter().map(|(what, at)| (&**what, *at)) {
             match marks.iter_mut().find(|mark| mark.at == at) {
                 Some(mark) if mark.label.is_empty() => mark.label = what,
                 _ if self.has(at) => {
@@ -74,9 +76,10 @@ impl Diagnostics {
             marks = others;
             group = group.element(self.excerpt(of_file));
         }
-        if let Some(rendered) = problem.rendered.as_ref().filter(|_| !is_secret) {
-            notes.push(format!("rendered: {rendered}"));
-        }
+        let unwritten = problem.unwritten.as_ref().filter(|_| !is_secret);
+        let written = problem.at.as_ref().and_then(|at| self.line(at));
+        notes.extend(unwritten.filter(|line| Some(&*line.text) != written).map(with_caret));
+        notes.extend(states.map(|states| format!("in {states}")));
         notes.extend(targets.map(|targets| format!("for {targets}")));
         for note in &notes {
             group = group.element(Level::NOTE.message(note.as_str()));
@@ -106,6 +109,11 @@ impl Diagnostics {
         text.is_some_and(|text| span(text, at.line, at.column, "").is_some())
     }
 
+    fn line(&self, at: &Position) -> Option<&str> {
+        let text = self.texts.get(&*at.file)?.as_deref()?;
+        text.lines().nth((at.line as usize).checked_sub(1)?)
+    }
+
     /// The lines of one file.
     fn excerpt<'a>(&'a self, marks: Vec<Mark<'a>>) -> Snippet<'a, Annotation<'a>> {
         let file = marks.first().map_or("", |mark| &*mark.at.file);
@@ -129,6 +137,52 @@ struct Mark<'a> {
     is_primary: bool,
 }
 
+/// The steps to a place that are told: each place once, and the last ones of a long way. Loops are seen in the excerpt.
+fn way_to(at: &Position) -> Vec<&Via> {
+    const STEPS: usize = 10;
+    let mut way: Vec<&Via> = Vec::new();
+    for step in at.steps().filter(|step| step.pass.is_none() && step.at != *at) {
+        if way.len() < STEPS && way.iter().all(|known| known.at != step.at) {
+            way.push(step);
+        }
+    }
+    way
+}
+
+/// The places of a problem beside its own: the way to it, and what is related.
+fn places(problem: &Problem) -> Vec<(Cow<'_, str>, &Position)> {
+    let way = problem.at.iter().flat_map(way_to).map(|step| (Cow::Borrowed(&*step.what), &step.at));
+    let related = problem.related.iter().map(|(what, at)| {
+        let own = problem.at.as_ref().filter(|own| *own == at);
+        let twice = own.and_then(|own| written_twice(what, at, own));
+        twice.unwrap_or((Cow::Borrowed(what.as_str()), at))
+    });
+    way.chain(related).collect()
+}
+
+/// Where the ways to a line part that a macro or a loop wrote twice.
+fn written_twice<'a>(
+    what: &'a str,
+    first: &'a Position,
+    again: &'a Position,
+) -> Option<(Cow<'a, str>, &'a Position)> {
+    let (first, again) = first.parting(again)?;
+    let what = match (first.pass, again.pass) {
+        (Some(pass), Some(again)) => {
+            format!("{what} in pass {pass} of this loop, again in pass {again}").into()
+        }
+        _ => what.into(),
+    };
+    Some((what, &first.at))
+}
+
+/// A line of no file, with a caret.
+fn with_caret(line: &Unwritten) -> String {
+    let text = line.text.replace('\t', " ");
+    let before = " ".repeat(line.column.saturating_sub(1) as usize);
+    format!("{}:\n{}\n{before}^", line.what, text.trim_end())
+}
+
 /// A place without its line.
 fn origin(at: &Position) -> Origin<'_> {
     Origin::path(&*at.file).line(at.line as usize).char_column(at.column as usize)
@@ -138,6 +192,8 @@ fn origin(at: &Position) -> Origin<'_> {
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) problem: Problem,
+    /// The states in which a macro, a loop or an included template makes it.
+    states: Option<String>,
     /// The targets that have it, where others have not.
     targets: Option<String>,
 }
@@ -158,17 +214,37 @@ pub(crate) fn each_once<'a>(
             let mut targets: Vec<&str> = same.iter().map(|(target, _)| *target).collect();
             targets.dedup();
             let problem = same[0].1.clone();
+            let states = states(&same.iter().map(|(_, problem)| *problem).collect::<Vec<_>>());
             let is_named = targets.len() == 1 && problem.message.contains(targets[0]);
             let targets = (targets.len() < count && !is_named).then(|| list(&targets));
-            Told { problem, targets }
+            Told { problem, states, targets }
         })
         .collect()
 }
 
-fn list(targets: &[&str]) -> String {
+/// The states of which the same place makes a mistake, unless the message tells of it.
+fn states(problems: &[&Problem]) -> Option<String> {
+    let mut ids: Vec<String> = Vec::new();
+    for problem in problems {
+        let Some((id, at)) = problem.id.as_deref().zip(problem.at.as_ref()) else { continue };
+        let shown = format!("`{id}`");
+        let is_told = problem.message.contains(&shown) || at.steps().any(|step| step.what.contains(&shown));
+        if at.way.is_some() && !is_told && !ids.contains(&shown) {
+            ids.push(shown);
+        }
+    }
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    match ids.len() {
+        0 => None,
+        1 => Some(format!("the state {}", ids[0])),
+        _ => Some(format!("the states {}", list(&ids))),
+    }
+}
+
+fn list(all: &[&str]) -> String {
     const NAMED: usize = 5;
-    let named = targets.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    match targets.len().saturating_sub(NAMED) {
+    let named = all.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(NAMED) {
         0 => named,
         more => format!("{named} and {more} more"),
     }

@@ -39,7 +39,17 @@ fn length(rest: &str, message: &str) -> usize {
         _ => false,
     };
     let first = rest.chars().next().map_or(0, char::len_utf8);
-    let word = rest.char_indices().find(|at| ends_word(*at)).map_or(rest.trim_end().len(), |(end, _)| end);
+    let mut from = 0;
+    let word = loop {
+        let end = rest.char_indices().find(|(at, c)| *at >= from && ends_word((*at, *c)));
+        let word = end.map_or(rest.trim_end().len(), |(end, _)| end);
+        // A printed value is part of the word around it.
+        match rest[from..word].find("{{").and_then(|open| Some(from + open + rest[from + open..].find("}}")?))
+        {
+            Some(close) => from = close + 2,
+            None => break word,
+        }
+    };
     word.max(first).max(quoted)
 }
 
@@ -64,6 +74,8 @@ mod tests {
             ("salt://a/b.conf", "salt://a/b.conf"),
             ("'a b': c", "'a b'"),
             ("{% if x %} y", "{% if x %}"),
+            ("file.{{ name }}-{{ x }}: y", "file.{{ name }}-{{ x }}"),
+            ("file.{{ name", "file.{{"),
             ("[, b", "["),
             ("'open", "'open"),
             ("äö, b", "äö"),

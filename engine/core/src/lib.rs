@@ -45,8 +45,8 @@ pub use graph::{Flaws, Graph, Requisite, RequisiteKind, Unmet, distance, fnmatch
 pub use map::Map;
 pub use node::{Data, Node};
 pub use operation::{Attributes, Durable, Operation, Parents, Run, Write};
-pub use position::Position;
-pub use problem::{Problem, Severity};
+pub use position::{Position, Via};
+pub use problem::{Problem, Severity, Unwritten};
 pub use question::Question;
 pub use report::{HostReport, Outcome, StateReport};
 pub use resource::{Bracket, Claim, Due, Resource};

@@ -25,10 +25,20 @@ pub struct Problem {
     pub related: Vec<(String, Position)>,
     /// What to do, in the imperative.
     pub hints: Vec<String>,
-    /// The line as it is after rendering, where that differs from what `at` points to.
-    pub rendered: Option<String>,
+    /// The line that `at` points to, as it is after rendering, or of a text that an argument gives.
+    pub unwritten: Option<Unwritten>,
     /// The lines that it is about hold a secret: they are not to be shown.
     pub hidden: bool,
+}
+
+/// A line that stands in no file, and where in it something stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwritten {
+    /// What it is a line of: "rendered".
+    pub what: &'static str,
+    pub text: String,
+    /// Counts characters from 1.
+    pub column: u32,
 }
 
 impl Problem {
@@ -40,7 +50,7 @@ impl Problem {
             id: None,
             related: Vec::new(),
             hints: Vec::new(),
-            rendered: None,
+            unwritten: None,
             hidden: false,
         }
     }

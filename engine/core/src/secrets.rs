@@ -1,6 +1,6 @@
 //! Masking: what came from private pillar never leaves in a report, an event or an error.
 
-use crate::{Change, Map, Problem, Value};
+use crate::{Change, Map, Problem, Unwritten, Value};
 
 /// What stands for a secret wherever it would be shown.
 pub const MASK: &str = "********";
@@ -62,12 +62,21 @@ impl Secrets {
         let mask = |text: &String| self.mask(text);
         Problem {
             message: mask(&problem.message),
+            at: problem.at.as_ref().map(|at| at.reworded(&|text| self.mask(text))),
             id: problem.id.as_ref().map(mask),
             related: problem.related.iter().map(|(what, at)| (mask(what), at.clone())).collect(),
             hints: problem.hints.iter().map(mask).collect(),
-            rendered: problem.rendered.as_ref().map(mask),
+            unwritten: problem.unwritten.as_ref().map(|line| self.mask_line(line)),
             ..problem.clone()
         }
+    }
+
+    /// What is hidden moves what follows, and nobody shall see by how much.
+    fn mask_line(&self, line: &Unwritten) -> Unwritten {
+        let before: String = line.text.chars().take(line.column.saturating_sub(1) as usize).collect();
+        let column = self.mask(&before).chars().count() + 1;
+        let column = u32::try_from(column).unwrap_or(line.column);
+        Unwritten { what: line.what, text: self.mask(&line.text), column }
     }
 
     pub fn mask_change(&self, change: &Change) -> Change {

@@ -1,15 +1,16 @@
 //! From a file to its data: the renderers that its first line names, `jinja|yaml` if it names none.
 
-use kstate_core::{Data, Node, Position, Problem, Value};
+use kstate_core::{Data, Node, Position, Problem, Unwritten, Value};
 
 use crate::high::shared::Aliases;
+use crate::jinja::LineMap;
 use crate::tree::SourceFile;
 use crate::{json, yaml};
 
 /// Rendered text, and where each place of it was written.
 pub(crate) struct Text {
     pub(crate) text: String,
-    pub(crate) origin: Box<dyn Fn(u32, u32) -> Position>,
+    pub(crate) lines: LineMap,
     /// Whether the text is incomplete, for it hangs on what the host answers.
     pub(crate) waiting: bool,
 }
@@ -61,9 +62,8 @@ pub(crate) fn read(file: &SourceFile, template: Template<'_>) -> Result<Document
         return Ok(Document { waiting: true, ..nothing() });
     }
     // First by the places in the rendered text: only there an alias can be told from a repetition.
-    let raw = |line, column| Position::new("", line, column);
     let read = match pipe.format {
-        Format::Yaml => yaml::load_at(&rendered.text, &raw),
+        Format::Yaml => yaml::load_at(&rendered.text, &unplaced),
         Format::Json => {
             let text = rendered.text.as_str();
             // The first line is not JSON; it stays as an empty one, so that the lines keep their numbers.
@@ -74,62 +74,61 @@ pub(crate) fn read(file: &SourceFile, template: Template<'_>) -> Result<Document
             if text.trim().is_empty() {
                 return Ok(nothing());
             }
-            json::load_at(text, &raw)
+            json::load_at(text, &unplaced)
         }
     };
-    let origin = |at: &Position| (rendered.origin)(at.line, at.column);
     match read {
         Ok(mut node) => {
             let aliases = if rendered.text.contains('&') { Aliases::of(&node) } else { Aliases::default() };
-            relocate(&mut node, &origin);
+            place(&mut node, &rendered.lines);
             Ok(Document { node, aliases, waiting: false })
         }
-        Err(mut problem) => {
-            problem.at = problem.at.as_ref().map(origin);
-            for (_, at) in &mut problem.related {
-                *at = origin(at);
-            }
-            let problem = without_needless_rendered(problem, file);
+        Err(problem) => {
+            let problem = placed(problem, &rendered.text, &rendered.lines);
             Err(Unread { problem, rendered: Some(rendered.text) })
         }
     }
 }
 
-fn relocate(node: &mut Node, origin: &dyn Fn(&Position) -> Position) {
-    node.at = origin(&node.at);
+/// A place in rendered text.
+pub(crate) fn unplaced(line: u32, column: u32) -> Position {
+    Position::new("", line, column)
+}
+
+/// Gives data its places in the files.
+fn place(node: &mut Node, lines: &LineMap) {
+    node.at = lines.origin(node.at.line, node.at.column);
     match &mut node.data {
         Data::Scalar(_) => {}
-        Data::List(items) => items.iter_mut().for_each(|item| relocate(item, origin)),
+        Data::List(items) => items.iter_mut().for_each(|item| place(item, lines)),
         Data::Map(entries) => {
             for (key, value) in entries {
-                relocate(key, origin);
-                relocate(value, origin);
+                place(key, lines);
+                place(value, lines);
             }
         }
     }
 }
 
-/// A file that is no template.
-fn as_it_is(file: &SourceFile) -> Text {
-    let shown = file.shown.clone();
-    Text {
-        text: file.text.clone(),
-        origin: Box::new(move |line, column| Position::new(shown.clone(), line, column)),
-        waiting: false,
+/// A problem of rendered text, by its places in the files.
+pub(crate) fn placed(problem: Problem, text: &str, lines: &LineMap) -> Problem {
+    let mut problem = problem;
+    if let Some(raw) = problem.at.take() {
+        let line = text.lines().nth((raw.line as usize).saturating_sub(1));
+        let unwritten =
+            |line: &str| Unwritten { what: "rendered", text: line.to_owned(), column: raw.column };
+        problem.unwritten = line.map(unwritten);
+        problem.at = Some(lines.origin(raw.line, raw.column));
     }
-}
-
-/// The rendered line says nothing where the source has the same.
-fn without_needless_rendered(mut problem: Problem, file: &SourceFile) -> Problem {
-    let written = problem
-        .at
-        .as_ref()
-        .filter(|at| at.file == file.shown)
-        .and_then(|at| file.text.lines().nth((at.line as usize).saturating_sub(1)));
-    if problem.rendered.as_deref() == written {
-        problem.rendered = None;
+    for (_, at) in &mut problem.related {
+        *at = lines.origin(at.line, at.column);
     }
     problem
+}
+
+/// A file that is no template.
+fn as_it_is(file: &SourceFile) -> Text {
+    Text { text: file.text.clone(), lines: LineMap::identity(file.shown.clone()), waiting: false }
 }
 
 enum Format {

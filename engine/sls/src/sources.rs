@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kstate_core::{Chunk, Map, Problem, SourceEntry, SourceError, SourceKind, Sources, Value, nearest};
+use kstate_core::{
+    Chunk, Map, Problem, SourceEntry, SourceError, SourceKind, Sources, Unwritten, Value, Via, nearest,
+};
 
 use crate::compile::{Compiled, Request, Tree};
 use crate::data::traverse;
@@ -93,9 +96,12 @@ impl Sources for TargetSources<'_> {
             path,
             text: text.to_owned(),
         };
-        self.templates
-            .managed(&file, chunk, name, context)
-            .map_err(|problem| Problem { id: problem.id.or_else(|| Some(chunk.id.clone())), ..problem })
+        self.templates.managed(&file, chunk, name, context).map_err(|problem| {
+            let id = problem.id.clone().or_else(|| Some(chunk.id.clone()));
+            let problem =
+                if path_of(name).is_ok() { of_file(problem, chunk) } else { of_text(problem, chunk, &file) };
+            Problem { id, ..problem }
+        })
     }
 
     fn pillar(&self, path: &str) -> Option<Value> {
@@ -153,6 +159,24 @@ fn walk(
         }
         found.entry(name).or_insert(path);
     }
+}
+
+/// A problem of a template, with the state that manages the file.
+fn of_file(problem: Problem, chunk: &Chunk) -> Problem {
+    let what = format!("rendered by `{}` of `{}`", chunk.function(), chunk.id);
+    let by = Arc::new(Via { at: chunk.at.clone(), what: what.into(), pass: None });
+    Problem { at: problem.at.map(|at| at.after(&by)), ..problem }
+}
+
+/// A problem of a template that is no file, put to the argument that gives it.
+fn of_text(problem: Problem, chunk: &Chunk, text: &SourceFile) -> Problem {
+    let giving = ["contents", "contents_pillar", "contents_grains"];
+    let argument = giving.iter().find_map(|argument| chunk.place(argument)).unwrap_or(&chunk.at);
+    let unwritten = problem.at.as_ref().filter(|at| at.file == text.shown).and_then(|at| {
+        let line = text.text.lines().nth((at.line as usize).checked_sub(1)?)?.to_owned();
+        Some(Unwritten { what: "in the text", text: line, column: at.column })
+    });
+    Problem { at: problem.at.map(|at| at.within(&text.shown, argument)), unwritten, ..problem }
 }
 
 /// The path below the roots that a `salt://` address names. What follows `?` names an environment.

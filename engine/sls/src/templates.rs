@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kstate_core::{Call, Chunk, Map, Node, Problem, Value};
 
-use crate::jinja::{Answers, Engine, Environment, LineMap, Rendered, TemplateContext};
+use crate::jinja::{Answers, Engine, Environment, Rendered, TemplateContext};
 use crate::render::Text;
 use crate::tree::SourceFile;
 
@@ -29,8 +29,7 @@ impl Templates {
         let mut context = TemplateContext::of_sls(sls, &file.name);
         context.extra = extra.clone();
         let Rendered { text, lines, waiting } = self.render(file, &context)?;
-        let origin = Box::new(move |line, column| LineMap::origin_at(&lines, line, column));
-        Ok(Text { text, origin, waiting })
+        Ok(Text { text, lines, waiting })
     }
 
     /// Renders the template of a file that a state manages.

@@ -110,8 +110,8 @@ fn problems(problems: &[Problem]) -> String {
         for hint in &problem.hints {
             let _ = writeln!(out, "    hint: {hint}");
         }
-        if let Some(rendered) = &problem.rendered {
-            let _ = writeln!(out, "    rendered: {rendered}");
+        if let Some(rendered) = &problem.unwritten {
+            let _ = writeln!(out, "    rendered: {}", rendered.text);
         }
     }
     out

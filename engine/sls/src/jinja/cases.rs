@@ -104,7 +104,8 @@ fn places(text: &str) -> String {
     let rendered = render(&environment(&answers()), text).unwrap();
     let mut out = String::new();
     for (i, line) in rendered.text.lines().enumerate() {
-        let at = rendered.lines.origin(u32::try_from(i + 1).unwrap());
+        let indent = line.chars().take_while(|c| c.is_whitespace()).count();
+        let at = rendered.lines.origin(u32::try_from(i + 1).unwrap(), u32::try_from(indent + 1).unwrap());
         out.push_str(&format!("{at} |{line}\n"));
     }
     out
@@ -164,6 +165,65 @@ case.jinja:21:8 |- 2
     assert_eq!(places(text), expected);
 }
 
+/// By which way each line of the rendered text came about, the last step first.
+fn ways(text: &str) -> Vec<String> {
+    let rendered = render(&environment(&answers()), text).unwrap();
+    let step = |step: &kstate_core::Via| match step.pass {
+        Some(pass) => format!("loop {} pass {pass}", step.at),
+        None => format!("{} {}", step.what, step.at),
+    };
+    let lines = rendered.text.lines().enumerate().filter(|(_, line)| !line.is_empty());
+    lines
+        .map(|(i, line)| {
+            let at = rendered.lines.origin(u32::try_from(i + 1).unwrap(), 1);
+            let steps: Vec<String> = at.steps().map(step).collect();
+            format!("{line}: {at} {}", steps.join(", "))
+        })
+        .collect()
+}
+
+#[test]
+fn every_line_knows_the_way_by_which_it_came_about() {
+    let text = "\
+{%- from 'lib/lines.jinja' import block, wrapped -%}
+{% macro twice(n) -%}
+{{ block(n) if true else '' }}
+{%- endmacro -%}
+{% for n in ['a', 'b'] -%}
+{% for m in [1, 2] if m > 1 %}{{ n }}{{ m }}
+{% break %}{% endfor -%}
+{{ twice(n) }}
+{% endfor -%}
+{% include 'lib/hello.jinja' %}
+{% call wrapped() -%}
+called
+{% endcall -%}
+{# #}
+{% for m in [] %}{% else %}{{ block('c') | indent(2) }}{% endfor %}
+plain";
+    let expected = [
+        "a2: case.jinja:6:31 loop case.jinja:6:1 pass 1, loop case.jinja:5:1 pass 1",
+        "a:: tree/lib/lines.jinja:2:1 in the macro `block` case.jinja:3:4, in the macro `twice` case.jinja:8:4, \
+         loop case.jinja:5:1 pass 1",
+        "  - in macro: tree/lib/lines.jinja:3:1 in the macro `block` case.jinja:3:4, in the macro `twice` \
+         case.jinja:8:4, loop case.jinja:5:1 pass 1",
+        "b2: case.jinja:6:31 loop case.jinja:6:1 pass 1, loop case.jinja:5:1 pass 2",
+        "b:: tree/lib/lines.jinja:2:1 in the macro `block` case.jinja:3:4, in the macro `twice` case.jinja:8:4, \
+         loop case.jinja:5:1 pass 2",
+        "  - in macro: tree/lib/lines.jinja:3:1 in the macro `block` case.jinja:3:4, in the macro `twice` \
+         case.jinja:8:4, loop case.jinja:5:1 pass 2",
+        "Hello: tree/lib/hello.jinja:1:1 included from here case.jinja:10:12",
+        "<: tree/lib/lines.jinja:6:1 in the macro `wrapped` case.jinja:11:9",
+        "called: case.jinja:12:1 between `{% call %}` and `{% endcall %}` tree/lib/lines.jinja:7:4, in the macro \
+         `wrapped` case.jinja:11:9",
+        ">: tree/lib/lines.jinja:7:15 in the macro `wrapped` case.jinja:11:9",
+        "c:: tree/lib/lines.jinja:2:1 in the macro `block` case.jinja:15:31, loop case.jinja:15:1 pass 0",
+        "    - in macro: tree/lib/lines.jinja:3:1 in the macro `block` case.jinja:15:31, loop case.jinja:15:1 pass 0",
+        "plain: case.jinja:16:1 ",
+    ];
+    assert_eq!(ways(text), expected);
+}
+
 #[test]
 fn no_value_ever_contains_a_marker() {
     let text = "\
@@ -190,8 +250,8 @@ fn chance_is_the_same_at_every_run_and_another_for_another_host() {
 fn refusal(text: &str) -> String {
     let problem = render(&environment(&answers()), text).unwrap_err();
     let mut out = problem.to_string();
-    for (what, at) in &problem.related {
-        out.push_str(&format!("\n  {what}: {at}"));
+    for step in problem.at.iter().flat_map(Position::steps) {
+        out.push_str(&format!("\n  {}: {}", step.what, step.at));
     }
     for hint in &problem.hints {
         out.push_str(&format!("\n  hint: {hint}"));
@@ -246,7 +306,7 @@ fn mistakes_are_placed_named_and_explained() {
             "x: {{ 1 + 'a' }}",
             "case.jinja:1:7: `+` cannot stand between a number (left) and text (right)\n  hint: `~` joins both as text; `|int` makes a number of text",
         ),
-        ("{% load_yaml as x %}\na: 1\nb: [\n{% endload %}", "case.jinja:1:1: cannot be read as YAML"),
+        ("{% load_yaml as x %}\na: 1\nb: [\n{% endload %}", "case.jinja:3:5: this is not YAML"),
     ];
     let mut wrong = String::new();
     for (text, expected) in cases {

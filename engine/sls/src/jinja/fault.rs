@@ -14,8 +14,10 @@ pub(super) struct Fault {
     pub(super) hints: Vec<String>,
     pub(super) severity: Severity,
     pub(super) waiting: bool,
-    /// A mistake in another template that was to be loaded.
-    pub(super) problem: Option<Box<Problem>>,
+    /// A mistake in a text that was to be loaded, and what is said of where that was asked for.
+    pub(super) problem: Option<(Box<Problem>, &'static str)>,
+    /// Whether other data could have kept the template from it.
+    pub(super) may_come_of_data: bool,
 }
 
 impl fmt::Display for Fault {
@@ -34,6 +36,7 @@ impl Fault {
             severity: Severity::Error,
             waiting: false,
             problem: None,
+            may_come_of_data: true,
         }
     }
 
@@ -66,5 +69,14 @@ pub(super) fn refused(call: &str, refusal: &Refusal) -> Error {
 
 /// A template that cannot be read, met while another is running.
 pub(super) fn unreadable(problem: Box<Problem>) -> Error {
-    Fault { problem: Some(problem.clone()), ..Fault::new(problem.message) }.into_error(ErrorKind::BadInclude)
+    let message = problem.message.clone();
+    let problem = Some((problem, "included from here"));
+    Fault { problem, may_come_of_data: false, ..Fault::new(message) }.into_error(ErrorKind::BadInclude)
+}
+
+/// Text of which no data can be made; `what` is done where it is used.
+pub(super) fn unloadable(problem: Problem, what: &'static str) -> Error {
+    let message = problem.message.clone();
+    Fault { problem: Some((Box::new(problem), what)), ..Fault::new(message) }
+        .into_error(ErrorKind::InvalidOperation)
 }

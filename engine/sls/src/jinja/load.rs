@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use kstate_core::{Position, Problem};
+use kstate_core::Position;
 use minijinja::value::Value;
 use minijinja::{Error, ErrorKind, State};
 
 use super::lines::{LineMap, Marked};
 use super::value::{from_plain, solid};
 use super::{fault, ops, root};
+use crate::render::{placed, unplaced};
+use crate::{json, yaml};
 
 /// `__load(format, text with markers, template?)`.
 pub(super) fn block(state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, Error> {
@@ -23,32 +25,19 @@ pub(super) fn block(state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, 
     if format == "text" {
         return Ok(Value::from(marked.text.as_str()));
     }
-    let lines = LineMap::new(&marked, &|n| root.template_file(n), file);
-    if format == "json" {
-        return super::json::load(&marked.text).map(|v| from_plain(&v)).map_err(|message| {
-            fault::fault(
-                ErrorKind::InvalidOperation,
-                format!("cannot be read as JSON: {message}"),
-                Vec::new(),
-            )
-        });
-    }
-    yaml(&marked.text, &|line| lines.origin(line)).map_err(|problem| {
-        let message = match &problem.at {
-            Some(at) => format!("cannot be read as YAML: {} ({at})", problem.message),
-            None => format!("cannot be read as YAML: {}", problem.message),
-        };
-        fault::fault(ErrorKind::InvalidOperation, message, problem.hints.clone())
-    })
-}
-
-pub(super) fn yaml(text: &str, origin: &dyn Fn(u32) -> Position) -> Result<Value, Box<Problem>> {
-    crate::yaml::load(text, origin).map(|node| from_plain(&node.value())).map_err(Box::new)
+    let lines = LineMap::new(&marked, &root.engine.registry, file);
+    let (read, what) = match format {
+        "json" => (json::load_at(&marked.text, &unplaced), "read as JSON here"),
+        _ => (yaml::load_at(&marked.text, &unplaced), "read as YAML here"),
+    };
+    read.map(|node| from_plain(&node.value()))
+        .map_err(|problem| fault::unloadable(placed(problem, &marked.text, &lines), what))
 }
 
 /// YAML text out of a value: positions within it mean nothing to a person.
 pub(super) fn yaml_text(text: &str) -> Result<Value, Error> {
-    yaml(text, &|line| Position::new("the text", line, 1)).map_err(|problem| {
+    let read = yaml::load_at(text, &|line, column| Position::new("the text", line, column));
+    read.map(|node| from_plain(&node.value())).map_err(|problem| {
         let message = match &problem.at {
             Some(at) => {
                 format!("the text cannot be read as YAML: {} (line {} of it)", problem.message, at.line)

@@ -8,12 +8,14 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::Arc;
 
 use kstate_core::{Position, Problem};
 
 use super::expr::{Arg, Expr, Kind, Parser, Result};
 use super::lexer::{At, Options, Piece, cut, problem};
-use super::lines::{CLOSE, OPEN, Spot, write_marker};
+use super::lines::{Mark, Passage, Spot, write_marker};
 use crate::limits;
 
 /// What every template can rely on.
@@ -77,12 +79,29 @@ pub(super) struct Lowered {
     pub(super) source: String,
     /// Offsets in `source`, ascending, with the place in the template that they come from.
     map: Vec<(usize, At)>,
+    /// The places from which others write text, as markers number them.
+    pub(super) passages: Vec<Known>,
+    /// The loops, the inner ones first: their offsets in `source`, and where they begin.
+    loops: Vec<(Range<usize>, At)>,
+}
+
+/// A place from which other places write text.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) at: At,
+    /// What leads on from there, as it is told beside the line; none for a loop.
+    pub(super) what: Option<Arc<str>>,
 }
 
 impl Lowered {
     pub(super) fn at_offset(&self, offset: usize) -> At {
         let after = self.map.partition_point(|(at, _)| *at <= offset);
         self.map.get(after.saturating_sub(1)).map_or(At { line: 1, column: 1 }, |(_, at)| *at)
+    }
+
+    /// The innermost loop around an offset.
+    pub(super) fn loop_around(&self, offset: usize) -> Option<At> {
+        self.loops.iter().find(|(range, _)| range.contains(&offset)).map(|(_, at)| *at)
     }
 
     /// The place of a line of `source`: the line is the same in both, and the column that of the first thing on it.
@@ -107,6 +126,8 @@ pub(super) fn lower(source: &str, file: &str, template: u32) -> Result<Lowered> 
         out: String::with_capacity(source.len() * 2),
         line: 1,
         map: vec![(0, At { line: 1, column: 1 })],
+        passages: Vec::new(),
+        finished: Vec::new(),
         scopes: vec![ALWAYS.iter().map(ToString::to_string).collect()],
         used: HashSet::new(),
         blocks: Vec::new(),
@@ -114,8 +135,8 @@ pub(super) fn lower(source: &str, file: &str, template: u32) -> Result<Lowered> 
     };
     lower.pieces_until(&[])?;
     // The engine drops a last line break; ours has been dropped already.
-    lower.put(&format!("{OPEN}{CLOSE}"));
-    Ok(Lowered { source: lower.out, map: lower.map })
+    lower.mark(Mark::Nothing);
+    Ok(Lowered { source: lower.out, map: lower.map, passages: lower.passages, loops: lower.finished })
 }
 
 /// Newlines as Jinja2 wants them, the last one dropped, and a `#jinja2:` line taken out and read.
@@ -169,6 +190,9 @@ struct Lower<'a> {
     out: String,
     line: u32,
     map: Vec<(usize, At)>,
+    passages: Vec<Known>,
+    /// Loops that have been read whole.
+    finished: Vec<(Range<usize>, At)>,
     /// Names that are certainly bound, scope by scope.
     scopes: Vec<HashSet<String>>,
     /// Names used in the macro that is being read.
@@ -288,22 +312,36 @@ impl<'a> Lower<'a> {
 
     // ---- output ----
 
+    fn mark(&mut self, mark: Mark) {
+        write_marker(&mut self.out, mark);
+    }
+
+    fn spot(&mut self, at: At, value: bool) {
+        let At { line, column } = at;
+        self.mark(Mark::Spot(Spot { template: self.template, line, column, value }));
+    }
+
+    /// Marks that other places write what follows.
+    fn enter(&mut self, at: At, what: Option<&str>) -> Passage {
+        let number = u32::try_from(self.passages.len()).unwrap_or(u32::MAX);
+        self.passages.push(Known { at, what: what.map(Arc::from) });
+        let passage = Passage { template: self.template, number };
+        self.mark(Mark::Enter(passage));
+        passage
+    }
+
     fn data(&mut self, text: &str, at: At) {
         let mut at = at;
         for line in text.split_inclusive('\n') {
             self.map.push((self.out.len(), at));
-            write_marker(
-                &mut self.out,
-                Spot { template: self.template, line: at.line, column: at.column, value: false },
-            );
+            self.spot(at, false);
             // What looks like a tag is text here.
             let mut rest = line;
             while let Some(i) = rest.find('{') {
                 self.out.push_str(&rest[..=i]);
                 rest = &rest[i + 1..];
                 if rest.starts_with(['{', '%', '#']) {
-                    self.out.push(OPEN);
-                    self.out.push(CLOSE);
+                    self.mark(Mark::Nothing);
                 }
             }
             self.out.push_str(rest);
@@ -313,8 +351,7 @@ impl<'a> Lower<'a> {
             }
         }
         if text.ends_with('{') {
-            self.out.push(OPEN);
-            self.out.push(CLOSE);
+            self.mark(Mark::Nothing);
         }
     }
 
@@ -360,14 +397,15 @@ impl<'a> Lower<'a> {
     }
 
     fn print(&mut self, expr: &Expr, at: At) -> Result<()> {
-        write_marker(
-            &mut self.out,
-            Spot { template: self.template, line: at.line, column: at.column, value: true },
-        );
+        self.spot(at, true);
+        let passage = writer(expr).map(|(at, what)| self.enter(at, Some(&what)));
         self.put("{{ ");
         self.reach(at);
         self.direct(expr)?;
         self.put(" }}");
+        if let Some(passage) = passage {
+            self.mark(Mark::Leave(passage));
+        }
         Ok(())
     }
 
@@ -463,16 +501,7 @@ impl<'a> Lower<'a> {
                 self.put(")");
             }
             Kind::Call(function, args) => {
-                let plain = match &function.kind {
-                    Kind::Name(name) => matches!(
-                        name.as_str(),
-                        "range" | "dict" | "namespace" | "salt" | "cycler" | "joiner" | "odict"
-                    ),
-                    Kind::Attr(_, name) => PLAIN_METHODS.contains(&name.as_str()),
-                    Kind::Item(of, _) => matches!(&of.kind, Kind::Name(name) if name == "salt"),
-                    _ => false,
-                };
-                if plain {
+                if is_plain(function) {
                     self.call(function, args, expr.at)?;
                 } else {
                     self.put("__z(");
@@ -768,6 +797,8 @@ impl<'a> Lower<'a> {
             "extends" => {
                 let name = parser.expression()?;
                 parser.end()?;
+                // Nothing of this template follows the other one.
+                self.enter(name.at, Some("extended here"));
                 self.open(at);
                 self.put("extends ");
                 self.reach(name.at);
@@ -872,6 +903,9 @@ impl<'a> Lower<'a> {
         parser.end()?;
         let mut names = vec!["loop".to_owned()];
         target_names(&target, &mut names);
+        // The passes of a loop that calls itself are those of a call.
+        let passage = (!recursive).then(|| self.enter(at, None));
+        let start = self.out.len();
         self.open(at);
         self.put("for ");
         self.names(&target)?;
@@ -896,6 +930,9 @@ impl<'a> Lower<'a> {
         }
         self.put(if recursive { " recursive" } else { "" });
         self.close();
+        if let Some(passage) = passage {
+            self.mark(Mark::Again(passage));
+        }
         self.loops += 1;
         let end = self.in_scope(names, |l| l.body(&["else", "endfor"], "for", at))?;
         self.loops -= 1;
@@ -906,6 +943,10 @@ impl<'a> Lower<'a> {
             self.closing()?.0.end()?;
         }
         self.put("{% endfor %}");
+        self.finished.push((start..self.out.len(), at));
+        if let Some(passage) = passage {
+            self.mark(Mark::Leave(passage));
+        }
         Ok(())
     }
 
@@ -1007,10 +1048,7 @@ impl<'a> Lower<'a> {
         parser.end()?;
         self.put("{% with %}");
         self.capture(at, |l| l.block("filter", "endfilter", at))?;
-        write_marker(
-            &mut self.out,
-            Spot { template: self.template, line: at.line, column: at.column, value: true },
-        );
+        self.spot(at, true);
         self.put("{{ ");
         self.reach(chain.at);
         match &chain.kind {
@@ -1121,10 +1159,8 @@ impl<'a> Lower<'a> {
         let Kind::Call(function, args) = &expr.kind else {
             return self.fail(expr.at, "`{% call %}` needs a call of a macro");
         };
-        write_marker(
-            &mut self.out,
-            Spot { template: self.template, line: at.line, column: at.column, value: true },
-        );
+        self.spot(at, true);
+        let passage = self.enter(expr.at, Some(&called(function)));
         self.open(at);
         self.put("call(");
         let names: Vec<&str> = parameters.iter().map(|(n, _)| n.as_str()).collect();
@@ -1136,6 +1172,7 @@ impl<'a> Lower<'a> {
         self.macro_body(&parameters, false, |l| l.block("call", "endcall", at))?;
         self.loops = loops;
         self.put("{% endcall %}");
+        self.mark(Mark::Leave(passage));
         Ok(())
     }
 
@@ -1186,6 +1223,7 @@ impl<'a> Lower<'a> {
         let with = self.context(&mut parser, true)?;
         parser.end()?;
         let missing = if ignore { " ignore missing" } else { "" };
+        let passage = self.enter(name.at, Some("included from here"));
         self.open(at);
         self.put("with __tk = ");
         self.reach(name.at);
@@ -1201,6 +1239,7 @@ impl<'a> Lower<'a> {
             self.put(" %}{% endmacro %}{{ __h(__tk) }}");
         }
         self.put("{% endwith %}");
+        self.mark(Mark::Leave(passage));
         Ok(())
     }
 
@@ -1294,6 +1333,37 @@ impl<'a> Lower<'a> {
             self.bind(&Expr::new(Kind::Name(alias), at));
         }
         Ok(())
+    }
+}
+
+/// What writes the text of a printed expression, and where that is called, if it may be a macro.
+fn writer(expr: &Expr) -> Option<(At, String)> {
+    match &expr.kind {
+        Kind::Call(function, _) => (!is_plain(function)).then(|| (expr.at, called(function))),
+        Kind::If { yes, no, .. } => writer(yes).or_else(|| writer(no.as_deref()?)),
+        Kind::Filter(Some(subject), name, _) if name == "indent" => writer(subject),
+        _ => None,
+    }
+}
+
+/// Whether a function is known never to give the text of a macro.
+fn is_plain(function: &Expr) -> bool {
+    match &function.kind {
+        Kind::Name(name) => {
+            matches!(name.as_str(), "range" | "dict" | "namespace" | "salt" | "cycler" | "joiner" | "odict")
+        }
+        Kind::Attr(_, name) => PLAIN_METHODS.contains(&name.as_str()),
+        Kind::Item(of, _) => matches!(&of.kind, Kind::Name(name) if name == "salt"),
+        _ => false,
+    }
+}
+
+/// A call, as the engine's own errors tell of it.
+fn called(function: &Expr) -> String {
+    match &function.kind {
+        Kind::Name(name) if name == "caller" => "between `{% call %}` and `{% endcall %}`".to_owned(),
+        Kind::Name(name) | Kind::Attr(_, name) => format!("in the macro `{name}`"),
+        _ => "called from here".to_owned(),
     }
 }
 

@@ -61,7 +61,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
-use kstate_core::{Call, Map, Position, Problem, Severity, Value as Plain, distance};
+use kstate_core::{Call, Map, Position, Problem, Severity, Value as Plain, Via, distance};
 use minijinja::UndefinedBehavior;
 use minijinja::value::Value;
 
@@ -316,12 +316,10 @@ impl Environment {
             .minijinja
             .get_template(&template.key)
             .map_err(|error| self.problem(&error, &template))?;
-        let files =
-            |n| self.engine.registry.number(n).map_or_else(|| file.clone(), |template| template.file.clone());
         match compiled.render(Value::from_dyn_object(root.clone())) {
             Ok(text) => {
                 let marked = lines::Marked::read(&text);
-                let lines = LineMap::new(&marked, &files, file.clone());
+                let lines = LineMap::new(&marked, &self.engine.registry, file.clone());
                 Ok(Rendered { text: marked.text, lines, waiting: root.waits() })
             }
             Err(error) if waits(&error) || root.has_missed() && may_come_of_data(&error) => {
@@ -347,10 +345,8 @@ impl Environment {
             Link::Fault(fault) => Some(*fault),
             Link::Error(_) => None,
         });
-        if let Some(inner) = fault.and_then(|fault| fault.problem.as_ref()) {
-            let mut problem = (**inner).clone();
-            self.trace(&mut problem, &chain, main);
-            return Box::new(problem);
+        if let Some((inner, what)) = fault.and_then(|fault| fault.problem.as_ref()) {
+            return Box::new(self.traced((**inner).clone(), &chain, what, main));
         }
         let errors: Vec<&minijinja::Error> = chain
             .iter()
@@ -367,37 +363,38 @@ impl Environment {
         if let Some((template, at)) = errors.iter().rev().find_map(|error| self.place(error)) {
             problem.at = Some(Position::new(template.file.clone(), at.line, at.column));
         }
-        self.trace(&mut problem, &chain, main);
-        Box::new(problem)
+        Box::new(self.traced(problem, &chain, "included from here", main))
     }
 
-    /// Adds the ways by which a place was reached: includes, imports, macros.
-    fn trace(&self, problem: &mut Problem, chain: &[Link<'_>], main: &Template) {
-        if problem.at.is_none() {
-            problem.at = Some(Position::new(main.file.clone(), 1, 1));
-        }
-        for link in chain.iter().rev() {
+    /// A problem with the way by which its place was reached: includes, imports, macros. `what` is done at the last
+    /// step.
+    fn traced(&self, problem: Problem, chain: &[Link<'_>], what: &str, main: &Template) -> Problem {
+        let at = problem.at.clone().unwrap_or_else(|| Position::new(main.file.clone(), 1, 1));
+        let mut way: Option<Arc<Via>> = None;
+        for link in chain {
             let Link::Error(error) = link else { continue };
-            let Some((template, at)) = self.place(error) else { continue };
-            let place = Position::new(template.file.clone(), at.line, at.column);
-            if problem.at.as_ref() == Some(&place) || problem.related.iter().any(|(_, known)| *known == place)
-            {
+            let Some((template, place)) = self.place(error) else { continue };
+            let place = Position { way, ..Position::new(template.file.clone(), place.line, place.column) };
+            if place == at || place.steps().any(|step| step.at == place) {
+                way = place.way;
                 continue;
             }
             let what = match error.kind() {
-                minijinja::ErrorKind::EvalBlock => error.detail().unwrap_or("called from here").to_owned(),
-                _ => "included from here".to_owned(),
+                minijinja::ErrorKind::EvalBlock => error.detail().unwrap_or("called from here"),
+                _ => what,
             };
-            if problem.related.len() < 10 {
-                problem.related.push((what, place));
-            }
+            way = Some(Arc::new(Via { at: place, what: what.into(), pass: None }));
         }
+        Problem { at: Some(way.map_or_else(|| at.clone(), |way| at.after(&way))), ..problem }
     }
 
+    /// Where an error stands; one that ends a template that does too much, at the loop that does.
     fn place(&self, error: &minijinja::Error) -> Option<(Arc<Template>, lexer::At)> {
         let template = self.engine.registry.get(error.name()?)?;
+        let is_too_much = error.kind() == minijinja::ErrorKind::OutOfFuel;
+        let around = |start| template.lowered.loop_around(start).filter(|_| is_too_much);
         let at = match error.range() {
-            Some(range) => template.lowered.at_offset(range.start),
+            Some(range) => around(range.start).unwrap_or_else(|| template.lowered.at_offset(range.start)),
             None => template.lowered.at_line(u32::try_from(error.line()?).unwrap_or(1)),
         };
         Some((template, at))
@@ -435,7 +432,7 @@ fn may_come_of_data(error: &minijinja::Error) -> bool {
         Link::Error(error) => {
             !matches!(error.kind(), TemplateNotFound | UnknownFilter | UnknownFunction | UnknownTest)
         }
-        Link::Fault(fault) => fault.problem.is_none(),
+        Link::Fault(fault) => fault.may_come_of_data,
     })
 }
 

@@ -189,10 +189,6 @@ impl Root {
         wanted.entry(text.to_owned()).or_insert(call);
     }
 
-    pub(super) fn template_file(&self, number: u32) -> Arc<str> {
-        self.engine.registry.number(number).map_or_else(|| "".into(), |template| template.file.clone())
-    }
-
     /// Loads the template that an `include` or `import` names, and gives its key. Of several names the first that
     /// exists counts.
     pub(super) fn template(

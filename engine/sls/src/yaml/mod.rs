@@ -99,7 +99,6 @@ struct Reader<'a> {
 struct Open {
     anchor: usize,
     at: Position,
-    line: u32,
     /// The parts read when it was opened.
     before: usize,
     /// Whether it stands in brackets or braces.
@@ -157,12 +156,7 @@ impl<'a> Reader<'a> {
                 }
                 let read = self.scalar(&text, style, tag.as_deref(), wants_key);
                 let value = read.map_err(|message| self.wrong(message, line, column))?;
-                self.add(
-                    Node { data: Data::Scalar(value), at },
-                    anchor,
-                    1 + text.len() / limits::PART_BYTES,
-                    line,
-                )
+                self.add(Node { data: Data::Scalar(value), at }, anchor, 1 + text.len() / limits::PART_BYTES)
             }
             Event::SequenceStart(anchor, tag) => {
                 if let Some(tag) = tag.as_deref().filter(|tag| !is_core(tag, "seq")) {
@@ -189,7 +183,7 @@ impl<'a> Reader<'a> {
                         column,
                     ));
                 };
-                self.add(node, 0, size, line)
+                self.add(node, 0, size)
             }
             Event::DocumentStart(_) if self.document.is_some() => {
                 Err(self.wrong("a second document starts here, and a state file holds one", line, column))
@@ -245,12 +239,12 @@ impl<'a> Reader<'a> {
         }
         let at = self.place(line, column);
         let flow = self.in_flow() || matches!(self.char_at(line, column), Some('[' | '{'));
-        self.stack.push(Open { anchor, at, line, before: self.parts, flow, kind });
+        self.stack.push(Open { anchor, at, before: self.parts, flow, kind });
         Ok(())
     }
 
     fn close(&mut self) -> Result<(), Problem> {
-        let Some(Open { anchor, at, line, before, kind, .. }) = self.stack.pop() else { return Ok(()) };
+        let Some(Open { anchor, at, before, kind, .. }) = self.stack.pop() else { return Ok(()) };
         let data = match kind {
             Kind::List(items) => Data::List(items),
             Kind::Map { set, own, merged, .. } => {
@@ -261,7 +255,7 @@ impl<'a> Reader<'a> {
         let size = self.parts - before + 1;
         // Its parts are counted already.
         self.parts = before;
-        self.add(Node { data, at }, anchor, size, line)
+        self.add(Node { data, at }, anchor, size)
     }
 
     /// Merged entries first, as Salt keeps them; own keys win over them; any other repetition is an error.
@@ -295,7 +289,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Puts a finished part into what is open around it. `size` is its number of parts.
-    fn add(&mut self, node: Node, anchor: usize, size: usize, line: u32) -> Result<(), Problem> {
+    fn add(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Problem> {
         self.parts += size;
         if self.parts > limits::PARTS {
             let message = format!("with its aliases the document has more than {} parts", limits::PARTS);
@@ -305,7 +299,6 @@ impl<'a> Reader<'a> {
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), size));
         }
-        let written = self.line(line);
         let Some(open) = self.stack.last_mut() else {
             self.document = Some((node, size));
             return Ok(());
@@ -316,11 +309,7 @@ impl<'a> Reader<'a> {
                 None => *key = Some(Key::Node(node)),
                 Some(Key::Node(name)) => own.push((name, node)),
                 Some(Key::Merge) => {
-                    let more = merge(node).map_err(|(message, at)| {
-                        let rendered = written.map(str::to_owned);
-                        Problem { rendered, ..Problem::error(message).at(&at) }
-                    })?;
-                    merged.extend(more);
+                    merged.extend(merge(node)?);
                 }
             },
         }
@@ -376,9 +365,7 @@ impl<'a> Reader<'a> {
     }
 
     fn wrong(&self, message: impl Into<String>, line: u32, column: usize) -> Problem {
-        let at = self.place(line, column);
-        let rendered = self.line(line).map(str::to_owned);
-        Problem { rendered, ..Problem::error(message).at(&at) }
+        Problem::error(message).at(&self.place(line, column))
     }
 
     fn at_node(&self, message: impl Into<String>, node: &Node) -> Problem {
@@ -405,7 +392,7 @@ impl<'a> Reader<'a> {
     fn check_characters(&self) -> Result<(), Problem> {
         if self.text.len() > limits::TEXT {
             let problem = self.wrong(format!("the text has more than {} MiB", limits::TEXT >> 20), 1, 0);
-            return Err(Problem { rendered: None, ..problem }.hint("split it into several files"));
+            return Err(problem.hint("split it into several files"));
         }
         let forbidden = |c: char| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}');
         let Some(found) = self.text.find(forbidden) else { return Ok(()) };
@@ -423,10 +410,10 @@ fn line_of(span: &Span) -> u32 {
 }
 
 /// The entries that `<<` brings: of a mapping, or of a list of mappings, the last of them first.
-fn merge(node: Node) -> Result<Vec<(Node, Node)>, (String, Position)> {
+fn merge(node: Node) -> Result<Vec<(Node, Node)>, Problem> {
     let wrong = |node: &Node| {
         let found = node.value().kind();
-        (format!("`<<` merges a mapping or a list of mappings, not {found}"), node.at.clone())
+        Problem::error(format!("`<<` merges a mapping or a list of mappings, not {found}")).at(&node.at)
     };
     match node.data {
         Data::Map(entries) => Ok(entries),
