@@ -10,7 +10,7 @@ use kstate_core::{
     Call, Connect, ConnectError, Event, HostReport, Interrupt, Map, Plan, Planned, Problem, Secrets, Sink,
     Transport, Value, side_by_side,
 };
-use kstate_sls::{Answers, Compiled, Expression, Minion, Request, Root, Target, Tree, find_root, names};
+use kstate_sls::{Answers, Below, Compiled, Expression, Minion, Request, Root, Target, Tree, find_root, names};
 use kstate_ssh::{Local, Login, Ssh, SshSettings};
 
 use crate::answers::{Answering, Host, refuse_endless};
@@ -352,8 +352,8 @@ impl<'a> Session<'a> {
 
     /// Compiles one SLS for a target, whatever the top file says, below a pillar that has been compiled. No host is
     /// contacted.
-    pub(crate) fn alone(&self, target: &Target, sls: &str, pillar: &Compiled) -> Prepared {
-        let compile = |request: &Request<'_>| Ok(self.tree.compile_below(request, pillar));
+    pub(crate) fn alone(&self, target: &Target, sls: &str, below: &Below) -> Prepared {
+        let compile = |request: &Request<'_>| Ok(self.tree.compile_below(request, below));
         self.rounds(target, &[sls.to_owned()], Contact::Never, None, &compile)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kstate_core::{Problem, side_by_side};
-use kstate_sls::Compiled;
+use kstate_sls::Below;
 
 use crate::args::{Format, Global};
 use crate::diagnostics::{Diagnostics, each_once};
@@ -24,7 +24,7 @@ struct Checked {
     stand_in: Option<String>,
     /// Every SLS that was read for it.
     sls: BTreeSet<String>,
-    pillar: Compiled,
+    below: Below,
 }
 
 impl Checked {
@@ -66,7 +66,7 @@ fn checked(prepared: Prepared) -> Option<Checked> {
                 states: ready.compiled.chunks().len(),
                 stand_in: ready.stand_in,
                 sls: ready.compiled.sls.clone(),
-                pillar: ready.compiled.pillar_only(),
+                below: ready.compiled.below(),
                 ..Checked::default()
             })
         }
@@ -100,7 +100,7 @@ fn alone(
     let results = side_by_side(session.jobs(), sls.to_vec(), |sls| {
         let compile = |one: &Checked| {
             let target = targets.iter().find(|target| target.name == one.target)?;
-            self::checked(session.alone(target, &sls, &one.pillar))
+            self::checked(session.alone(target, &sls, &one.below))
         };
         let mut compiled = checked.iter().filter_map(compile);
         let first = compiled.next()?;

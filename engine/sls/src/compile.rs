@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kstate_core::{Call, Chunk, Graph, Map, Position, Problem};
 
-use crate::elsewhere::Elsewhere;
+use crate::elsewhere::{Elsewhere, Survey};
 use crate::files::Files;
 use crate::high::HighState;
 use crate::jinja::{Answers, Engine};
@@ -72,6 +72,13 @@ pub struct Compiled {
     pub calls: Vec<Call>,
 }
 
+/// A target's pillar, below which SLS are compiled one by one.
+#[derive(Debug, Default)]
+pub struct Below {
+    pillar: Compiled,
+    survey: Survey,
+}
+
 /// What the top file gives to a target.
 #[derive(Clone, Debug)]
 pub struct Top {
@@ -87,10 +94,11 @@ impl Compiled {
         self.graph.as_ref().map_or(&self.unordered, Graph::chunks)
     }
 
-    /// What is known of the pillar alone.
-    pub fn pillar_only(self) -> Compiled {
+    /// Its pillar, for further SLS.
+    pub fn below(self) -> Below {
         let Compiled { pillar, pillar_is_partial, secrets, .. } = self;
-        Compiled { pillar, pillar_is_partial, secrets, ..Compiled::default() }
+        let pillar = Compiled { pillar, pillar_is_partial, secrets, ..Compiled::default() };
+        Below { pillar, survey: Survey::default() }
     }
 
     pub fn has_errors(&self) -> bool {
@@ -199,16 +207,16 @@ impl Tree {
         self.compile_pillar(request, &mut compiled);
         // With a pillar that waits for the host they would ask the host the wrong questions.
         if compiled.has_errors() || compiled.calls.is_empty() {
-            self.compile_states(request, &mut compiled);
+            self.compile_states(request, &mut compiled, &Survey::default());
         }
         Problem::tidy(&mut compiled.problems);
         compiled
     }
 
     /// Compiles states for a target below a pillar that has been compiled.
-    pub fn compile_below(&self, request: &Request<'_>, pillar: &Compiled) -> Compiled {
-        let mut compiled = pillar.clone();
-        self.compile_states(request, &mut compiled);
+    pub fn compile_below(&self, request: &Request<'_>, below: &Below) -> Compiled {
+        let mut compiled = below.pillar.clone();
+        self.compile_states(request, &mut compiled, &below.survey);
         Problem::tidy(&mut compiled.problems);
         compiled
     }
@@ -228,7 +236,7 @@ impl Tree {
         compiled.calls.extend(templates.calls());
     }
 
-    fn compile_states(&self, request: &Request<'_>, compiled: &mut Compiled) {
+    fn compile_states(&self, request: &Request<'_>, compiled: &mut Compiled, survey: &Survey) {
         let pillar = compiled.pillar.clone();
         let templates = self.templates(request, &pillar, compiled.pillar_is_partial);
         let mut files = Files::new(&self.states, &templates, compiled.pillar_is_partial);
@@ -243,7 +251,7 @@ impl Tree {
         let high = files.high_state(wanted);
         compiled.sls = files.sls_names();
         compiled.calls.extend(templates.calls());
-        let elsewhere = Elsewhere { tree: self, request, pillar: &pillar, run: &compiled.sls };
+        let elsewhere = Elsewhere { tree: self, request, pillar: &pillar, run: &compiled.sls, survey };
         let Linked { high, graph, chunks, problems, suspicions } = link(high, files, &elsewhere);
         compiled.suspicions.extend(suspicions);
         compiled.high = high;

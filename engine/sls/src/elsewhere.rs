@@ -1,7 +1,7 @@
 //! Where a state that a requisite names stands, when it is no part of the run.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kstate_core::{Map, Position, Problem, Unmet, nearest};
 
@@ -19,6 +19,25 @@ pub(crate) struct Elsewhere<'a> {
     pub(crate) pillar: &'a Map,
     /// The SLS of the run.
     pub(crate) run: &'a BTreeSet<String>,
+    pub(crate) survey: &'a Survey,
+}
+
+/// What the SLS of a tree declare by themselves for one target below one pillar. Each is read when it is first asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    heads: Mutex<HashMap<String, Option<Arc<Heads>>>>,
+    states: Mutex<HashMap<String, Arc<[State]>>>,
+}
+
+/// What is known of an SLS, or is found out now.
+fn known<V: Clone>(all: &Mutex<HashMap<String, V>>, sls: &str, find: impl FnOnce() -> V) -> V {
+    let lock = || all.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = lock().get(sls) {
+        return known.clone();
+    }
+    let found = find();
+    lock().insert(sls.to_owned(), found.clone());
+    found
 }
 
 impl Elsewhere<'_> {
@@ -78,18 +97,24 @@ impl Elsewhere<'_> {
         if !self.heads(sls)?.may_declare(name) {
             return None;
         }
+        let states = known(&self.survey.states, sls, || self.states(sls).unwrap_or_default().into());
+        let found = states.iter().find(|state| declares(state, module, name))?;
+        Some(found.at.clone())
+    }
+
+    fn states(&self, sls: &str) -> Option<Vec<State>> {
         let file = self.tree.states.sls(sls).ok()??;
         let templates = self.tree.templates(self.request, self.pillar, false);
         let template = |file: &SourceFile| templates.sls(file, sls, &Map::new());
         let document = render::read(&file, &template).ok()?;
-        let declared = declare(document, &Arc::from(sls), &mut Vec::new());
-        let found = declared.high.states.into_iter().find(|state| declares(state, module, name))?;
-        Some(found.at)
+        Some(declare(document, &Arc::from(sls), &mut Vec::new()).high.states)
     }
 
-    fn heads(&self, sls: &str) -> Option<Heads> {
-        let file = self.tree.states.sls(sls).ok()??;
-        Some(Heads::of(&self.tree.states, &file))
+    fn heads(&self, sls: &str) -> Option<Arc<Heads>> {
+        known(&self.survey.heads, sls, || {
+            let file = self.tree.states.sls(sls).ok()??;
+            Some(Arc::new(Heads::of(&self.tree.states, &file)))
+        })
     }
 }
 

@@ -28,7 +28,7 @@ mod top;
 mod tree;
 pub mod yaml;
 
-pub use compile::{Compiled, Request, Top, Tree, names};
+pub use compile::{Below, Compiled, Request, Top, Tree, names};
 pub use high::HighState;
 pub use jinja::{Answer, Answers, Refusal};
 pub use matching::{Expression, ExpressionError, Minion};
