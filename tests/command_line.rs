@@ -200,6 +200,21 @@ fn ctrl_c_while_connecting_ends_with_130() {
     running.wait(Duration::from_secs(10)).exits(130);
 }
 
+#[test]
+fn what_has_nothing_in_hand_on_a_host_ends_at_the_first_ctrl_c() {
+    let env = TestEnv::new();
+    env.write("roster", "web1: 192.0.2.1\n");
+    env.write("states/top.sls", "base:\n  '*':\n    - sls*\n");
+    // It takes a while.
+    let loops = "{% for n in range(90000) %}{% endfor %}\n".repeat(20);
+    (0..100).for_each(|n| env.sls(&format!("sls{n}"), &loops));
+    let running = env.start(&["check"]);
+    std::thread::sleep(Duration::from_millis(500));
+    running.interrupt();
+    let output = running.wait(Duration::from_secs(10));
+    output.exits(130).does_not_say("states");
+}
+
 // --- JSON
 
 #[test]

@@ -171,6 +171,13 @@ Exit codes: 0 nothing changes · 1 a revision does not compile · 2 something ch
     },
 }
 
+impl Command {
+    /// Whether something may be in hand on a host.
+    pub(crate) fn works_on_hosts(&self) -> bool {
+        !matches!(self, Command::Show { .. } | Command::Check { .. } | Command::Compare { .. })
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum What {
     /// States in the order of their run, with their requisites

@@ -39,8 +39,9 @@ fn main() -> ExitCode {
     let ui = Ui::new(cli.global.format == Format::Text);
     let interrupt = Interrupt::default();
     let raised = interrupt.clone();
+    let has_hosts = cli.command.works_on_hosts();
     let handler = move || {
-        if raised.is_raised() {
+        if raised.is_raised() || !has_hosts {
             at_once();
         }
         raised.raise();
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The second Ctrl-C does not wait for a step in hand.
+/// The second Ctrl-C does not wait for a step in hand; where there is none, the first does not either.
 #[expect(clippy::exit, reason = "the threads that wait for hosts cannot be asked to return")]
 fn at_once() -> ! {
     std::process::exit(Exit::Interrupted.code().into())
