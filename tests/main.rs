@@ -38,3 +38,5 @@ mod services;
 mod support;
 #[cfg(test)]
 mod terminal;
+#[cfg(test)]
+mod token;

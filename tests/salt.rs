@@ -22,6 +22,7 @@ fn compile(dir: &Path, grains: &Map) -> Compiled {
         pillar_roots: vec![dir.join("pillar")],
         roster: dir.join("roster"),
         ssh: SshSettings::default(),
+        token_host: None,
         secrets: Vec::new(),
     };
     let (pillar, answers) = (Map::new(), Answers::default());

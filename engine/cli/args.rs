@@ -131,6 +131,25 @@ Exit codes: 0 it succeeded · 1 it failed · 130 Ctrl-C, and it goes on")]
         #[arg(value_name = "JOB")]
         job: String,
     },
+    /// Shows, holds or gives back the right to change servers, which only one person has at a time
+    ///
+    /// `kstate apply` takes the token of each server by itself and gives it back, and refuses if somebody else has it.
+    /// Hold it yourself while you work on servers by hand, or do more than one thing that belongs together.
+    #[command(
+        arg_required_else_help = true,
+        after_help = "\
+Examples:
+  kstate token show                       who has it, since when, why and until when
+  kstate token hold -m 'move to the new disk' --for 2h
+  kstate token release
+  kstate token release --force -t web1    takes it away from whoever has it
+
+`token: {host: NAME}` in kstate.yaml has one host of the roster keep the token for all."
+    )]
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// Compiles everything for every server and tells what is wrong or suspicious; no server is contacted
     #[command(after_help = "\
 Examples:
@@ -176,6 +195,27 @@ impl Command {
     pub(crate) fn works_on_hosts(&self) -> bool {
         !matches!(self, Command::Show { .. } | Command::Check { .. } | Command::Compare { .. })
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Tells who has it; waits for nobody
+    Show,
+    /// Holds it, so that nobody else applies anything
+    Hold {
+        /// Why, for whoever wants it meanwhile
+        #[arg(short, long, value_name = "REASON", default_value = "")]
+        message: String,
+        /// For how long: `30min`, `2h`, `1day`
+        #[arg(long = "for", value_name = "TIME", default_value = "2h", value_parser = humantime::parse_duration)]
+        duration: std::time::Duration,
+    },
+    /// Gives it back
+    Release {
+        /// Also if somebody else has it; what they run changes nothing more
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

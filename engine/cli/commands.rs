@@ -5,6 +5,7 @@ mod compare;
 mod jobs;
 mod run;
 mod show;
+mod token;
 
 use kstate_core::Interrupt;
 
@@ -37,6 +38,7 @@ pub(crate) fn dispatch(cli: &Cli, ui: &Ui, interrupt: Interrupt) -> Result<Exit,
         Command::Show { what, sls } => show::show(&open()?, &cli.global, *what, sls),
         Command::Jobs => jobs::jobs(&open()?, &cli.global),
         Command::Attach { job } => jobs::attach(&open()?, job),
+        Command::Token { command } => token::token(&mut open()?, &cli.global, command),
         Command::Check { strict } => check::check(&opened()?, &cli.global, *strict),
         Command::Compare { revision, rest, sls } => {
             let words = compare::Words { revision, rest, sls };

@@ -14,6 +14,7 @@ mod remembered;
 mod report;
 mod revision;
 mod session;
+mod token;
 mod ui;
 
 use std::process::ExitCode;

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kstate_core::kept::{self, Claim, Taken};
 use kstate_core::suspicion::{self, States};
 use kstate_core::{
-    Call, Connect, ConnectError, Event, HostReport, Interrupt, Map, Plan, Planned, Problem, Secrets, Sink,
-    Transport, Value, side_by_side,
+    Call, Connect, ConnectError, Event, HostReport, Interrupt, Job, Map, Output, Plan, Planned, Problem,
+    Reply, Secrets, Sink, Transport, Value, side_by_side,
 };
-use kstate_sls::{Answers, Below, Compiled, Expression, Minion, Request, Root, Target, Tree, find_root, names};
+use kstate_sls::{
+    Answers, Below, Compiled, Expression, Minion, Request, Root, Target, Tree, find_root, names,
+};
 use kstate_ssh::{Local, Login, Ssh, SshSettings};
 
 use crate::answers::{Answering, Host, refuse_endless};
@@ -20,6 +23,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::ignored::Ignored;
 use crate::remembered;
+use crate::token::{self, Keeper, Lease};
 use crate::ui::{Ui, count};
 
 /// Everything that all targets share.
@@ -64,6 +68,8 @@ pub(crate) struct Ready {
     pub(crate) suspicions: Vec<Problem>,
     /// Where the grains come from, if not from the host or a file.
     pub(crate) stand_in: Option<String>,
+    /// What came of the host's token. `None`: nobody has asked for it.
+    pub(crate) token: Option<Taken>,
 }
 
 /// A host that is connected, and nothing more.
@@ -102,6 +108,8 @@ impl Meant {
 pub(crate) enum Contact {
     /// From the host.
     Host,
+    /// From the host, whose token is taken along with them.
+    Work,
     /// From the host, unless `--grains` stands for it.
     IfNeeded,
     /// Never from the host: a file, what is remembered, or a stand-in.
@@ -323,7 +331,7 @@ impl<'a> Session<'a> {
     ) -> Prepared {
         let name = target.name.as_str();
         let asks_host = match contact {
-            Contact::Host => true,
+            Contact::Host | Contact::Work => true,
             Contact::IfNeeded => self.grains.is_none(),
             Contact::Never | Contact::StoodFor => false,
         };
@@ -367,10 +375,22 @@ impl<'a> Session<'a> {
         compile: &dyn Fn(&Request<'_>) -> Result<Compiled, Meant>,
     ) -> Prepared {
         let name = target.name.as_str();
-        let (grains, stand_in) = match self.grains_of(target, transport.as_deref_mut()) {
-            Ok(grains) => grains,
+        let claim = (contact == Contact::Work && self.place().is_none()).then(|| self.claim(sls));
+        let rider = match (&claim, contact) {
+            (Some(claim), _) => Some(claim.take()),
+            (None, Contact::IfNeeded) => Some(kept::token::look()),
+            _ => None,
+        };
+        let known = match self.known_of(target, transport.as_deref_mut(), rider) {
+            Ok(known) => known,
             Err(reason) => return self.lost(lost(name, reason, transport.as_deref())),
         };
+        let Known { grains, stand_in, reply } = known;
+        let token = claim.as_ref().and(reply.as_ref()).map(Taken::read);
+        if let (Contact::IfNeeded, Some(Ok(kept))) = (contact, reply.as_ref().map(kept::read)) {
+            let holders = kept.token.holders(&kept);
+            holders.iter().for_each(|holder| self.ui.talk(&format!("{name}: the token is {holder}")));
+        }
         let pillar = merged(&target.pillar, &self.pillar);
         let mut answers = self.answering.answers();
         let mut rounds = 0;
@@ -379,14 +399,20 @@ impl<'a> Session<'a> {
             let (ready, calls) = match compile(&request) {
                 Ok(compiled) => self.declare(&request, compiled, contact),
                 Err(Meant::HangsOn(calls)) => (None, calls),
-                Err(_) => return Prepared::NotMeant,
+                Err(_) => {
+                    if let (Some(claim), Some(transport)) = (&claim, transport.as_deref_mut()) {
+                        // It was taken before that was known.
+                        let _ = token::surely(transport, claim.give_back());
+                    }
+                    return Prepared::NotMeant;
+                }
             };
             let open: Vec<Call> =
                 calls.into_iter().filter(|call| answers.get(&call.to_string()).is_none()).collect();
             if let Some(ready) = ready
                 && (open.is_empty() || answers.has_errors())
             {
-                let ready = Ready { transport, grains: grains.clone(), stand_in, ..ready };
+                let ready = Ready { transport, grains: grains.clone(), stand_in, token, ..ready };
                 return Prepared::Ready(Box::new(ready));
             }
             // Each round may bring templates further, and so to new questions.
@@ -494,37 +520,100 @@ impl<'a> Session<'a> {
             problems,
             suspicions,
             stand_in: None,
+            token: None,
         };
         (Some(ready), calls)
     }
 
-    /// The grains of a target, and what they stand in for if they are not its own.
-    fn grains_of(
+    /// The grains of a target. `rider` goes along where the host is asked.
+    fn known_of(
         &self,
         target: &Target,
         transport: Option<&mut (dyn Transport + '_)>,
-    ) -> Result<(Map, Option<String>), String> {
-        let (own, stand_in) = match (transport, &self.grains) {
-            (_, Some(given)) => (given.clone(), None),
-            (Some(transport), None) => {
-                let replies = transport
-                    .exchange(&[kstate_modules::grains::job()], &mut |_| {})
-                    .map_err(|e| e.to_string())?;
-                let reply = replies.first().cloned().unwrap_or_default();
-                match kstate_modules::grains::read(&reply).map_err(|error| error.to_string())? {
-                    Value::Map(grains) => {
-                        remembered::store(&self.tree.root().dir, &target.name, &grains);
-                        (grains, None)
+        rider: Option<Job>,
+    ) -> Result<Known, String> {
+        let (own, stand_in, reply) = match (transport, &self.grains) {
+            (_, Some(given)) if rider.is_none() => (given.clone(), None, None),
+            (Some(transport), given) => {
+                let jobs: Vec<Job> = [kstate_modules::grains::job()].into_iter().chain(rider).collect();
+                let mut waits = |output: Output<'_>| {
+                    if output.job == 1 && output.stderr {
+                        let line = String::from_utf8_lossy(output.bytes);
+                        self.ui.talk(&format!("{}: {}", target.name, line.trim()));
                     }
-                    other => return Err(format!("the grains are {}", other.kind())),
-                }
+                };
+                let mut replies =
+                    transport.exchange(&jobs, &mut waits).map_err(|e| e.to_string())?.into_iter();
+                let reply = replies.next().unwrap_or_default();
+                let own = match given {
+                    Some(given) => given.clone(),
+                    None => match kstate_modules::grains::read(&reply).map_err(|error| error.to_string())? {
+                        Value::Map(grains) => {
+                            remembered::store(&self.tree.root().dir, &target.name, &grains);
+                            grains
+                        }
+                        other => return Err(format!("the grains are {}", other.kind())),
+                    },
+                };
+                (own, None, replies.next())
             }
-            (None, None) => remembered::load(&self.tree.root().dir, &target.name),
+            (None, Some(given)) => (given.clone(), None, None),
+            (None, None) => {
+                let (own, stand_in) = remembered::load(&self.tree.root().dir, &target.name);
+                (own, stand_in, None)
+            }
         };
         let mut grains = merged(&own, &target.grains);
         grains.insert("id", target.name.as_str());
-        Ok((grains, stand_in))
+        Ok(Known { grains, stand_in, reply })
     }
+
+    /// What this run asks a host's token for.
+    pub(crate) fn claim(&self, sls: &[String]) -> Claim {
+        let words: Vec<&str> = ["apply"].into_iter().chain(sls.iter().map(String::as_str)).collect();
+        Claim { owner: token::owner(), reason: words.join(" "), run: self.run.clone() }
+    }
+
+    /// The host that has the token for all, if there is one.
+    pub(crate) fn place(&self) -> Option<&str> {
+        self.tree.root().token_host.as_deref().filter(|_| !self.options.local)
+    }
+
+    /// Takes the token at its place, where it has one, for as long as the lease lives.
+    pub(crate) fn lease(&self, sls: &[String]) -> Result<Option<Lease>, CommandError> {
+        let Some(place) = self.place() else { return Ok(None) };
+        let target =
+            self.targets.iter().find(|target| target.name == place).ok_or_else(|| unknown_place(place))?;
+        let connect: Arc<dyn Connect> = self.connector(std::slice::from_ref(target))?.into();
+        let unreachable = |message: String| CommandError {
+            exit: Exit::Unreachable,
+            ..CommandError::failed(format!("the token cannot be taken on {place}: {message}"))
+        };
+        let mut transport = connect.connect(place).map_err(|error| unreachable(error.message))?;
+        let claim = self.claim(sls);
+        let reply = token::surely(transport.as_mut(), claim.take())
+            .map_err(|error| unreachable(error.to_string()))?;
+        if let Some(problem) = token::refusal(place, &Taken::read(&reply)) {
+            let refused = CommandError::failed(format!("nothing is changed: {}", problem.message));
+            return Err(problem.hints.into_iter().fold(refused, CommandError::hint));
+        }
+        let interrupt = self.interrupt.clone();
+        Ok(Some(Lease::keep(Keeper { place: place.to_owned(), claim, transport, connect, interrupt })))
+    }
+}
+
+/// What is known of a target before anything is compiled for it.
+struct Known {
+    grains: Map,
+    /// What the grains stand in for, if they are not the target's own.
+    stand_in: Option<String>,
+    /// What the host said to the job that went along.
+    reply: Option<Reply>,
+}
+
+pub(crate) fn unknown_place(place: &str) -> CommandError {
+    CommandError::failed(format!("the roster has no host `{place}`, which is to have the token"))
+        .hint("`token: host:` in kstate.yaml names it")
 }
 
 fn run_name() -> String {

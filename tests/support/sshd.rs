@@ -48,7 +48,8 @@ impl Sshd {
                 &format!(
                     "ListenAddress 127.0.0.1\nPort {port}\nHostKey {dir}host_key\nPidFile none\nUseDNS no\n\
                      AuthorizedKeysFile {dir}authorized_keys\nStrictModes no\nUsePAM {pam}\nPermitRootLogin yes\n\
-                     PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\nPrintMotd no\n"
+                     PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\nPrintMotd no\n\
+                     SetEnv KSTATE_TOKENS={dir}\n"
                 ),
             );
             let log = fs::File::create(folder.path("sshd.log")).unwrap();

@@ -143,6 +143,8 @@ impl TestEnv {
             }
         }
         let home = self.folder.path("home");
+        // With `--local` tests would take this machine's token from each other.
+        command.env("KSTATE_TOKENS", self.folder.path(""));
         command.env("HOME", &home).env("XDG_CACHE_HOME", home.join("cache")).env("TZ", "UTC");
         command.env("TERM", "xterm-256color").env("COLUMNS", "100").env("LINES", "40");
     }

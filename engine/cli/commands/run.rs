@@ -1,5 +1,6 @@
 //! `diff` and `apply`.
 
+use kstate_core::kept::{Claim, Taken};
 use kstate_core::{Again, HostReport, HostRun, Outcome, Problem, side_by_side};
 
 use crate::args::{Format, Global};
@@ -8,11 +9,12 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::report::{self, Kind};
 use crate::session::{Contact, Prepared, Ready, Session, hosts};
+use crate::token::{self, Lease};
 use crate::ui::count;
 
 pub(super) fn diff(session: &Session<'_>, options: &Global, sls: &[String]) -> Result<Exit, CommandError> {
     let reports = session.with_each(sls, Contact::Host, |prepared| match prepared {
-        Prepared::Ready(mut ready) => Some(run(session, Kind::Diff, &mut ready)),
+        Prepared::Ready(mut ready) => Some(run(session, Kind::Diff, &mut ready, None)),
         Prepared::Lost(report) => Some(*report),
         Prepared::NotMeant => None,
     })?;
@@ -25,13 +27,29 @@ pub(super) fn diff(session: &Session<'_>, options: &Global, sls: &[String]) -> R
 
 /// Applies without asking.
 pub(super) fn apply(session: &Session<'_>, options: &Global, sls: &[String]) -> Result<Exit, CommandError> {
-    let gathered = gather(session, sls)?;
-    if !gathered.is_sound() {
-        return Ok(refuse(session, options, gathered));
+    let lease = session.lease(sls)?;
+    let gathered = gather(session, sls, Contact::Work)?;
+    let exit = if gathered.is_sound() && gathered.refusals().is_empty() {
+        let mut reports = gathered.lost;
+        let claim = session.claim(sls);
+        let make = |mut ready| make(session, &mut ready, &claim);
+        reports.extend(side_by_side(session.jobs(), gathered.ready, make));
+        tell(session, options, Kind::Apply, &reports)
+    } else {
+        refuse(session, options, gathered, &session.claim(sls))
+    };
+    Ok(end(session, lease, exit))
+}
+
+/// Gives the token back that was taken at its place.
+fn end(session: &Session<'_>, lease: Option<Lease>, exit: Exit) -> Exit {
+    match lease.map_or(Ok(()), Lease::end) {
+        Ok(()) => exit,
+        Err(ousted) => {
+            session.ui.error(&ousted, &[]);
+            exit.worst(Exit::Failed)
+        }
     }
-    let mut reports = gathered.lost;
-    reports.extend(side_by_side(session.jobs(), gathered.ready, |mut ready| make(session, &mut ready)));
-    Ok(tell(session, options, Kind::Apply, &reports))
 }
 
 /// Shows the difference of all hosts, asks once, and makes it over the same connections.
@@ -40,12 +58,13 @@ pub(super) fn ask_and_apply(
     options: &Global,
     sls: &[String],
 ) -> Result<Exit, CommandError> {
-    let gathered = gather(session, sls)?;
+    let claim = session.claim(sls);
+    let gathered = gather(session, sls, Contact::Host)?;
     if !gathered.is_sound() {
-        return Ok(refuse(session, options, gathered));
+        return Ok(refuse(session, options, gathered, &claim));
     }
     let looked_at = side_by_side(session.jobs(), gathered.ready, |mut ready| {
-        let report = run(session, Kind::Diff, &mut ready);
+        let report = run(session, Kind::Diff, &mut ready, None);
         session.ui.ended(&ready.target);
         (ready, report)
     });
@@ -75,12 +94,49 @@ pub(super) fn ask_and_apply(
             other => other,
         });
     }
-    let mut reports: Vec<HostReport> =
-        shown.into_iter().filter(|report| !report.reachable || !report.problems.is_empty()).collect();
-    let made = side_by_side(session.jobs(), kept, |mut ready| make(session, &mut ready));
-    reports.retain(|report| !made.iter().any(|made| made.target == report.target));
-    reports.extend(made);
-    Ok(tell(session, options, Kind::Apply, &reports))
+    let lease = session.lease(sls)?;
+    let ready = if lease.is_none() { take(session, kept, &claim) } else { kept };
+    let gathered = Gathered {
+        lost: shown
+            .into_iter()
+            .filter(|report| !ready.iter().any(|ready| ready.target == report.target))
+            .collect(),
+        ready,
+    };
+    let exit = if gathered.refusals().is_empty() {
+        let mut reports = gathered.lost;
+        let make = |mut ready| make(session, &mut ready, &claim);
+        reports.extend(side_by_side(session.jobs(), gathered.ready, make));
+        tell(session, options, Kind::Apply, &reports)
+    } else {
+        refuse(session, options, gathered, &claim)
+    };
+    Ok(end(session, lease, exit))
+}
+
+/// Takes the token of each host.
+fn take(session: &Session<'_>, ready: Vec<Ready>, claim: &Claim) -> Vec<Ready> {
+    side_by_side(session.jobs(), ready, |mut ready| {
+        if let Some(transport) = &mut ready.transport {
+            let taken = transport.exchange(&[claim.take()], &mut |_| {});
+            ready.token = Some(match taken {
+                Ok(replies) => Taken::read(&replies.into_iter().next().unwrap_or_default()),
+                Err(error) => Taken::CannotTell(error.to_string()),
+            });
+        }
+        ready
+    })
+}
+
+/// Gives back the tokens that were taken.
+fn give_back(session: &Session<'_>, ready: &mut [Ready], claim: &Claim) {
+    let taken = ready.iter_mut().filter(|ready| ready.token == Some(Taken::Yes));
+    side_by_side(session.jobs(), taken.collect(), |ready: &mut Ready| {
+        if let Some(transport) = &mut ready.transport {
+            // Where that fails, the host knows that the run is over.
+            let _ = token::surely(transport.as_mut(), claim.give_back());
+        }
+    });
 }
 
 /// All hosts, connected and compiled, before any of them is changed.
@@ -95,15 +151,21 @@ impl Gathered {
     fn is_sound(&self) -> bool {
         self.ready.iter().all(is_sound)
     }
+
+    /// The hosts that do not give their token, and why.
+    fn refusals(&self) -> Vec<(&Ready, Problem)> {
+        let refusal = |ready: &Ready| token::refusal(&ready.target, ready.token.as_ref()?);
+        self.ready.iter().filter_map(|ready| Some((ready, refusal(ready)?))).collect()
+    }
 }
 
 fn is_sound(ready: &Ready) -> bool {
     !ready.problems.iter().any(Problem::is_error)
 }
 
-fn gather(session: &Session<'_>, sls: &[String]) -> Result<Gathered, CommandError> {
+fn gather(session: &Session<'_>, sls: &[String], contact: Contact) -> Result<Gathered, CommandError> {
     let mut gathered = Gathered { ready: Vec::new(), lost: Vec::new() };
-    for prepared in session.with_each(sls, Contact::Host, |prepared| prepared)? {
+    for prepared in session.with_each(sls, contact, |prepared| prepared)? {
         match prepared {
             Prepared::Ready(ready) => gathered.ready.push(*ready),
             Prepared::Lost(report) => gathered.lost.push(*report),
@@ -116,21 +178,44 @@ fn gather(session: &Session<'_>, sls: &[String]) -> Result<Gathered, CommandErro
     Ok(gathered)
 }
 
-/// Tells what is wrong with the tree; nothing is made, on no host.
-fn refuse(session: &Session<'_>, options: &Global, gathered: Gathered) -> Exit {
-    let (sound, broken): (Vec<&Ready>, Vec<&Ready>) =
-        gathered.ready.iter().partition(|ready| is_sound(ready));
-    let names: Vec<&str> = broken.iter().map(|ready| ready.target.as_str()).collect();
-    let message =
-        format!("nothing is changed, on no host: the tree does not compile for {}", names.join(", "));
-    let refusal = Problem::error(message).hint("leave hosts out by `-t`, or name the SLS that are sound");
+/// Tells what is wrong with the tree, or who has the token; nothing is made, on no host.
+fn refuse(session: &Session<'_>, options: &Global, mut gathered: Gathered, claim: &Claim) -> Exit {
+    give_back(session, &mut gathered.ready, claim);
     let mut reports: Vec<HostReport> = gathered.ready.iter().map(unmade).collect();
-    for report in reports.iter_mut().filter(|report| sound.iter().any(|ready| ready.target == report.target))
-    {
-        report.problems.push(refusal.clone());
+    let mut add = |target: &str, problem: Problem| {
+        if let Some(report) = reports.iter_mut().find(|report| report.target == target) {
+            report.problems.push(problem);
+        }
+    };
+    let list = |targets: &[&str]| targets.join(", ");
+    let broken: Vec<&Ready> = gathered.ready.iter().filter(|ready| !is_sound(ready)).collect();
+    let mut reason = None;
+    if !broken.is_empty() {
+        let names: Vec<&str> = broken.iter().map(|ready| ready.target.as_str()).collect();
+        let message =
+            format!("nothing is changed, on no host: the tree does not compile for {}", list(&names));
+        let hint = "leave hosts out by `-t`, or name the SLS that are sound";
+        reason = Some((names, Problem::error(message).hint(hint)));
+    } else {
+        let refusals = gathered.refusals();
+        let names: Vec<&str> = refusals.iter().map(|(ready, _)| ready.target.as_str()).collect();
+        if !names.is_empty() {
+            let message = format!("nothing is changed, on no host: {} cannot be had", tokens_of(&names));
+            reason = Some((names, Problem::error(message)));
+        }
+        refusals.into_iter().for_each(|(ready, problem)| add(&ready.target, problem));
+    }
+    if let Some((names, problem)) = reason {
+        let others = gathered.ready.iter().filter(|ready| !names.contains(&ready.target.as_str()));
+        others.for_each(|ready| add(&ready.target, problem.clone()));
     }
     reports.extend(gathered.lost);
     tell(session, options, Kind::Apply, &reports)
+}
+
+fn tokens_of(names: &[&str]) -> String {
+    let noun = if names.len() == 1 { "the token of" } else { "the tokens of" };
+    format!("{noun} {}", names.join(", "))
 }
 
 fn nobody_is_meant() -> CommandError {
@@ -138,8 +223,9 @@ fn nobody_is_meant() -> CommandError {
 }
 
 /// Makes the difference of a host.
-fn make(session: &Session<'_>, ready: &mut Ready) -> HostReport {
-    let report = run(session, Kind::Apply, ready);
+fn make(session: &Session<'_>, ready: &mut Ready, claim: &Claim) -> HostReport {
+    let claim = (ready.token == Some(Taken::Yes)).then_some(claim);
+    let report = run(session, Kind::Apply, ready, claim);
     session.ui.ended(&ready.target);
     report
 }
@@ -155,7 +241,7 @@ fn unmade(ready: &Ready) -> HostReport {
     }
 }
 
-fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready) -> HostReport {
+fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready, claim: Option<&Claim>) -> HostReport {
     let (Some(plan), Some(transport)) = (&ready.plan, &mut ready.transport) else {
         return unmade(ready);
     };
@@ -165,13 +251,14 @@ fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready) -> HostReport {
         plan,
         sink: session.ui,
         interrupt: &session.interrupt,
+        claim,
         again: ready.connect.as_deref().map(|connect| Again { connect, patience: session.patience() }),
     };
     let report = match kind {
         Kind::Diff => run.diff(transport.as_mut()),
         Kind::Apply => run.apply(transport.as_mut()),
     };
-    HostReport { problems: ready.problems.clone(), ..report }
+    HostReport { problems: [ready.problems.clone(), report.problems].concat(), ..report }
 }
 
 fn tell(session: &Session<'_>, options: &Global, kind: Kind, reports: &[HostReport]) -> Exit {

@@ -15,7 +15,10 @@ mod records;
 
 use std::time::Duration;
 
-use crate::{Conditions, Connect, Event, Graph, HostReport, Interrupt, Resource, Secrets, Sink, Transport};
+use crate::kept::Claim;
+use crate::{
+    Conditions, Connect, Event, Graph, HostReport, Interrupt, Problem, Resource, Secrets, Sink, Transport,
+};
 
 use observe::Host;
 
@@ -43,6 +46,8 @@ pub struct HostRun<'a> {
     pub plan: &'a Plan,
     pub sink: &'a dyn Sink,
     pub interrupt: &'a Interrupt,
+    /// The token of the host, which has been taken for the run. `None`: it has none.
+    pub claim: Option<&'a Claim>,
     /// What to do when the connection is lost. `None`: the run ends with it.
     pub again: Option<Again<'a>>,
 }
@@ -76,7 +81,15 @@ impl HostRun<'_> {
     pub fn apply(&self, transport: &mut dyn Transport) -> HostReport {
         let started = std::time::Instant::now();
         let mut host = Host::new(transport);
+        host.token = self.claim.map(Claim::beat);
         let (states, error) = apply::walk(self, &mut host);
+        if let Some(claim) =
+            self.claim.filter(|_| !error.as_ref().is_some_and(|broken| broken.end == End::Lost))
+        {
+            host.line.heed_interrupt(false);
+            // Where that fails, the host knows that the run is over.
+            let _ = host.line.exchange(&[claim.give_back()], &mut |_| {});
+        }
         self.report(states, error, host.traffic(), started)
     }
 
@@ -88,9 +101,12 @@ impl HostRun<'_> {
         started: std::time::Instant,
     ) -> HostReport {
         let interrupted = matches!(&broken, Some(Broken { end: End::Interrupted, .. }));
+        let ousted = broken.as_ref().filter(|broken| broken.end == End::Ousted);
+        let problems = ousted.map(|broken| Problem::error(broken.message.as_str())).into_iter().collect();
         // The failed state says all there is to say.
-        let error = broken.filter(|broken| broken.end != End::Failhard);
+        let error = broken.filter(|broken| matches!(broken.end, End::Lost | End::Interrupted));
         HostReport {
+            problems,
             target: self.target.to_owned(),
             reachable: true,
             error: error.map(|broken| self.plan.secrets.mask(&broken.message)),
@@ -124,6 +140,8 @@ struct Broken {
 enum End {
     Lost,
     Interrupted,
+    /// Somebody else has the token now.
+    Ousted,
     /// A state failed that must not.
     Failhard,
 }

@@ -108,6 +108,8 @@ pub enum ExchangeCause {
     NoSuchLogin { user: String, reason: String },
     #[error("interrupted")]
     Interrupted,
+    #[error("the token of the host was taken away from this run; nothing more is changed")]
+    Ousted,
 }
 
 /// Why a host could not be used at all. The text names the host and what to do.

@@ -236,7 +236,15 @@ impl Sink for Log {
 
 fn run(plan: &Plan, host: &mut FakeHost, apply: bool) -> (HostReport, Vec<String>) {
     let (sink, interrupt) = (Log::default(), Interrupt::default());
-    let run = HostRun { target: "t", name: "r", plan, sink: &sink, interrupt: &interrupt, again: None };
+    let run = HostRun {
+        target: "t",
+        name: "r",
+        plan,
+        sink: &sink,
+        interrupt: &interrupt,
+        claim: None,
+        again: None,
+    };
     let report = if apply { run.apply(host) } else { run.diff(host) };
     (report, sink.0.into_inner().unwrap())
 }
@@ -524,9 +532,16 @@ fn an_interrupt_ends_the_run_between_two_changes() {
     let interrupt = Interrupt::default();
     interrupt.raise();
     let (sink, plan, mut host) = (Log::default(), plan(&["a set"]), FakeHost::default());
-    let report =
-        HostRun { target: "t", name: "r", plan: &plan, sink: &sink, interrupt: &interrupt, again: None }
-            .apply(&mut host);
+    let report = HostRun {
+        target: "t",
+        name: "r",
+        plan: &plan,
+        sink: &sink,
+        interrupt: &interrupt,
+        claim: None,
+        again: None,
+    }
+    .apply(&mut host);
     assert!(report.interrupted);
     assert!(host.on.is_empty());
     assert_eq!(outcomes(&report), ["a skipped"]);

@@ -363,6 +363,7 @@ fn a_tree_compiles_or_is_refused() {
                 pillar_roots: vec!["/t/pillar".into()],
                 roster: "/t/roster".into(),
                 ssh: SshSettings::default(),
+                token_host: None,
                 secrets: Vec::new(),
             };
             let tree = Tree::stored(root, Arc::new(Files(stored.into())));

@@ -25,6 +25,8 @@ pub struct Root {
     pub pillar_roots: Vec<PathBuf>,
     pub roster: PathBuf,
     pub ssh: SshSettings,
+    /// The host that has the deploy token for all. `None`: each has its own.
+    pub token_host: Option<String>,
     /// Pillar paths (`django:*key*`) whose texts are not shown, beside all that stands in files below a folder
     /// `private`.
     pub secrets: Vec<String>,
@@ -94,8 +96,15 @@ struct Configuration {
     pillar_roots: Option<Folders>,
     roster: Option<PathBuf>,
     ssh: Ssh,
+    token: Token,
     secrets: Vec<String>,
     jobs: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Token {
+    host: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -165,7 +174,7 @@ fn own(dir: PathBuf, storage: &dyn Storage) -> Result<Root, Problem> {
         None => vec![dir.join(default)],
     };
     let seconds = |value: Option<u64>| value.map(Duration::from_secs);
-    let Configuration { file_roots, pillar_roots, roster, ssh, secrets, jobs } = configuration;
+    let Configuration { file_roots, pillar_roots, roster, ssh, token, secrets, jobs } = configuration;
     Ok(Root {
         file_roots: folders(file_roots, "salt"),
         pillar_roots: folders(pillar_roots, "pillar"),
@@ -180,6 +189,7 @@ fn own(dir: PathBuf, storage: &dyn Storage) -> Result<Root, Problem> {
             reconnect: seconds(ssh.reconnect),
             jobs,
         },
+        token_host: token.host,
         secrets,
         dir,
     })
@@ -236,6 +246,7 @@ fn salt(dir: PathBuf, storage: &dyn Storage) -> Result<Root, Vec<Problem>> {
         pillar_roots,
         roster: roster.unwrap_or_else(|| config.join("roster")),
         ssh: SshSettings { key: storage.is_file(&key).then_some(key), ..SshSettings::default() },
+        token_host: None,
         secrets: Vec::new(),
         dir,
     })

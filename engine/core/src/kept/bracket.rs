@@ -6,9 +6,10 @@
 //! | --- | --- |
 //! | `NN/about` | the state, in the order in which they were entered |
 //! | `NN/restore` | the shell text that brings it back; it has the folder as `$kstate_bracket` |
-//! | `shell`, `beat` | the held shell of the run, and when the run was last heard of |
+//! | `shell`, `parent`, `beat` | the held shell of the run, its connection, and when the run was last heard of |
 //! | `watch` | who the watchdog is |
 
+use super::run::{ASK, BEAT};
 use super::{FOLDER, IDENTITY, MAKE, Record};
 use crate::words::quote;
 use crate::{Chunk, Job};
@@ -46,7 +47,7 @@ impl OpenBracket {
 pub(super) const LISTING: &str = "for d in \"$K\"/brackets/*/[0-9]*; do [ -f \"$d/about\" ] || continue; r=${d%/*}\n\
      echo \"@ bracket ${r##*/}/${d##*/}\"; cat \"$d/about\"; ! alive \"$r/watch\" || echo 'watched: 1'; done\n";
 
-/// Seconds after which a run is dead that is not heard of: if its held shell is gone, and if it is there and idle.
+/// Seconds after which a run is dead that is not heard of: if its connection is gone, and if it is there and idle.
 const GRACE: u32 = 20;
 const SILENCE: u32 = 60;
 
@@ -66,9 +67,9 @@ const WATCH: &str = r#"r=$1; PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/
 K=${r%/brackets/*}; run=${r##*/}; tries=0
 mark "$(sh -c 'echo $PPID')" >"$r/watch"
 lives() {
-age=$(($(date +%s) - $(stat -c %Y "$r/beat" 2>/dev/null || echo 0)))
-[ $age -ge GRACE ] || return 0
-if alive "$r/shell"; then [ $age -ge SILENCE ] || return 0; read -r p t b <"$r/shell"; [ -z "$(ps -o pid= --ppid "$p")" ] || return 0; fi
+heard "$r" GRACE && return 0
+connected "$r" && heard "$r" SILENCE && return 0
+busy "$r" && return 0
 for j in "$K"/jobs/*; do [ ! -e "$j/status" ] && grep -qxF "run: $run" "$j/about" 2>/dev/null && alive "$j/process" && return 0; done
 return 1; }
 while :; do
@@ -99,7 +100,7 @@ impl Enter<'_> {
         let watch = WATCH.replace("GRACE", &GRACE.to_string()).replace("SILENCE", &SILENCE.to_string());
         let script = format!(
             "{FOLDER}{MAKE}{IDENTITY}r=$K/brackets/{run}; d=$r/{number:02}\n\
-             mkdir -p \"$r\" || exit 1\n{beat}\
+             mkdir -p \"$r\" || exit 1\n{BEAT}beat \"$r\"\n\
              [ ! -d \"$d\" ] || exit 0\n\
              rm -rf \"$r/new\"; mkdir \"$r/new\" && {about} >\"$r/new/about\" && printf %s {restore} >\"$r/new/restore\" || exit 1\n\
              printf %s {watch} >\"$r/watchdog\" && mv \"$r/new\" \"$d\" || exit 1\n\
@@ -110,20 +111,16 @@ impl Enter<'_> {
              n=0; while [ ! -e \"$r/watch\" ] && [ $n -lt 50 ]; do n=$((n + 1)); sleep 0.1; done\n[ -e \"$r/watch\" ]",
             run = quote(self.run),
             number = self.number,
-            beat = BEAT,
             restore = quote(self.restore),
-            watch = quote(&format!("{IDENTITY}{LEAVE}{watch}")),
+            watch = quote(&format!("{IDENTITY}{ASK}{LEAVE}{watch}")),
         );
         Job::new(script)
     }
 }
 
-/// Says in the folder `$r` that the run lives, and over which held shell.
-const BEAT: &str = "mark \"$kstate_shell\" >\"$r/shell\"; : >\"$r/beat\"\n";
-
 /// Says that a run lives which has brackets open.
 pub(crate) fn beat(run: &str) -> Job {
-    Job::new(format!("{FOLDER}{IDENTITY}r=$K/brackets/{}; [ -d \"$r\" ] || exit 0\n{BEAT}", quote(run)))
+    Job::new(format!("{FOLDER}{IDENTITY}{BEAT}r=$K/brackets/{}; [ ! -d \"$r\" ] || beat \"$r\"", quote(run)))
 }
 
 /// The beginning of the shell text of an operation that belongs to a bracket: where it may keep things.

@@ -6,17 +6,21 @@
 //! | `brackets/` | what brings back what a run has taken away for a while |
 //! | `jobs/` | commands that run apart from the connection, with what they say and how they ended |
 //! | `owed/` | reloads and restarts that a change has asked for and that have not happened yet |
+//!
+//! The deploy token ([`token`]) is kept where all users see it.
 
 pub(crate) mod bracket;
 pub mod job;
 pub mod owed;
 mod record;
 pub(crate) mod run;
+pub mod token;
 
 pub use bracket::OpenBracket;
 pub use job::{KeptJob, Stage};
 pub use owed::Owed;
 pub(crate) use record::Record;
+pub use token::{Claim, Holder, Taken, Token};
 
 use crate::question::CannotTell;
 use crate::{Chunk, Job, Reply};
@@ -45,6 +49,7 @@ pub struct Kept {
     pub owed: Vec<Owed>,
     pub jobs: Vec<KeptJob>,
     pub brackets: Vec<OpenBracket>,
+    pub token: Token,
 }
 
 impl Kept {
@@ -73,7 +78,8 @@ impl Kept {
             .iter()
             .filter(|job| job.stage == Stage::Running)
             .map(|job| format!("job {} is running for {}: `{}`", job.id, self.ago(job.since), job.state));
-        open.chain(running).collect()
+        let token = self.token.holders(self).into_iter().map(|holder| format!("the token is {holder}"));
+        token.chain(open).chain(running).collect()
     }
 
     /// What is known when a job has come that far.
@@ -101,9 +107,10 @@ pub fn everything() -> Job {
 }
 
 fn listing(all: bool) -> Job {
-    let (jobs, brackets) = (job::listing(all), bracket::LISTING);
+    let (token, jobs, brackets) = (token::listing(), job::listing(all), bracket::LISTING);
     Job::new(format!(
-        "{IDENTITY}echo \"@ shell $(mark \"$kstate_shell\")\"\n{FOLDER}[ -d \"$K\" ] || exit 0\necho \"@ now $(date +%s)\"\n{jobs}{brackets}\
+        "{IDENTITY}echo \"@ shell $(mark \"$kstate_shell\")\"\necho \"@ now $(date +%s)\"\n{token}\
+         {FOLDER}[ -d \"$K\" ] || exit 0\n{jobs}{brackets}\
          for f in \"$K\"/owed/*; do [ -f \"$f\" ] || continue; echo \"@ owed ${{f##*/}}\"; cat \"$f\"; done"
     ))
 }
@@ -127,6 +134,8 @@ pub fn read(reply: &Reply) -> Result<Kept, CannotTell> {
             "now" => kept.now = name.parse().unwrap_or_default(),
             "bracket" => kept.brackets.extend(OpenBracket::read(name, &record)),
             "job" => kept.jobs.extend(KeptJob::read(name, &record)),
+            "hold" => kept.token.hold = Holder::read(&record),
+            "run" => kept.token.run = Holder::read(&record),
             "owed" => kept.owed.extend(Owed::read(&record)),
             _ => {}
         }

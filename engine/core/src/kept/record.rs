@@ -30,6 +30,11 @@ impl Record {
         Record(text.lines().filter_map(field).collect())
     }
 
+    /// A value as it stands in a record.
+    pub(crate) fn field(value: &str) -> String {
+        escape(value)
+    }
+
     /// A command that prints the record; `since` is the host's clock.
     pub(crate) fn printing(&self) -> String {
         let lines: Vec<String> =

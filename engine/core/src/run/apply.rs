@@ -555,10 +555,11 @@ impl Making<'_, '_, '_> {
         }
     }
 
-    fn wait(&self, interval: Duration) -> Result<(), Broken> {
+    fn wait(&mut self, interval: Duration) -> Result<(), Broken> {
         let until = Instant::now() + interval;
         while Instant::now() < until {
             self.check_interrupt()?;
+            self.host.keep_alive().map_err(|error| Broken::asking(&error))?;
             std::thread::sleep(
                 Duration::from_millis(50).min(until.saturating_duration_since(Instant::now())),
             );
@@ -661,6 +662,13 @@ impl Making<'_, '_, '_> {
             return Err(lost(broken.message.clone()));
         }
         self.host.line.reconnect(self.run, broken).map_err(lost)?;
+        if let Some(claim) = self.run.claim {
+            let taken = self.surely(claim.take())?;
+            if !taken.ok() {
+                self.host.token = None;
+                return Err(Broken::ousted());
+            }
+        }
         let Ok(kept) = self.host.facts.kept().cloned() else { return Ok(()) };
         let awaited = self.surely(kept::run::await_end(&kept.shell))?;
         let shell = String::from_utf8_lossy(&awaited.stdout).trim().to_owned();
@@ -725,6 +733,7 @@ impl Making<'_, '_, '_> {
         if let Some(broken) = broken {
             let reason = match broken.end {
                 End::Interrupted => "interrupted before its turn",
+                End::Ousted => "the run ended before its turn",
                 End::Lost => "the run ended before its turn",
                 End::Failhard => broken.message.as_str(),
             };
@@ -789,9 +798,14 @@ impl Broken {
         Broken { message: "interrupted".into(), end: End::Interrupted }
     }
 
+    fn ousted() -> Self {
+        Broken { message: ExchangeCause::Ousted.to_string(), end: End::Ousted }
+    }
+
     pub(super) fn asking(error: &ExchangeError) -> Self {
         match error.cause {
             ExchangeCause::Interrupted => Broken::interrupted(),
+            ExchangeCause::Ousted => Broken::ousted(),
             _ => Broken {
                 message: format!("{error}, while the host was asked; nothing was running"),
                 end: End::Lost,
@@ -806,6 +820,7 @@ impl Broken {
         };
         let end = match error.cause {
             ExchangeCause::Interrupted => End::Interrupted,
+            ExchangeCause::Ousted => return Broken::ousted(),
             _ => End::Lost,
         };
         Broken { message: format!("{error} {running}"), end }

@@ -112,7 +112,7 @@ impl Making<'_, '_, '_> {
         }
         // What is in hand is brought to its end from now on: what was taken away has to come back.
         self.host.line.heed_interrupt(false);
-        self.host.beat = Some(bracket::beat(run));
+        self.host.brackets = Some(bracket::beat(run));
         self.brackets.open.push(Open { index, number, changes });
         for step in &steps {
             let Some(job) = step.operation.job() else { continue };
@@ -212,7 +212,7 @@ impl Making<'_, '_, '_> {
 
     fn settle_down(&mut self, is_last: bool) {
         if is_last {
-            self.host.beat = None;
+            self.host.brackets = None;
             self.host.line.heed_interrupt(true);
         }
     }

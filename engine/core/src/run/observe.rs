@@ -1,11 +1,13 @@
 //! Asking: everything that is not known yet, in one round trip.
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use super::Planned;
 use super::line::Line;
+use crate::kept::token;
 use crate::question::{Ended, Inquiry, Question, inquire, read};
-use crate::{ExchangeError, Facts, Job, Output, Reply, Stop, Traffic, Transport};
+use crate::{ExchangeCause, ExchangeError, Facts, Job, Output, Reply, Stop, Traffic, Transport};
 
 /// A host and what is known of it.
 pub(super) struct Host<'a> {
@@ -13,11 +15,19 @@ pub(super) struct Host<'a> {
     pub(super) facts: Facts,
     /// What is to be written down on the host; it goes along with the next exchange, before everything else.
     errands: Vec<Job>,
-    /// Goes along with every exchange while a run has something open on the host.
-    pub(super) beat: Option<Job>,
+    /// What says that the run lives which has the token of the host.
+    pub(super) token: Option<Job>,
+    /// What says that the run lives which has brackets open on the host.
+    pub(super) brackets: Option<Job>,
+    /// When that was last said.
+    last_beat: Instant,
     /// What went wrong with errands.
     pub(super) complaints: Vec<String>,
 }
+
+/// How often the host is told that the run lives: before an exchange, and where there is none.
+const BEAT: Duration = Duration::from_secs(5);
+const LONG_SILENCE: Duration = Duration::from_secs(30);
 
 /// How often a state may ask further before it is taken for broken.
 const ROUNDS: usize = 50;
@@ -28,7 +38,9 @@ impl<'a> Host<'a> {
             line: Line::new(transport),
             facts: Facts::default(),
             errands: Vec::new(),
-            beat: None,
+            token: None,
+            brackets: None,
+            last_beat: Instant::now(),
             complaints: Vec::new(),
         }
     }
@@ -41,6 +53,11 @@ impl<'a> Host<'a> {
     /// Sends what errands are left.
     pub(super) fn run_errands(&mut self) -> Result<(), ExchangeError> {
         if self.errands.is_empty() { Ok(()) } else { self.send(&[], Vec::new(), &mut |_| {}).map(|_| ()) }
+    }
+
+    /// Tells the host that the run lives, if it has not heard of it for long.
+    pub(super) fn keep_alive(&mut self) -> Result<(), ExchangeError> {
+        if self.last_beat.elapsed() >= LONG_SILENCE { self.beat() } else { Ok(()) }
     }
 
     pub(super) fn traffic(&self) -> Traffic {
@@ -82,14 +99,36 @@ impl<'a> Host<'a> {
         self.send(jobs, inquiries, watch)
     }
 
+    /// Says that the run lives, if it is time to. Without its token it does nothing more.
+    fn beat(&mut self) -> Result<(), ExchangeError> {
+        if self.last_beat.elapsed() < BEAT {
+            return Ok(());
+        }
+        self.last_beat = Instant::now();
+        let beats: Vec<Job> = self.token.iter().chain(&self.brackets).cloned().collect();
+        if beats.is_empty() {
+            return Ok(());
+        }
+        let replies = self.line.exchange(&beats, &mut |_| {}).map_err(|error| ExchangeError {
+            done: Vec::new(),
+            running: None,
+            ..error
+        })?;
+        if self.token.is_some() && replies.first().is_some_and(|reply| reply.status == token::OUSTED) {
+            self.token = None;
+            return Err(ExchangeError { done: Vec::new(), running: None, cause: ExchangeCause::Ousted });
+        }
+        Ok(())
+    }
+
     fn send(
         &mut self,
         jobs: &[Job],
         inquiries: Vec<Inquiry>,
         watch: &mut dyn FnMut(Output<'_>),
     ) -> Result<Vec<Reply>, ExchangeError> {
-        let mut errands = std::mem::take(&mut self.errands);
-        errands.splice(0..0, self.beat.clone());
+        self.beat()?;
+        let errands = std::mem::take(&mut self.errands);
         let first = errands.len();
         let all: Vec<Job> = errands
             .into_iter()
@@ -104,8 +143,7 @@ impl<'a> Host<'a> {
         let outcome = self.line.exchange(&all, &mut watch);
         if outcome.is_err() {
             // They may be done twice, and are not to be forgotten.
-            let beats = usize::from(self.beat.is_some());
-            self.errands.extend(all.into_iter().take(first).skip(beats));
+            self.errands.extend(all.into_iter().take(first));
         }
         let mut replies = outcome.map_err(|mut error| {
             error.done.drain(..first.min(error.done.len()));
