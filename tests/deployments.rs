@@ -145,3 +145,84 @@ fn a_first_clone_lists_no_commits() {
     std::fs::remove_dir_all(deployment.dir()).unwrap();
     deployment.diff().exits(2).says("clone of ").does_not_say("Ann Example");
 }
+
+/// The checkout is held for changes of the requirements; a file stands beside it.
+const HELD: &str = "    - hold_if_changed: [requirements.txt, 'app/*.cfg']\nSCRATCH/beside:\n  file.managed:\n    - contents: x\n    - order: 1\n";
+
+/// A deployment that is held, with the id of the commit that changes the requirements.
+fn held() -> (Deployment, String) {
+    let deployment = Deployment::new(HELD);
+    let requirements = deployment.commit("requirements.txt", "flask\nredis\n", "Use Redis");
+    deployment.commit("app/site.py", "pass\n", "Add the site");
+    std::fs::remove_file(deployment.env.scratch("beside")).unwrap();
+    (deployment, requirements)
+}
+
+#[test]
+fn a_commit_that_touches_a_held_path_stops_apply_before_anything_is_changed() {
+    let (deployment, requirements) = held();
+    let before = deployment.deployed();
+    let told = format!(
+        "held: `requirements.txt` is changed by {} Use Redis; `--accept requirements.txt` lets it pass",
+        &requirements[..7]
+    );
+    deployment.diff().exits(2).says(&told);
+    let state = deployment.env.diff().exits(2).state("app");
+    assert_eq!(state["outcome"], "drift");
+    assert_eq!(state["holds"][0]["path"], "requirements.txt");
+    assert_eq!(state["holds"][0]["accepted"], false);
+
+    let output = deployment.env.kstate(&["apply", "it", "--yes"]);
+    output.exits(1).says(&told);
+    assert_eq!(deployment.deployed(), before);
+    assert!(!deployment.env.scratch("beside").exists(), "{output}");
+    let output = deployment.env.apply();
+    assert_eq!(output.outcome("app"), "failed");
+    let beside = deployment.env.scratch("beside").display().to_string();
+    assert_eq!(output.reason(&beside), "nothing is changed, because `app` is held");
+}
+
+#[test]
+fn accept_lets_a_held_change_pass() {
+    let (deployment, _) = held();
+    let last = deployment.git("upstream", &["rev-parse", "HEAD"]);
+    deployment.env.kstate(&["apply", "it", "--yes", "--accept", "setup.py"]).exits(1).says("held: ");
+    let output = deployment.env.kstate(&["diff", "it", "--accept", "requirements.txt"]);
+    output.exits(2).does_not_say("held: ").says("accepted: `requirements.txt` is changed by ");
+    let output = deployment.env.kstate(&["apply", "it", "--yes", "--accept", "req*"]);
+    output.exits(0).says("accepted: `requirements.txt` is changed by ").does_not_say("met no hold");
+    assert_eq!(deployment.deployed(), last);
+    assert!(deployment.env.scratch("beside").exists());
+    let output = deployment.env.kstate(&["apply", "it", "--yes", "--accept", "requirements.txt"]);
+    output.exits(0).says("note: `--accept requirements.txt` met no hold");
+}
+
+#[test]
+fn a_held_path_is_found_in_a_commit_that_a_later_one_takes_back_and_in_one_that_is_merged() {
+    let deployment = Deployment::new(HELD);
+    deployment.commit("requirements.txt", "flask\nredis\n", "Use Redis");
+    deployment.git("upstream", &["revert", "--no-edit", "HEAD"]);
+    deployment.diff().exits(2).says("held: `requirements.txt` is changed by ").says(" and 1 more commit;");
+    deployment.env.kstate(&["apply", "it", "--yes", "--accept", "requirements.txt"]).exits(0);
+
+    deployment.git("upstream", &["checkout", "-q", "-b", "topic"]);
+    deployment.commit("app/deep/part.cfg", "a = 1\n", "Set a");
+    deployment.commit("app/deep/part.cfg", "", "Unset a");
+    deployment.git("upstream", &["checkout", "-q", "main"]);
+    deployment.commit("app.py", "pass\n", "Add the app");
+    deployment.git("upstream", &["merge", "-q", "--no-ff", "-m", "Merge the topic", "topic"]);
+    deployment
+        .diff()
+        .exits(2)
+        .says("held: `app/deep/part.cfg` is changed by ")
+        .says(" Unset a and 1 more commit;");
+}
+
+#[test]
+fn a_change_of_other_paths_is_not_held() {
+    let deployment = Deployment::new(HELD);
+    let last = deployment.commit("docs/requirements.txt", "sphinx\n", "Write docs");
+    deployment.diff().exits(2).does_not_say("held");
+    deployment.env.apply().exits(0);
+    assert_eq!(deployment.deployed(), last);
+}

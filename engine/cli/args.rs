@@ -80,7 +80,8 @@ pub(crate) enum Command {
 Examples:
   kstate apply ocdskingfisherprocess      the servers whose top file names it
   kstate apply -t 'cove*' --yes           their whole top file, without asking
-  kstate apply --local apache             this machine, without SSH")]
+  kstate apply --local apache             this machine, without SSH
+  kstate apply --accept requirements.txt  although a commit changes it, for which the checkout is held")]
     Apply {
         /// The SLS to apply [default: what the top file names]
         #[arg(value_name = "SLS")]
@@ -88,6 +89,10 @@ Examples:
         /// Does not ask. Needed where there is no terminal
         #[arg(short, long)]
         yes: bool,
+        /// Lets a change pass that is held because a path changed (`hold_if_changed`): the path, a directory above it,
+        /// or a pattern. May be given again. One that meets no hold is told, and is no error
+        #[arg(long, value_name = "PATH")]
+        accept: Vec<String>,
     },
     /// Shows what differs, and changes nothing
     #[command(after_help = "\
@@ -99,6 +104,9 @@ Examples:
         /// The SLS to compare [default: what the top file names]
         #[arg(value_name = "SLS")]
         sls: Vec<String>,
+        /// Shows no hold for this path (`hold_if_changed`), a directory above it, or a pattern. May be given again
+        #[arg(long, value_name = "PATH")]
+        accept: Vec<String>,
     },
     /// Shows what was compiled
     #[command(after_help = "\

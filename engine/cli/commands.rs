@@ -32,9 +32,11 @@ pub(crate) fn dispatch(cli: &Cli, ui: &Ui, interrupt: Interrupt) -> Result<Exit,
         Ok::<_, CommandError>(session)
     };
     match &cli.command {
-        Command::Diff { sls } => run::diff(&open()?, &cli.global, sls),
-        Command::Apply { sls, yes: true } => run::apply(&open()?, &cli.global, sls),
-        Command::Apply { sls, yes: false } => run::ask_and_apply(&open()?, &cli.global, sls),
+        Command::Diff { sls, accept } => run::diff(&open()?.accepting(accept), &cli.global, sls),
+        Command::Apply { sls, yes: true, accept } => run::apply(&open()?.accepting(accept), &cli.global, sls),
+        Command::Apply { sls, yes: false, accept } => {
+            run::ask_and_apply(&open()?.accepting(accept), &cli.global, sls)
+        }
         Command::Show { what, sls } => show::show(&open()?, &cli.global, *what, sls),
         Command::Jobs => jobs::jobs(&open()?, &cli.global),
         Command::Attach { job } => jobs::attach(&open()?, job),

@@ -33,6 +33,8 @@ pub(crate) struct Session<'a> {
     pub(crate) interrupt: Interrupt,
     /// The name of this run: when, and which process.
     pub(crate) run: String,
+    /// Paths for which no change is held.
+    pub(crate) accepted: Vec<String>,
     targets: Vec<Target>,
     /// What is wrong with the roster.
     pub(crate) problems: Vec<Problem>,
@@ -150,6 +152,7 @@ impl<'a> Session<'a> {
             tree,
             interrupt,
             run: run_name(),
+            accepted: Vec::new(),
             targets,
             problems,
             options,
@@ -159,6 +162,12 @@ impl<'a> Session<'a> {
             answering,
             ignored,
         })
+    }
+
+    /// Holds no change for these paths.
+    #[must_use]
+    pub(crate) fn accepting(self, paths: &[String]) -> Self {
+        Session { accepted: paths.to_vec(), ..self }
     }
 
     /// Whether the roster has a host of this name.

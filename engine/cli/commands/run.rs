@@ -71,10 +71,15 @@ pub(super) fn ask_and_apply(
     let (kept, mut shown): (Vec<Ready>, Vec<HostReport>) = looked_at.into_iter().unzip();
     shown.extend(gathered.lost);
     let worst = tell_people(session, options, Kind::Diff, &shown);
-    let due: usize = shown
-        .iter()
-        .map(|r| r.count(Outcome::Drift) + r.count(Outcome::Always) + r.count(Outcome::Unknown))
-        .sum();
+    let is_due = |report: &HostReport| {
+        report.count(Outcome::Drift) + report.count(Outcome::Always) + report.count(Outcome::Unknown)
+    };
+    let (held, free): (Vec<&HostReport>, Vec<&HostReport>) = shown.iter().partition(|r| r.is_held());
+    let due: usize = free.iter().map(|report| is_due(report)).sum();
+    if due == 0 && !held.is_empty() {
+        session.ui.talk("Nothing was changed: what differs is held.");
+        return Ok(worst.worst(Exit::Failed));
+    }
     if matches!(worst, Exit::Interrupted) || (due == 0 && !matches!(worst, Exit::Done)) {
         return Ok(worst);
     }
@@ -82,11 +87,8 @@ pub(super) fn ask_and_apply(
         session.ui.talk("Everything is as declared.");
         return Ok(Exit::Done);
     }
-    let to_change: Vec<&HostReport> = shown
-        .iter()
-        .filter(|r| [Outcome::Drift, Outcome::Always, Outcome::Unknown].iter().any(|o| r.count(*o) > 0))
-        .collect();
-    let question = format!("Apply {} to {}?", count(due, "state"), hosts(to_change.len()));
+    let to_change = free.iter().filter(|report| is_due(report) > 0).count();
+    let question = format!("Apply {} to {}?", count(due, "state"), hosts(to_change));
     if !session.ui.confirm(&question) {
         session.ui.talk("Nothing was changed.");
         return Ok(match worst {
@@ -253,6 +255,7 @@ fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready, claim: Option<&Clai
         interrupt: &session.interrupt,
         claim,
         again: ready.connect.as_deref().map(|connect| Again { connect, patience: session.patience() }),
+        accepted: &session.accepted,
     };
     let report = match kind {
         Kind::Diff => run.diff(transport.as_mut()),
@@ -262,6 +265,7 @@ fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready, claim: Option<&Clai
 }
 
 fn tell(session: &Session<'_>, options: &Global, kind: Kind, reports: &[HostReport]) -> Exit {
+    tell_what_met_no_hold(session, reports);
     match options.format {
         Format::Text => tell_people(session, options, kind, reports),
         Format::Json => {
@@ -270,6 +274,14 @@ fn tell(session: &Session<'_>, options: &Global, kind: Kind, reports: &[HostRepo
             session.ui.data(&format!("{document:#}\n"));
             exit(kind, reports)
         }
+    }
+}
+
+/// An `--accept` that lets nothing pass may be misspelt.
+fn tell_what_met_no_hold(session: &Session<'_>, reports: &[HostReport]) {
+    let holds = || reports.iter().flat_map(|report| &report.states).flat_map(|state| &state.holds);
+    for pattern in session.accepted.iter().filter(|pattern| !holds().any(|hold| hold.is_meant_by(pattern))) {
+        session.ui.talk(&format!("note: `--accept {pattern}` met no hold"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The JSON document of `diff` and `apply`, and values as JSON.
 
-use kstate_core::{Change, HostReport, Problem, StateReport, Value, integer};
+use kstate_core::{Change, Hold, HostReport, Problem, StateReport, Value, integer};
 use serde_json::{Map, Number, Value as Json, json};
 
 use super::Kind;
@@ -38,12 +38,20 @@ fn host(kind: Kind, report: &HostReport) -> Json {
 }
 
 fn state(state: &StateReport) -> Json {
-    json!({
+    let mut json = json!({
         "id": state.id, "sls": state.sls, "function": state.function, "name": state.name,
         "file": state.file, "line": state.line, "outcome": state.outcome.name(),
         "changes": state.changes.iter().map(change).collect::<Vec<_>>(),
         "reason": state.reason, "duration_ms": millis(state.duration),
-    })
+    });
+    if !state.holds.is_empty() {
+        json["holds"] = state.holds.iter().map(hold).collect();
+    }
+    json
+}
+
+fn hold(hold: &Hold) -> Json {
+    json!({ "path": hold.path, "commits": hold.commits, "accepted": hold.accepted })
 }
 
 pub(super) fn change(change: &Change) -> Json {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Change, Problem, Traffic};
+use crate::{Change, Hold, Problem, Traffic};
 
 #[derive(Clone, Debug)]
 pub struct StateReport {
@@ -18,7 +18,16 @@ pub struct StateReport {
     pub changes: Vec<Change>,
     /// Why it failed, was skipped, or cannot be told.
     pub reason: Option<String>,
+    /// What keeps it back, or has been let pass.
+    pub holds: Vec<Hold>,
     pub duration: Duration,
+}
+
+impl StateReport {
+    /// Whether somebody has to let it pass first.
+    pub fn is_held(&self) -> bool {
+        self.holds.iter().any(|hold| !hold.accepted)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,5 +89,10 @@ pub struct HostReport {
 impl HostReport {
     pub fn count(&self, outcome: Outcome) -> usize {
         self.states.iter().filter(|state| state.outcome == outcome).count()
+    }
+
+    /// Whether somebody has to let a change pass first.
+    pub fn is_held(&self) -> bool {
+        self.states.iter().any(StateReport::is_held)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Content, Facts, Question, Step, Stop};
+use crate::{Content, Facts, Hold, Question, Step, Stop};
 
 /// One state with typed arguments. Pure: it never holds a connection, never prints, and never knows whether the
 /// engine is about to show its steps or to make them.
@@ -38,6 +38,11 @@ pub trait Resource: fmt::Debug + Send + Sync {
 
     /// What to do when a watched state has changed and `diff` is empty.
     fn refresh(&self, _facts: &Facts) -> Result<Vec<Step>, Stop> {
+        Ok(Vec::new())
+    }
+
+    /// What somebody has to let pass before it acts.
+    fn holds(&self, _facts: &Facts) -> Result<Vec<Hold>, Stop> {
         Ok(Vec::new())
     }
 

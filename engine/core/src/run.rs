@@ -9,6 +9,7 @@ mod brackets;
 mod decide;
 mod diff;
 mod durable;
+mod holds;
 mod line;
 mod observe;
 mod records;
@@ -50,6 +51,8 @@ pub struct HostRun<'a> {
     pub claim: Option<&'a Claim>,
     /// What to do when the connection is lost. `None`: the run ends with it.
     pub again: Option<Again<'a>>,
+    /// Paths and patterns: what they mean is no reason to hold a change.
+    pub accepted: &'a [String],
 }
 
 /// How another connection is had in place of one that was lost.
@@ -144,4 +147,6 @@ enum End {
     Ousted,
     /// A state failed that must not.
     Failhard,
+    /// A change is held.
+    Held,
 }

@@ -244,6 +244,7 @@ fn run(plan: &Plan, host: &mut FakeHost, apply: bool) -> (HostReport, Vec<String
         interrupt: &interrupt,
         claim: None,
         again: None,
+        accepted: &[],
     };
     let report = if apply { run.apply(host) } else { run.diff(host) };
     (report, sink.0.into_inner().unwrap())
@@ -540,6 +541,7 @@ fn an_interrupt_ends_the_run_between_two_changes() {
         interrupt: &interrupt,
         claim: None,
         again: None,
+        accepted: &[],
     }
     .apply(&mut host);
     assert!(report.interrupted);

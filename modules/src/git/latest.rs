@@ -15,6 +15,17 @@
 //! paths that it touches, and local changes that would be discarded. For that the new objects are fetched into the
 //! repository; no branch and no file changes by it. Of many commits the first are shown, and how many there are besides; JSON
 //! has all, up to 5000.
+//!
+//! A deployment that assumes that some files stay as they are says so, and stops where they do not:
+//!
+//! ```yaml
+//! https://github.com/open-contracting/cove-ocds.git:
+//!   git.latest:
+//!     - target: /home/cove/cove
+//!     - rev: main
+//!     - hold_if_changed: [requirements.txt]
+//! ```
+//!
 //! What was shown is what is checked out, even if the remote has moved on since.
 
 use std::fmt;
@@ -22,7 +33,7 @@ use std::fmt;
 use kstate_core::question::{Answer, Ended, PathInfo, PathKind};
 use kstate_core::words::quote;
 use kstate_core::{
-    Change, Command, Facts, Operation, Problem, Question, Resource, Run, Step, Stop, Touch, Value,
+    Change, Command, Facts, Hold, Operation, Problem, Question, Resource, Run, Step, Stop, Touch, Value,
 };
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
@@ -84,6 +95,10 @@ pub(crate) struct Arguments {
     /// Which tags are fetched, as a pattern. Default: `*`.
     #[serde(default = "any")]
     refspec_tag: String,
+    /// Paths below the checkout: a file, a directory, or a pattern whose `*` also stands for `/`. If a commit that comes or is
+    /// lost touches one, `diff` says so, and `apply` changes nothing on the host unless `--accept PATH` lets it pass. Salt's
+    /// `git.latest` knows no such argument and fails with it.
+    hold_if_changed: Option<Texts>,
     /// Has no meaning here: names are UTF-8.
     #[expect(dead_code, reason = "accepted because trees have it")]
     output_encoding: Option<String>,
@@ -139,6 +154,7 @@ impl<'de> Deserialize<'de> for Reset {
 pub(crate) struct Latest {
     arguments: Arguments,
     identity: Vec<String>,
+    held: Vec<String>,
 }
 
 impl State for Latest {
@@ -171,6 +187,10 @@ impl State for Latest {
             let problem = cx.error("identity", format!("`{path}` is not a path on the host"));
             problems.push(problem.hint("put the key there by `file.managed`, and name that path"));
         }
+        let Texts(held) = arguments.hold_if_changed.clone().unwrap_or_default();
+        if let Some(path) = held.iter().find(|path| path.is_empty() || path.starts_with(['/', ':'])) {
+            problems.push(cx.error("hold_if_changed", format!("`{path}` is not a path below the checkout")));
+        }
         for (argument, value) in [("rev", &arguments.rev), ("name", &arguments.name)] {
             if value.is_empty() || value.starts_with('-') {
                 problems.push(cx.error(argument, format!("`{value}` cannot be used")));
@@ -179,7 +199,7 @@ impl State for Latest {
         if arguments.depth.is_some() && arguments.rev == "HEAD" {
             problems.push(cx.error("depth", "`rev` has to name a branch or a tag beside it"));
         }
-        if problems.is_empty() { Ok(Latest { arguments, identity }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Latest { arguments, identity, held }) } else { Err(problems) }
     }
 }
 
@@ -217,6 +237,13 @@ impl Resource for Latest {
             Target::Repository => self.update(&seen),
         }
     }
+
+    fn holds(&self, facts: &Facts) -> Result<Vec<Hold>, Stop> {
+        if self.held.is_empty() || !self.arguments.update_head {
+            return Ok(Vec::new());
+        }
+        Ok(log::holds(&Seen::read(facts.run(&self.look())?).map_err(Stop::Failed)?.held))
+    }
 }
 
 /// What has to be done about an existing repository.
@@ -240,6 +267,7 @@ impl Latest {
             remote: &self.arguments.remote,
             identity: &self.identity,
             submodules: self.arguments.submodules,
+            held: &self.held,
         }
     }
 

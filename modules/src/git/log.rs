@@ -1,16 +1,18 @@
 //! Commits as they are told: which would come, and which would be lost.
 
-use kstate_core::{Map, Value};
+use std::collections::BTreeSet;
+
+use kstate_core::{Hold, Map, Value};
 
 use super::seen::short;
 
-/// Shell functions: `commits WORD RANGE` tells each commit in lines `WORD ID` TAB DATE TAB AUTHOR TAB TITLE, each followed by a
+/// Shell functions: `commits WORD RANGE …` tells each commit in lines `WORD ID` TAB DATE TAB AUTHOR TAB TITLE, each followed by a
 /// line `path PATH` for every path that it touches. What a merge only takes from its parents is told of the commits that
 /// bring it. The mark begins no path, because Git quotes it there.
 pub(super) const COMMITS: &str = r#"mark=$(printf '\001')
 told() { sed -e '/^$/d' -e "s/^$mark//" -e t -e 's/^/path /'; }
 log() { g -c log.showSignature=false log -c --name-only --no-renames "$@"; }
-commits() { log -n 5000 --format="$mark$1 %H%x09%aI%x09%an%x09%s" "$2" | told; }
+commits() { word=$1; shift; log -n 5000 --format="$mark$word %H%x09%aI%x09%an%x09%s" "$@" | told; }
 "#;
 
 /// How many commits are shown to people, and how many paths of each.
@@ -82,6 +84,13 @@ pub(super) fn values(commits: &[Commit]) -> Value {
     Value::List(commits.iter().map(Commit::value).collect())
 }
 
+/// What commits hold the change for, path by path.
+pub(super) fn holds(commits: &[Commit]) -> Vec<Hold> {
+    let paths: BTreeSet<&String> = commits.iter().flat_map(|commit| &commit.paths).collect();
+    let by = |path| commits.iter().filter(|commit| commit.paths.contains(path)).map(Commit::name).collect();
+    paths.into_iter().map(|path| Hold { path: path.clone(), commits: by(path), accepted: false }).collect()
+}
+
 fn more(all: usize, shown: usize) -> Option<usize> {
     all.checked_sub(shown).filter(|left| *left > 0)
 }
@@ -107,6 +116,16 @@ mod tests {
         assert_eq!(told.matches("Count items").count(), COMMITS_SHOWN);
         assert!(told.contains("     … and 2 more paths\n"), "{told}");
         assert!(told.ends_with("-… and 110 more commits\n"), "{told}");
+    }
+
+    #[test]
+    fn each_path_is_held_by_all_commits_that_touch_it() {
+        let (first, mut second) = (commit(2), commit(1));
+        second.title = "Sort them".into();
+        let holds = holds(&[first, second]);
+        let told: Vec<String> =
+            holds.iter().map(|hold| format!("{} {}", hold.path, hold.commits.join(", "))).collect();
+        assert_eq!(told, ["app/0.py 2222222 Count items, 2222222 Sort them", "app/1.py 2222222 Count items"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is asked about a checkout, by one script, and what it says.
 
 use kstate_core::question::Ended;
-use kstate_core::words::quote;
+use kstate_core::words::{join, quote};
 
 use super::log::{COMMITS, Commit};
 
@@ -63,8 +63,8 @@ full=$(g rev-parse -q --verify "$new^{commit}") || exit 0
 echo full $full
 [ -z "$seen" ] || [ "$kind" != branch ] || g merge-base --is-ancestor "$seen" "$full" || echo rewritten
 [ -z "$old" ] || g diff --name-only --no-renames "$old" "$full" | sed -n '1,5001s/^/file /p'
-[ "${base:-$old}" != "$full" ] || exit 0
-if [ -n "$base" ]; then
+if [ "${base:-$old}" = "$full" ]; then :
+elif [ -n "$base" ]; then
   g merge-base --is-ancestor "$base" "$full" && echo forward
   echo count "$(g rev-list --count "$base..$full")" "$(g rev-list --count "$full..$base")"
   commits comes "$base..$full"
@@ -73,6 +73,7 @@ elif [ -n "$old" ]; then
   echo count "$(g rev-list --count "$old..$full")" 0
   commits comes "$old..$full"
 fi
+[ $# = 0 ] || [ -z "$old" ] || [ "$old" = "$full" ] || commits held "$old...$full" --full-history -- "$@"
 "#;
 
 /// The variables of both scripts.
@@ -84,6 +85,8 @@ pub(super) struct Where<'a> {
     pub(super) remote: &'a str,
     pub(super) identity: &'a [String],
     pub(super) submodules: bool,
+    /// Commits that touch these are to be told.
+    pub(super) held: &'a [String],
 }
 
 impl Where<'_> {
@@ -106,7 +109,8 @@ impl Where<'_> {
     }
 
     pub(super) fn script(&self) -> String {
-        format!("{}{ENVIRONMENT}{COMMITS}{SCRIPT}", self.variables())
+        let held = join(self.held.iter().map(String::as_str));
+        format!("{}set -- {held}\n{ENVIRONMENT}{COMMITS}{SCRIPT}", self.variables())
     }
 }
 
@@ -160,6 +164,8 @@ pub(super) struct Seen {
     pub(super) count: (u32, u32),
     pub(super) comes: Vec<Commit>,
     pub(super) goes: Vec<Commit>,
+    /// Those that change what the checkout is held for, with only these paths.
+    pub(super) held: Vec<Commit>,
     /// Local changes, as `git status --short` tells them.
     pub(super) dirty: Vec<String>,
     pub(super) submodules: Vec<String>,
@@ -220,11 +226,8 @@ impl Seen {
                 }
                 "comes" => seen.comes.push(Commit::read(value)),
                 "goes" => seen.goes.push(Commit::read(value)),
-                // Those that are lost are told last.
-                "path" => {
-                    let commit = seen.goes.last_mut().or(seen.comes.last_mut());
-                    commit.into_iter().for_each(|commit| commit.paths.push(value.to_owned()));
-                }
+                "held" => seen.held.push(Commit::read(value)),
+                "path" => seen.last_told().into_iter().for_each(|commit| commit.paths.push(value.to_owned())),
                 "dirty" => seen.dirty.push(text),
                 "submodule" => seen.submodules.push(text),
                 "file" => seen.files.push(text),
@@ -232,6 +235,11 @@ impl Seen {
             }
         }
         Ok(seen)
+    }
+
+    /// The commit that was told last.
+    fn last_told(&mut self) -> Option<&mut Commit> {
+        self.held.last_mut().or(self.goes.last_mut()).or(self.comes.last_mut())
     }
 
     /// The commit that is wanted, as far as it is known.

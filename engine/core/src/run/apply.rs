@@ -13,8 +13,8 @@ use super::{Broken, End, HostRun};
 use crate::kept::{self, Kept};
 use crate::question::Answer;
 use crate::{
-    Event, ExchangeCause, ExchangeError, Job, Operation, Outcome, Output, Question, Reply, RequisiteKind,
-    Run, StateReport, Step, Stop, Touch,
+    Event, ExchangeCause, ExchangeError, Hold, Job, Operation, Outcome, Output, Question, Reply,
+    RequisiteKind, Run, StateReport, Step, Stop, Touch,
 };
 
 pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>, Option<Broken>) {
@@ -52,6 +52,8 @@ struct Member {
     steps: Vec<Step>,
     /// What is asked to prove it.
     questions: Vec<Question>,
+    /// Holds that somebody has let pass.
+    passed: Vec<Hold>,
     /// What went wrong with one of its steps.
     failure: Option<String>,
     /// It has had its turn.
@@ -114,6 +116,7 @@ impl Making<'_, '_, '_> {
             questions: plan.states.iter().map(|state| state.questions().len()).sum(),
         });
         self.host.observe(&plan.states).map_err(|error| Broken::asking(&error))?;
+        self.refuse_held()?;
         self.close_old()?;
         for index in 0..plan.states.len() {
             self.check_interrupt()?;
@@ -132,10 +135,8 @@ impl Making<'_, '_, '_> {
                     if self.group.iter().any(|member| member.is_disturbed_by(&steps)) {
                         self.flush()?;
                     }
-                    self.records.begin(index);
-                    self.host.facts.begin(steps.iter().flat_map(|step| step.operation.touches()));
                     let is_durable = steps.iter().any(|step| step.operation.durable().is_some());
-                    self.group.push(self.member(index, steps));
+                    self.enlist(self.member(index, steps));
                     if failhard || is_durable || self.is_alone(index) || self.group_bytes() > GROUP_BYTES {
                         self.flush()?;
                     }
@@ -167,9 +168,7 @@ impl Making<'_, '_, '_> {
             }
             match self.decide(index)? {
                 Ok(Decision::Act(steps)) => {
-                    self.records.begin(index);
-                    self.host.facts.begin(steps.iter().flat_map(|step| step.operation.touches()));
-                    self.group.push(Member { again: true, ..self.member(index, steps) });
+                    self.enlist(Member { again: true, ..self.member(index, steps) });
                     self.flush()?;
                 }
                 Ok(Decision::Rest(None)) => {
@@ -200,12 +199,12 @@ impl Making<'_, '_, '_> {
     /// Decides on a state; waits for the group where the decision hangs on it.
     pub(super) fn decide(&mut self, index: usize) -> Result<Result<Decision, Stop>, Broken> {
         loop {
-            let (plan, records) = (self.run.plan, &self.records);
+            let (run, records) = (self.run, &self.records);
             let decision = self
                 .host
                 .settle(
-                    |facts| ahead(&plan.states, index + 1, facts),
-                    |facts| decide(plan, index, facts, records),
+                    |facts| ahead(&run.plan.states, index + 1, facts),
+                    |facts| decide(run, index, facts, records),
                 )
                 .map_err(|error| Broken::asking(&error))?;
             match decision {
@@ -217,7 +216,15 @@ impl Making<'_, '_, '_> {
 
     fn member(&self, index: usize, steps: Vec<Step>) -> Member {
         let questions = self.run.plan.states[index].resource.questions();
-        Member { index, steps, questions, failure: None, again: false, note: None, losses: 0 }
+        let passed = self.run.holds(index, &self.host.facts);
+        Member { index, steps, questions, passed, failure: None, again: false, note: None, losses: 0 }
+    }
+
+    /// From now on a state is being made.
+    fn enlist(&mut self, member: Member) {
+        self.records.begin(member.index);
+        self.host.facts.begin(member.steps.iter().flat_map(|step| step.operation.touches()));
+        self.group.push(member);
     }
 
     /// Whether its outcome has to be known before anything else goes out.
@@ -239,6 +246,7 @@ impl Making<'_, '_, '_> {
         let chunk = &self.run.plan.graph.chunks()[index];
         let record = match decision {
             Ok(Decision::Act(_)) => return,
+            Ok(Decision::Held(steps, holds)) => return self.hold_back(index, &steps, holds),
             Ok(Decision::Rest(reason)) => {
                 let reason = self.see_left(index).or(reason);
                 Record::new(chunk, Outcome::Unchanged, reason)
@@ -432,7 +440,7 @@ impl Making<'_, '_, '_> {
             None => self.checks(index)?,
         };
         match failure {
-            None => Ok(done(Outcome::Changed, member.note)),
+            None => Ok(done(Outcome::Changed, member.note).with_holds(member.passed)),
             Some(reason) => match plan.states[index].conditions.retry {
                 Some(retry) => self.again(index, retry, reason, started),
                 None => Ok(done(Outcome::Failed, Some(reason))),
@@ -573,17 +581,15 @@ impl Making<'_, '_, '_> {
             if self.run.plan.graph.targets(index, RequisiteKind::Listen).is_empty() {
                 continue;
             }
-            let (plan, records) = (self.run.plan, &self.records);
+            let (run, records) = (self.run, &self.records);
             let steps = self
                 .host
-                .settle(|_| Vec::new(), |facts| listened(plan, index, facts, records))
+                .settle(|_| Vec::new(), |facts| listened(run, index, facts, records))
                 .map_err(|error| Broken::asking(&error))?;
             if let Ok(steps) = steps
                 && !steps.is_empty()
             {
-                self.host.facts.begin(steps.iter().flat_map(|step| step.operation.touches()));
-                self.records.begin(index);
-                self.group.push(Member { again: true, ..self.member(index, steps) });
+                self.enlist(Member { again: true, ..self.member(index, steps) });
                 self.flush()?;
             }
         }
@@ -645,8 +651,7 @@ impl Making<'_, '_, '_> {
         for (index, again, losses) in again {
             match self.decide(index)? {
                 Ok(Decision::Act(steps)) => {
-                    self.host.facts.begin(steps.iter().flat_map(|step| step.operation.touches()));
-                    self.group.push(Member { again, losses, ..self.member(index, steps) });
+                    self.enlist(Member { again, losses, ..self.member(index, steps) });
                     self.flush()?;
                 }
                 other => self.rest(index, other),
@@ -735,13 +740,15 @@ impl Making<'_, '_, '_> {
                 End::Interrupted => "interrupted before its turn",
                 End::Ousted => "the run ended before its turn",
                 End::Lost => "the run ended before its turn",
-                End::Failhard => broken.message.as_str(),
+                End::Failhard | End::Held => broken.message.as_str(),
             };
             for index in 0..self.run.plan.states.len() {
                 if self.records.get(index).is_none() {
                     let chunk = &self.run.plan.graph.chunks()[index];
-                    self.records
-                        .put(index, Record::unmet(chunk, reason.into()).masked(&self.run.plan.secrets));
+                    let mut record = Record::unmet(chunk, reason.into()).masked(&self.run.plan.secrets);
+                    // The state that is held is what people have to see.
+                    record.report.asked = broken.end != End::Held;
+                    self.records.put(index, record);
                 }
             }
         }

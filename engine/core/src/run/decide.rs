@@ -1,8 +1,8 @@
 //! What is to be done about one state, given what is known and what has become of the states before it.
 
-use super::Plan;
+use super::HostRun;
 use super::records::{Changed, Records, Standing};
-use crate::{Facts, RequisiteKind, Step, Stop};
+use crate::{Facts, Hold, RequisiteKind, Step, Stop};
 
 #[derive(Debug)]
 pub(super) enum Decision {
@@ -13,25 +13,32 @@ pub(super) enum Decision {
     /// Something that it requires is broken.
     Unmet(String),
     Act(Vec<Step>),
+    /// It would act, but somebody has to let it pass first.
+    Held(Vec<Step>, Vec<Hold>),
 }
 
 /// Decides on the state at `index`. Pure: stops where something has to be asked or awaited first.
-pub(super) fn decide(plan: &Plan, index: usize, facts: &Facts, records: &Records) -> Result<Decision, Stop> {
-    Decider { plan, facts, records }.decide(index, 0)
+pub(super) fn decide(
+    run: &HostRun<'_>,
+    index: usize,
+    facts: &Facts,
+    records: &Records,
+) -> Result<Decision, Stop> {
+    Decider { run, facts, records }.decide(index, 0)
 }
 
 /// What is to be done after a run because a state listens to one that has changed.
 pub(super) fn listened(
-    plan: &Plan,
+    run: &HostRun<'_>,
     index: usize,
     facts: &Facts,
     records: &Records,
 ) -> Result<Vec<Step>, Stop> {
-    let targets = plan.graph.targets(index, RequisiteKind::Listen);
+    let targets = run.plan.graph.targets(index, RequisiteKind::Listen);
     if !records.get(index).is_some_and(|record| record.standing == Standing::Met) {
         return Ok(Vec::new());
     }
-    let decider = Decider { plan, facts, records };
+    let decider = Decider { run, facts, records };
     let changed =
         |target: &&usize| records.get(**target).is_some_and(|record| record.changed == Changed::Yes);
     match targets.iter().find(changed) {
@@ -41,7 +48,7 @@ pub(super) fn listened(
 }
 
 struct Decider<'a> {
-    plan: &'a Plan,
+    run: &'a HostRun<'a>,
     facts: &'a Facts,
     records: &'a Records,
 }
@@ -66,7 +73,7 @@ impl Decider<'_> {
             Verdict::NotAsked(reason) => return Ok(Decision::NotAsked(reason)),
             Verdict::Unmet(reason) => return Ok(Decision::Unmet(reason)),
         }
-        let state = &self.plan.states[index];
+        let state = &self.run.plan.states[index];
         if let Some(reason) = state.conditions.hold(self.facts)? {
             return Ok(Decision::Rest(Some(reason)));
         }
@@ -79,18 +86,23 @@ impl Decider<'_> {
         if steps.is_empty() {
             steps = self.refresh(index, depth)?;
         }
-        Ok(if steps.is_empty() { Decision::Rest(None) } else { Decision::Act(steps) })
+        if steps.is_empty() {
+            return Ok(Decision::Rest(None));
+        }
+        let holds = self.run.holds(index, self.facts);
+        let is_held = holds.iter().any(|hold| !hold.accepted);
+        Ok(if is_held { Decision::Held(steps, holds) } else { Decision::Act(steps) })
     }
 
     /// Whether it runs only when another state asks for it: then it is no more due every time.
     fn is_asked_for(&self, index: usize) -> bool {
-        self.plan.graph.requisites(index).iter().any(|requisite| requisite.kind.asks())
+        self.run.plan.graph.requisites(index).iter().any(|requisite| requisite.kind.asks())
     }
 
     /// A watched change has an effect of its own only on a state that is as declared.
     fn refresh(&self, index: usize, depth: usize) -> Result<Vec<Step>, Stop> {
-        let mut watched = self.plan.graph.targets(index, RequisiteKind::Watch);
-        watched.extend(self.plan.graph.targets(index, RequisiteKind::WatchAny));
+        let mut watched = self.run.plan.graph.targets(index, RequisiteKind::Watch);
+        watched.extend(self.run.plan.graph.targets(index, RequisiteKind::WatchAny));
         let is_asked = !watched.is_empty() || self.has(index, RequisiteKind::Listen);
         if is_asked && let Some(owed) = self.owed(index)? {
             return self.refresh_steps(index, &owed);
@@ -104,7 +116,7 @@ impl Decider<'_> {
             }
         }
         match open {
-            Some(target) if !self.plan.states[index].resource.refresh(self.facts)?.is_empty() => {
+            Some(target) if !self.run.plan.states[index].resource.refresh(self.facts)?.is_empty() => {
                 Err(Stop::Unknown(format!("watches `{}`, which cannot be told yet", self.id(target))))
             }
             _ => Ok(Vec::new()),
@@ -114,7 +126,7 @@ impl Decider<'_> {
     /// The reason for a refresh that an earlier run has left undone.
     fn owed(&self, index: usize) -> Result<Option<String>, Stop> {
         let kept = self.facts.kept()?;
-        let chunk = &self.plan.graph.chunks()[index];
+        let chunk = &self.run.plan.graph.chunks()[index];
         let owed = kept.owed.iter().find(|owed| owed.is_of(chunk));
         Ok(owed.map(|owed| format!("owed for {}, because of `{}`", kept.ago(owed.since), owed.because)))
     }
@@ -124,7 +136,7 @@ impl Decider<'_> {
     }
 
     fn refresh_steps(&self, index: usize, reason: &str) -> Result<Vec<Step>, Stop> {
-        let mut steps = self.plan.states[index].resource.refresh(self.facts)?;
+        let mut steps = self.run.plan.states[index].resource.refresh(self.facts)?;
         for change in steps.iter_mut().flat_map(|step| &mut step.changes) {
             change.subject = format!("{} ({reason})", change.subject);
         }
@@ -142,7 +154,7 @@ impl Decider<'_> {
         Ok(match self.decide(target, depth + 1)? {
             Decision::Act(_) => (Standing::Met, Changed::Yes),
             Decision::Rest(_) | Decision::NotAsked(_) => (Standing::Met, Changed::No),
-            Decision::Unmet(_) => (Standing::Broken, Changed::No),
+            Decision::Unmet(_) | Decision::Held(..) => (Standing::Broken, Changed::No),
         })
     }
 
@@ -153,7 +165,7 @@ impl Decider<'_> {
         };
         let mut verdict = Verdict::Run;
         for kind in RequisiteKind::ALL.into_iter().filter(|kind| kind.waits()) {
-            let targets = self.plan.graph.targets(index, kind);
+            let targets = self.run.plan.graph.targets(index, kind);
             if !self.has(index, kind) {
                 continue;
             }
@@ -182,11 +194,11 @@ impl Decider<'_> {
     }
 
     fn has(&self, index: usize, kind: RequisiteKind) -> bool {
-        self.plan.graph.requisites(index).iter().any(|requisite| requisite.kind == kind)
+        self.run.plan.graph.requisites(index).iter().any(|requisite| requisite.kind == kind)
     }
 
     fn id(&self, index: usize) -> &str {
-        &self.plan.graph.chunks()[index].id
+        &self.run.plan.graph.chunks()[index].id
     }
 
     fn open(&self, kind: RequisiteKind, prospect: &Prospect) -> Stop {

@@ -24,7 +24,7 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
         let chunk = &plan.graph.chunks()[index];
         let decision = host.settle(
             |facts| ahead(&plan.states, index + 1, facts),
-            |facts| decide(plan, index, facts, &records),
+            |facts| decide(run, index, facts, &records),
         );
         if plan.graph.is_bracket(index)
             && let Ok(Ok(Decision::Act(_) | Decision::Rest(None))) = &decision
@@ -39,9 +39,10 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
         }
         let record = match decision {
             Err(error) => return (records.into_reports(), Some(Broken::asking(&error))),
-            Ok(Ok(Decision::Act(steps))) => {
+            Ok(Ok(Decision::Act(steps) | Decision::Held(steps, _))) => {
                 let mut record = act(run, index, &steps);
                 record.report.reason = to_take_up(&host.facts, chunk, &steps);
+                record = record.with_holds(run.holds(index, &host.facts));
                 for step in &steps {
                     host.facts.predict(&step.operation, &chunk.id);
                 }
@@ -185,7 +186,7 @@ fn listen(run: &HostRun<'_>, host: &mut Host<'_>, records: &mut Records) {
         if run.plan.graph.targets(index, RequisiteKind::Listen).is_empty() {
             continue;
         }
-        let steps = host.settle(|_| Vec::new(), |facts| listened(run.plan, index, facts, records));
+        let steps = host.settle(|_| Vec::new(), |facts| listened(run, index, facts, records));
         if let Ok(Ok(steps)) = steps
             && !steps.is_empty()
             && let Some(mut record) = records.get(index).cloned()

@@ -94,6 +94,7 @@ impl Record {
             asked: true,
             changes: Vec::new(),
             reason,
+            holds: Vec::new(),
             duration: Duration::ZERO,
         };
         Record { standing, changed, report }
@@ -130,6 +131,9 @@ impl Record {
         }
         report.changes = report.changes.iter().map(|change| secrets.mask_change(change)).collect();
         report.reason = report.reason.as_deref().map(|reason| secrets.mask(reason));
+        for text in report.holds.iter_mut().flat_map(|hold| hold.commits.iter_mut().chain([&mut hold.path])) {
+            *text = secrets.mask(text);
+        }
         self
     }
 }
