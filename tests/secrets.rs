@@ -96,6 +96,8 @@ fn a_mistake_beside_a_secret_does_not_show_it() {
     pillar(&env);
     for sls in [
         "a:\n  cmd.run:\n    - name: {{ pillar.db.password }}: x: y\n",
+        "a:\n  {{ pillar.db.password }}\n  b: 1\n",
+        "a:\n  test.nop:\n    - x: *{{ pillar.db.password }}\n",
         "a:\n  user.present:\n    - pasword: {{ pillar.db.password }}\n",
         "a:\n  file.managed:\n    - name: {{ pillar.db.password }}\n    - makedirs: {{ pillar.db.password }}\n    - contents: x\n",
         "{{ pillar.db.password }}:\n  nothing.like_this: []\n",
@@ -124,6 +126,9 @@ fn a_mistake_in_the_private_pillar_itself_does_not_show_it() {
         format!("db:\n  password: {SECRET}\n  password: {OLD_SECRET}\n"),
         format!("db:\n  password: {SECRET} {{{{ nothing.at.all }}}}\n"),
         format!("- {SECRET}\n"),
+        format!("db:\n  {SECRET}\n  user: a\n"),
+        format!("db:\n  password:{SECRET}\n  user: a\n"),
+        format!("db:\n  password: *{SECRET}\n"),
     ] {
         env.write("pillar/private/common.sls", &text);
         for words in

@@ -178,9 +178,11 @@ fn written_twice<'a>(
 
 /// A line of no file, with a caret.
 fn with_caret(line: &Unwritten) -> String {
-    let text = line.text.replace('\t', " ");
-    let before = " ".repeat(line.column.saturating_sub(1) as usize);
-    format!("{}:\n{}\n{before}^", line.what, text.trim_end())
+    const WIDTH: usize = 100;
+    let column = line.column.saturating_sub(1) as usize;
+    let left_out = if line.text.chars().count() > WIDTH { column.saturating_sub(WIDTH / 2) } else { 0 };
+    let text: String = line.text.replace('\t', " ").chars().skip(left_out).take(WIDTH).collect();
+    format!("{}:\n{}\n{}^", line.what, text.trim_end(), " ".repeat(column - left_out))
 }
 
 /// A place without its line.

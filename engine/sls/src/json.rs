@@ -108,10 +108,19 @@ impl Reader<'_> {
             }
             self.space();
             match self.next() {
-                Some(',') => {}
+                Some(',') => self.no_end('}')?,
                 Some('}') => return Ok(Data::Map(entries)),
                 _ => return Err(self.wrong("`,` or `}` is missing")),
             }
+        }
+    }
+
+    /// Behind a comma another entry is due.
+    fn no_end(&mut self, bracket: char) -> Result<(), Problem> {
+        self.space();
+        match self.peek() {
+            Some(next) if next == bracket => Err(self.wrong("no comma may stand behind the last entry")),
+            _ => Ok(()),
         }
     }
 
@@ -128,7 +137,7 @@ impl Reader<'_> {
             items.push(self.value(depth + 1)?);
             self.space();
             match self.next() {
-                Some(',') => {}
+                Some(',') => self.no_end(']')?,
                 Some(']') => return Ok(Data::List(items)),
                 _ => return Err(self.wrong("`,` or `]` is missing")),
             }

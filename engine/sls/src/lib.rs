@@ -1,6 +1,7 @@
 //! From a Salt-style tree to low chunks: root and roster, targets, pillar, templates, YAML, high state, low state. It
 //! reads files and never a network; what a template asks the host comes in as answers.
 
+mod blame;
 mod compile;
 mod data;
 mod elsewhere;

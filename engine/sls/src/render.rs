@@ -2,8 +2,10 @@
 
 use kstate_core::{Data, Node, Position, Problem, Unwritten, Value};
 
+use crate::blame::blamed;
 use crate::high::shared::Aliases;
 use crate::jinja::LineMap;
+use crate::pillar::is_private_path;
 use crate::tree::SourceFile;
 use crate::{json, yaml};
 
@@ -63,7 +65,8 @@ pub(crate) fn read(file: &SourceFile, template: Template<'_>) -> Result<Document
     }
     // First by the places in the rendered text: only there an alias can be told from a repetition.
     let read = match pipe.format {
-        Format::Yaml => yaml::load_at(&rendered.text, &unplaced),
+        Format::Yaml => yaml::read(&rendered.text, &unplaced)
+            .map_err(|unread| blamed(unread, &rendered.text, &rendered.lines, is_private_path(&file.name))),
         Format::Json => {
             let text = rendered.text.as_str();
             // The first line is not JSON; it stays as an empty one, so that the lines keep their numbers.
@@ -74,7 +77,7 @@ pub(crate) fn read(file: &SourceFile, template: Template<'_>) -> Result<Document
             if text.trim().is_empty() {
                 return Ok(nothing());
             }
-            json::load_at(text, &unplaced)
+            json::load_at(text, &unplaced).map_err(|problem| placed(problem, text, &rendered.lines))
         }
     };
     match read {
@@ -83,10 +86,7 @@ pub(crate) fn read(file: &SourceFile, template: Template<'_>) -> Result<Document
             place(&mut node, &rendered.lines);
             Ok(Document { node, aliases, waiting: false })
         }
-        Err(problem) => {
-            let problem = placed(problem, &rendered.text, &rendered.lines);
-            Err(Unread { problem, rendered: Some(rendered.text) })
-        }
+        Err(problem) => Err(Unread { problem, rendered: Some(rendered.text) }),
     }
 }
 

@@ -306,7 +306,10 @@ fn mistakes_are_placed_named_and_explained() {
             "x: {{ 1 + 'a' }}",
             "case.jinja:1:7: `+` cannot stand between a number (left) and text (right)\n  hint: `~` joins both as text; `|int` makes a number of text",
         ),
-        ("{% load_yaml as x %}\na: 1\nb: [\n{% endload %}", "case.jinja:3:5: this is not YAML"),
+        (
+            "{% load_yaml as x %}\na: 1\nb: [\n{% endload %}",
+            "case.jinja:3:4: the `[` that opens here is not closed\n  read as YAML here: case.jinja:1:1",
+        ),
     ];
     let mut wrong = String::new();
     for (text, expected) in cases {

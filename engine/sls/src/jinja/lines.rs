@@ -111,6 +111,9 @@ struct Part {
     way: Option<Way>,
 }
 
+/// A line and a column of rendered text, both from 1.
+type Place = (u32, u32);
+
 /// A way, by its number among those of a text.
 type Way = usize;
 
@@ -228,6 +231,32 @@ impl LineMap {
     /// A text that is its own source: line 3 of it is line 3 of the file.
     pub fn identity(file: impl Into<Arc<str>>) -> LineMap {
         LineMap { parts: Vec::new(), ways: Vec::new(), registry: Arc::default(), file: file.into() }
+    }
+
+    /// Where printed values begin in the rendered text, and what follows them.
+    pub(crate) fn printed(&self) -> impl DoubleEndedIterator<Item = (Place, Option<Place>)> {
+        let place = |part: &Part| (part.line, part.column);
+        let values = self.parts.iter().enumerate().filter(|(_, part)| part.spot.value);
+        values.map(move |(number, part)| (place(part), self.parts.get(number + 1).map(place)))
+    }
+
+    /// Whether a line of the rendered text holds something that was printed.
+    pub(crate) fn is_printed(&self, line: u32) -> bool {
+        let first = self.parts.partition_point(|part| (part.line, part.column) <= (line, 1));
+        let parts = &self.parts[first.saturating_sub(1)..];
+        parts.iter().take_while(|part| part.line <= line).any(|part| part.spot.value)
+    }
+
+    /// The expression between `{{` and `}}` that printed what begins at a place of the rendered text.
+    pub(crate) fn expression(&self, line: u32, column: u32) -> Option<String> {
+        let at =
+            self.parts.partition_point(|part| (part.line, part.column) <= (line, column)).checked_sub(1)?;
+        let spot = self.parts.get(at)?.spot;
+        let template = self.registry.number(spot.template)?;
+        let written = template.source.lines().nth((spot.line as usize).checked_sub(1)?)?;
+        let tag: String = written.chars().skip((spot.column as usize).checked_sub(1)?).collect();
+        let (expression, _) = tag.strip_prefix("{{")?.split_once("}}")?;
+        Some(expression.trim_matches(['-', '+']).trim().to_owned())
     }
 
     fn step(&self, passage: Passage, pass: u32, way: Option<Arc<Via>>) -> Via {

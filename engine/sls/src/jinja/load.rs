@@ -9,6 +9,8 @@ use minijinja::{Error, ErrorKind, State};
 use super::lines::{LineMap, Marked};
 use super::value::{from_plain, solid};
 use super::{fault, ops, root};
+use crate::blame::blamed;
+use crate::pillar::is_private_path;
 use crate::render::{placed, unplaced};
 use crate::{json, yaml};
 
@@ -21,17 +23,21 @@ pub(super) fn block(state: &mut State<'_, '_>, args: &[Value]) -> Result<Value, 
         Some(template) => ops::template_name(template).into(),
         None => ops::template_name(state.name()).into(),
     };
+    let is_private = [&*file, ops::template_name(state.name())].into_iter().any(is_private_path);
     let format = args[0].as_str().unwrap_or_default();
     if format == "text" {
         return Ok(Value::from(marked.text.as_str()));
     }
     let lines = LineMap::new(&marked, &root.engine.registry, file);
-    let (read, what) = match format {
-        "json" => (json::load_at(&marked.text, &unplaced), "read as JSON here"),
-        _ => (yaml::load_at(&marked.text, &unplaced), "read as YAML here"),
+    let text = &marked.text;
+    let read = match format {
+        "json" => json::load_at(text, &unplaced)
+            .map_err(|problem| fault::unloadable(placed(problem, text, &lines), "read as JSON here")),
+        _ => yaml::read(text, &unplaced).map_err(|unread| {
+            fault::unloadable(blamed(unread, text, &lines, is_private), "read as YAML here")
+        }),
     };
     read.map(|node| from_plain(&node.value()))
-        .map_err(|problem| fault::unloadable(placed(problem, &marked.text, &lines), what))
 }
 
 /// YAML text out of a value: positions within it mean nothing to a person.

@@ -4,6 +4,7 @@
 //! by YAML 1.1 and Salt's octal rule ([`scalar`]), a repeated key is an error, `<<` merges and own keys win. Nothing else in
 //! the crate knows the parser.
 
+mod explain;
 mod repair;
 mod scalar;
 
@@ -12,9 +13,10 @@ use std::collections::{HashMap, HashSet};
 use kstate_core::{Data, Node, Position, Problem, Value};
 use num_bigint::BigInt;
 use num_traits::FromPrimitive;
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use crate::limits;
+use explain::{At, Opened, Seen, explain};
 use repair::Repaired;
 use scalar::Plain;
 
@@ -39,25 +41,48 @@ pub fn load(text: &str, origin: &dyn Fn(u32) -> Position) -> Result<Node, Proble
 
 /// Reads one document; `origin` gives the place of a line and column of `text`, both counted from 1.
 pub fn load_at(text: &str, origin: &dyn Fn(u32, u32) -> Position) -> Result<Node, Problem> {
-    let error = match Reader::new(text, origin).read(text) {
-        Ok(node) => return Ok(node),
-        Err(Failure::Problem(problem)) => return Err(problem),
-        Err(Failure::Syntax(error)) => error,
-    };
+    read(text, origin).map_err(|unread| unread.problem)
+}
+
+/// Up to which byte a text is YAML; none if it is to its end.
+pub(crate) fn end(text: &str) -> Option<usize> {
+    let (line, column) = read(text, &|line, column| Position::new("", line, column)).err()?.end?;
+    let mut lines = text.split_inclusive('\n');
+    let before: usize = lines.by_ref().take((line as usize).saturating_sub(1)).map(str::len).sum();
+    let within = lines.next().and_then(|line| line.char_indices().nth(column));
+    Some(within.map_or(text.len(), |(at, _)| before + at))
+}
+
+/// Why a text could not be read.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    pub(crate) problem: Problem,
+    /// The same, without a word of the text.
+    pub(crate) discreet: Problem,
+    /// Where the text ends to be YAML.
+    end: Option<At>,
+}
+
+/// As [`load_at`].
+pub(crate) fn read(text: &str, origin: &dyn Fn(u32, u32) -> Position) -> Result<Node, Box<Unread>> {
     let mut repaired = Repaired::new(text);
-    let mut next = error.clone();
-    for _ in 0..REPAIRS_LIMIT.min(REPAIRED_LIMIT / text.len().max(1)) {
-        if !repaired.repair(&next) {
-            break;
-        }
-        let shifted = |line, column| origin(line, repaired.column(line, column));
-        match Reader::new(text, &shifted).read(&repaired.text) {
+    let mut left = REPAIRS_LIMIT.min(REPAIRED_LIMIT / text.len().max(1));
+    loop {
+        let mut reader = Reader::new(text, &repaired, origin);
+        let error = match reader.read() {
             Ok(node) => return Ok(node),
-            Err(Failure::Problem(problem)) => return Err(problem),
-            Err(Failure::Syntax(error)) => next = error,
+            Err(Failure::Problem(problem)) => {
+                return Err(Box::new(Unread { discreet: problem.clone(), problem, end: None }));
+            }
+            Err(Failure::Syntax(error)) => error,
+        };
+        let [problem, discreet] = [false, true].map(|discreet| reader.syntax(&error, discreet));
+        let end = Some(reader.written(error.marker()));
+        if left == 0 || !repaired.repair(&error) {
+            return Err(Box::new(Unread { problem, discreet, end }));
         }
+        left -= 1;
     }
-    Err(Reader::new(text, origin).syntax(&error))
 }
 
 /// Why reading ended.
@@ -74,7 +99,7 @@ impl From<Problem> for Failure {
 }
 
 /// The parser's events up to its first error.
-struct Events<'a>(Parser<'a, saphyr_parser::StrInput<'a>>);
+struct Events<'a>(Parser<'a, StrInput<'a>>);
 
 impl<'a> Iterator for Events<'a> {
     type Item = Result<(Event<'a>, Span), ScanError>;
@@ -85,13 +110,17 @@ impl<'a> Iterator for Events<'a> {
 }
 
 struct Reader<'a> {
-    /// The text as it was given.
+    /// The text as it was given, and as the parser reads it.
     text: &'a str,
+    repaired: &'a Repaired,
     lines: Vec<&'a str>,
     origin: &'a dyn Fn(u32, u32) -> Position,
     stack: Vec<Open>,
     anchors: HashMap<usize, (Node, usize)>,
     parts: usize,
+    /// Where the anchors stand, by their names.
+    names: HashMap<String, At>,
+    last: Option<(At, ScalarStyle)>,
     document: Option<(Node, usize)>,
 }
 
@@ -99,6 +128,7 @@ struct Reader<'a> {
 struct Open {
     anchor: usize,
     at: Position,
+    start: At,
     /// The parts read when it was opened.
     before: usize,
     /// Whether it stands in brackets or braces.
@@ -117,37 +147,43 @@ enum Key {
 }
 
 impl<'a> Reader<'a> {
-    fn new(text: &'a str, origin: &'a dyn Fn(u32, u32) -> Position) -> Self {
+    fn new(text: &'a str, repaired: &'a Repaired, origin: &'a dyn Fn(u32, u32) -> Position) -> Self {
         Reader {
             text,
+            repaired,
             lines: text.lines().collect(),
             origin,
             stack: Vec::new(),
             anchors: HashMap::new(),
             parts: 0,
+            names: HashMap::new(),
+            last: None,
             document: None,
         }
     }
 
-    /// Reads `text`, which may be a repaired form of the reader's own.
-    fn read(mut self, text: &str) -> Result<Node, Failure> {
+    fn read(&mut self) -> Result<Node, Failure> {
         self.check_characters()?;
-        for event in Events(Parser::new_from_str(text)) {
+        for event in Events(Parser::new_from_str(&self.repaired.text)) {
             let (event, span) = event.map_err(Failure::Syntax)?;
             self.take(event, span)?;
         }
         let end = Node::scalar(Value::Null, self.place(1, 0));
-        Ok(self.document.map_or(end, |(node, _)| node))
+        Ok(self.document.take().map_or(end, |(node, _)| node))
     }
 
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
-        let (line, column) = (line_of(&span), span.start.col());
+        let (line, column) = self.written(&span.start);
         let begins = matches!(event, Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..));
+        if anchor_of(&event) != 0 {
+            self.name((line, column))?;
+        }
         if begins && !self.in_flow() && self.is_behind_tab(line, column) {
             return Err(self.wrong("a tab cannot indent a line of YAML", line, column).hint("use spaces"));
         }
         match event {
             Event::Scalar(text, style, anchor, tag) => {
+                self.last = Some(((line, column), style));
                 let at = self.place(line, column);
                 let wants_key = self.wants_key();
                 if wants_key && style == ScalarStyle::Plain && tag.is_none() && text == "<<" {
@@ -155,7 +191,14 @@ impl<'a> Reader<'a> {
                     return Ok(());
                 }
                 let read = self.scalar(&text, style, tag.as_deref(), wants_key);
-                let value = read.map_err(|message| self.wrong(message, line, column))?;
+                let value = read.map_err(|message| {
+                    let problem = self.wrong(message, line, column);
+                    if tag.is_some() {
+                        problem.hint("quote a value that begins with `!` and is text")
+                    } else {
+                        problem
+                    }
+                })?;
                 self.add(Node { data: Data::Scalar(value), at }, anchor, 1 + text.len() / limits::PART_BYTES)
             }
             Event::SequenceStart(anchor, tag) => {
@@ -183,6 +226,9 @@ impl<'a> Reader<'a> {
                         column,
                     ));
                 };
+                if self.parts + size > limits::PARTS {
+                    return Err(self.too_many(&self.place(line, column)));
+                }
                 self.add(node, 0, size)
             }
             Event::DocumentStart(_) if self.document.is_some() => {
@@ -238,8 +284,9 @@ impl<'a> Reader<'a> {
             return Err(self.wrong(message, line, column).hint("is a bracket or a brace not closed?"));
         }
         let at = self.place(line, column);
+        let column = self.behind_properties(line, column);
         let flow = self.in_flow() || matches!(self.char_at(line, column), Some('[' | '{'));
-        self.stack.push(Open { anchor, at, before: self.parts, flow, kind });
+        self.stack.push(Open { anchor, at, start: (line, column), before: self.parts, flow, kind });
         Ok(())
     }
 
@@ -292,9 +339,7 @@ impl<'a> Reader<'a> {
     fn add(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Problem> {
         self.parts += size;
         if self.parts > limits::PARTS {
-            let message = format!("with its aliases the document has more than {} parts", limits::PARTS);
-            let problem = Problem::error(message).at(&node.at);
-            return Err(problem.hint("let fewer aliases stand inside of what other aliases repeat"));
+            return Err(self.too_many(&node.at));
         }
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), size));
@@ -316,8 +361,24 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    fn too_many(&self, at: &Position) -> Problem {
+        let message = format!("with its aliases the document has more than {} parts", limits::PARTS);
+        Problem::error(message).at(at).hint("let fewer aliases stand inside of what other aliases repeat")
+    }
+
     fn in_flow(&self) -> bool {
         self.stack.last().is_some_and(|open| open.flow)
+    }
+
+    /// Where a node begins whose anchor or tag stands at a column.
+    fn behind_properties(&self, line: u32, column: usize) -> usize {
+        let mut column = column;
+        while let Some('&' | '!') = self.char_at(line, column) {
+            let rest = self.line(line).unwrap_or_default().chars().skip(column);
+            let word = rest.clone().take_while(|c| !c.is_whitespace()).count();
+            column += word + rest.skip(word).take_while(|c| c.is_whitespace()).count();
+        }
+        column
     }
 
     fn char_at(&self, line: u32, column: usize) -> Option<char> {
@@ -372,20 +433,42 @@ impl<'a> Reader<'a> {
         Problem::error(message).at(&node.at)
     }
 
-    fn syntax(&self, error: &ScanError) -> Problem {
-        let line = u32::try_from(error.marker().line()).unwrap_or(u32::MAX).max(1);
-        let column = error.marker().col();
-        let rendered = self.line(line).unwrap_or_default();
-        let indented_by_tab = rendered.trim_start_matches(' ').starts_with('\t');
-        let at_tab = rendered.chars().nth(column) == Some('\t');
-        if indented_by_tab || at_tab {
-            return self.wrong("a tab cannot indent a line of YAML", line, column).hint("use spaces");
-        }
-        let problem = self.wrong(format!("this is not YAML: {}", error.info()), line, column);
-        match rendered.chars().nth(column) {
-            Some('%' | '@' | '`') => problem.hint("quote a value that starts with `%`, `@` or a backtick"),
-            _ => problem,
-        }
+    fn syntax(&self, error: &ScanError, discreet: bool) -> Problem {
+        let opened = |open: &Open| Opened {
+            at: open.start,
+            flow: open.flow,
+            list: matches!(open.kind, Kind::List(_)),
+        };
+        let mistake = explain(&Seen {
+            lines: &self.lines,
+            stop: self.written(error.marker()),
+            info: error.info(),
+            open: self.stack.iter().map(opened).collect(),
+            last: self.last,
+            discreet,
+        });
+        let mut problem = self.wrong(mistake.message, mistake.at.0, mistake.at.1);
+        problem.hints = mistake.hints;
+        let place = |(what, (line, column)): (String, At)| (what, self.place(line, column));
+        problem.related = mistake.related.into_iter().map(place).collect();
+        problem
+    }
+
+    /// Notes the anchor of a node that begins at a place. Salt reads none twice; the parser does.
+    fn name(&mut self, (line, column): At) -> Result<(), Problem> {
+        let rest = self.line(line).unwrap_or_default().chars().skip(column).collect::<String>();
+        let Some(name) = rest.split_whitespace().find_map(|word| word.strip_prefix('&')) else {
+            return Ok(());
+        };
+        let Some((first, before)) = self.names.insert(name.to_owned(), (line, column)) else { return Ok(()) };
+        let problem = self.wrong(format!("the anchor `&{name}` stands here a second time"), line, column);
+        Err(problem.related("first here", &self.place(first, before)).hint("give it another name"))
+    }
+
+    /// The line, from 1, and the column, from 0, of the text as it was given.
+    fn written(&self, mark: &Marker) -> At {
+        let line = u32::try_from(mark.line()).unwrap_or(u32::MAX).max(1);
+        (line, self.repaired.column(line, mark.col()))
     }
 
     /// YAML allows no control characters, and the parser does not look for them.
@@ -405,8 +488,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn line_of(span: &Span) -> u32 {
-    u32::try_from(span.start.line()).unwrap_or(u32::MAX).max(1)
+fn anchor_of(event: &Event<'_>) -> usize {
+    match event {
+        Event::Scalar(_, _, anchor, _) | Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
+            *anchor
+        }
+        _ => 0,
+    }
 }
 
 /// The entries that `<<` brings: of a mapping, or of a list of mappings, the last of them first.
@@ -536,9 +624,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_at_the_end_is_missed_on_the_last_line() {
-        assert!(refusal("a: 1\nb: {c").starts_with("a.sls:2:6: "));
-        assert!(refusal("a: 1\nb: {c\n").starts_with("a.sls:2:6: "));
+    fn what_is_open_at_the_end_is_missed_where_it_opens() {
+        assert!(refusal("a: 1\nb: {c").starts_with("a.sls:2:4: "));
+        assert!(refusal("a: 1\nb: {c\n").starts_with("a.sls:2:4: "));
     }
 
     #[test]

@@ -20,13 +20,9 @@ impl Repaired {
         Repaired { text: text.to_owned(), shifted: HashMap::new() }
     }
 
-    /// The column of the original text.
-    pub(super) fn column(&self, line: u32, column: u32) -> u32 {
-        if self.shifted.contains_key(&line) {
-            column.saturating_sub(u32::try_from(SHIFT).unwrap_or(0)).max(1)
-        } else {
-            column
-        }
+    /// The column of the original text; both count from 0.
+    pub(super) fn column(&self, line: u32, column: usize) -> usize {
+        if self.shifted.contains_key(&line) { column.saturating_sub(SHIFT) } else { column }
     }
 
     /// Rewrites the place of an error; says whether there was something to rewrite.
