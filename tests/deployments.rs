@@ -7,14 +7,14 @@ use std::time::Duration;
 use crate::support::{Output, TestEnv, run};
 
 /// An application in a repository, a state that checks it out on this machine, and a file beside it.
-struct Deployment {
-    env: TestEnv,
-    upstream: PathBuf,
+pub(crate) struct Deployment {
+    pub(crate) env: TestEnv,
+    pub(crate) upstream: PathBuf,
 }
 
 impl Deployment {
     /// The first commit has been deployed.
-    fn new(more: &str) -> Self {
+    pub(crate) fn new(more: &str) -> Self {
         let env = TestEnv::local("");
         let deployment = Deployment { upstream: env.scratch("upstream"), env };
         deployment.git("", &["init", "-q", "-b", "main", "upstream"]);
@@ -24,7 +24,7 @@ impl Deployment {
         deployment
     }
 
-    fn declare(&self, more: &str) {
+    pub(crate) fn declare(&self, more: &str) {
         let (upstream, dir) = (self.upstream.display(), self.dir().display().to_string());
         self.env.sls(
             "it",
@@ -36,13 +36,13 @@ impl Deployment {
         );
     }
 
-    fn dir(&self) -> PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         self.env.scratch("checkout")
     }
 
     /// Runs git in a folder of the scratch place.
     #[track_caller]
-    fn git(&self, folder: &str, words: &[&str]) -> String {
+    pub(crate) fn git(&self, folder: &str, words: &[&str]) -> String {
         let mut git = Command::new("git");
         git.args(["-c", "user.name=Ann Example", "-c", "user.email=ann@example.org"]).args(words);
         self.env.clear(git.current_dir(self.env.scratch(folder)));
@@ -50,7 +50,7 @@ impl Deployment {
     }
 
     /// A commit that changes a file of the upstream repository. Returns its id.
-    fn commit(&self, file: &str, text: &str, title: &str) -> String {
+    pub(crate) fn commit(&self, file: &str, text: &str, title: &str) -> String {
         let path = self.upstream.join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
@@ -59,7 +59,7 @@ impl Deployment {
         self.git("upstream", &["rev-parse", "HEAD"])
     }
 
-    fn deployed(&self) -> String {
+    pub(crate) fn deployed(&self) -> String {
         self.git("checkout", &["rev-parse", "HEAD"])
     }
 
@@ -150,7 +150,7 @@ fn a_first_clone_lists_no_commits() {
 const HELD: &str = "    - hold_if_changed: [requirements.txt, 'app/*.cfg']\nSCRATCH/beside:\n  file.managed:\n    - contents: x\n    - order: 1\n";
 
 /// A deployment that is held, with the id of the commit that changes the requirements.
-fn held() -> (Deployment, String) {
+pub(crate) fn held() -> (Deployment, String) {
     let deployment = Deployment::new(HELD);
     let requirements = deployment.commit("requirements.txt", "flask\nredis\n", "Use Redis");
     deployment.commit("app/site.py", "pass\n", "Add the site");
@@ -173,7 +173,7 @@ fn a_commit_that_touches_a_held_path_stops_apply_before_anything_is_changed() {
     assert_eq!(state["holds"][0]["accepted"], false);
 
     let output = deployment.env.kstate(&["apply", "it", "--yes"]);
-    output.exits(1).says(&told);
+    output.exits(1).says(&told).says("note: nothing is changed, because `app` is held");
     assert_eq!(deployment.deployed(), before);
     assert!(!deployment.env.scratch("beside").exists(), "{output}");
     let output = deployment.env.apply();

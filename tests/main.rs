@@ -27,6 +27,8 @@ mod mistakes;
 #[cfg(test)]
 mod on_the_host;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod requisites;
 #[cfg(test)]
 mod salt;

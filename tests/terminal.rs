@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
+use crate::deployments::{Deployment, held};
+use crate::plans::{COMMIT, meanwhile};
 use crate::support::{Output, TestEnv, repository, run};
 
 const ESCAPE: &str = "\u{1b}[";
@@ -95,4 +97,24 @@ fn json_goes_to_standard_output_alone() {
     let output = env.diff();
     assert_eq!(output.json()["command"], "diff");
     assert_eq!(output.stderr, "", "{output}");
+}
+
+#[test]
+fn the_commits_that_were_shown_before_the_question_are_deployed_and_no_later_one() {
+    let deployment = Deployment::new("");
+    meanwhile(&deployment, COMMIT);
+    let last = deployment.commit("app.py", "pass\n", "Add the app");
+    let output = at_a_terminal(&deployment.env, "y\n", &["apply", "it"], &[("NO_COLOR", "1")]);
+    output.exits(0).says("Apply 3 states to 1 host?").says("predicted 3 changes, happened 3");
+    assert_eq!(deployment.deployed(), last);
+    assert_ne!(deployment.git("upstream", &["rev-parse", "HEAD"]), last);
+}
+
+#[test]
+fn where_all_is_held_there_is_no_question() {
+    let (deployment, _) = held();
+    let before = deployment.deployed();
+    let output = at_a_terminal(&deployment.env, "y\n", &["apply", "it"], &[]);
+    output.exits(1).says("held: ").says("Nothing was changed: what differs is held.").does_not_say("[y/N]");
+    assert_eq!(deployment.deployed(), before);
 }

@@ -29,7 +29,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
     /// The folder of the tree: it holds `kstate.yaml` or a `Saltfile` [default: the nearest upwards]
     #[arg(long, global = true, value_name = "DIR", env = "KSTATE_ROOT")]
@@ -81,12 +81,17 @@ Examples:
   kstate apply ocdskingfisherprocess      the servers whose top file names it
   kstate apply -t 'cove*' --yes           their whole top file, without asking
   kstate apply --local apache             this machine, without SSH
+  kstate apply --plan cove.plan           what `kstate diff --out cove.plan` has shown, or nothing
   kstate apply --accept requirements.txt  although a commit changes it, for which the checkout is held")]
     Apply {
         /// The SLS to apply [default: what the top file names]
-        #[arg(value_name = "SLS")]
+        #[arg(value_name = "SLS", conflicts_with = "plan")]
         sls: Vec<String>,
-        /// Does not ask. Needed where there is no terminal
+        /// Does exactly what `kstate diff --out FILE` has shown, without asking. If a host, the tree or a commit has
+        /// moved since, nothing is changed, on no host (exit 1)
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+        /// Does not ask. Needed where there is no terminal, but for `--plan`
         #[arg(short, long)]
         yes: bool,
         /// Lets a change pass that is held because a path changed (`hold_if_changed`): the path, a directory above it,
@@ -99,11 +104,16 @@ Examples:
 Examples:
   kstate diff                             every server, its whole top file
   kstate diff apache -t 'process*'        one SLS on some servers
+  kstate diff cove --out cove.plan        a plan, to be applied as it is or not at all
   kstate diff --format json | jq '.targets[].summary'")]
     Diff {
         /// The SLS to compare [default: what the top file names]
         #[arg(value_name = "SLS")]
         sls: Vec<String>,
+        /// Saves what is found as a plan for `kstate apply --plan FILE`. It pins the commits and holds no secrets; a file that
+        /// is no plan is not overwritten
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
         /// Shows no hold for this path (`hold_if_changed`), a directory above it, or a pattern. May be given again
         #[arg(long, value_name = "PATH")]
         accept: Vec<String>,

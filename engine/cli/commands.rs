@@ -3,6 +3,7 @@
 mod check;
 mod compare;
 mod jobs;
+mod plan;
 mod run;
 mod show;
 mod token;
@@ -12,11 +13,12 @@ use kstate_core::Interrupt;
 use crate::args::{Cli, Command};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::saved::Saved;
 use crate::session::Session;
 use crate::ui::Ui;
 
 pub(crate) fn dispatch(cli: &Cli, ui: &Ui, interrupt: Interrupt) -> Result<Exit, CommandError> {
-    if let Command::Apply { yes: false, .. } = cli.command
+    if let Command::Apply { yes: false, plan: None, .. } = cli.command
         && !Ui::is_interactive()
     {
         return Err(CommandError::usage(
@@ -32,9 +34,22 @@ pub(crate) fn dispatch(cli: &Cli, ui: &Ui, interrupt: Interrupt) -> Result<Exit,
         Ok::<_, CommandError>(session)
     };
     match &cli.command {
-        Command::Diff { sls, accept } => run::diff(&open()?.accepting(accept), &cli.global, sls),
-        Command::Apply { sls, yes: true, accept } => run::apply(&open()?.accepting(accept), &cli.global, sls),
-        Command::Apply { sls, yes: false, accept } => {
+        Command::Diff { sls, accept, out: None } => run::diff(&open()?.accepting(accept), &cli.global, sls),
+        Command::Diff { sls, accept, out: Some(file) } => {
+            plan::save(&open()?.accepting(accept), &cli.global, sls, file)
+        }
+        Command::Apply { plan: Some(file), accept, .. } => {
+            let saved = Saved::read(file)?;
+            let options = saved.options(&cli.global)?;
+            let session = Session::open(&options, ui, interrupt.clone())?;
+            session.refuse_a_broken_roster()?;
+            let accept = [saved.accepted(), accept].concat();
+            plan::apply(&session.accepting(&accept), &options, &saved)
+        }
+        Command::Apply { sls, accept, yes: true, .. } => {
+            run::apply(&open()?.accepting(accept), &cli.global, sls)
+        }
+        Command::Apply { sls, accept, .. } => {
             run::ask_and_apply(&open()?.accepting(accept), &cli.global, sls)
         }
         Command::Show { what, sls } => show::show(&open()?, &cli.global, *what, sls),

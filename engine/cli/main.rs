@@ -13,6 +13,7 @@ mod ignored;
 mod remembered;
 mod report;
 mod revision;
+mod saved;
 mod session;
 mod token;
 mod ui;

@@ -9,7 +9,7 @@ use kstate_core::kept::{self, Claim, Taken};
 use kstate_core::suspicion::{self, States};
 use kstate_core::{
     Call, Connect, ConnectError, Event, HostReport, Interrupt, Job, Map, Output, Plan, Planned, Problem,
-    Reply, Secrets, Sink, Transport, Value, side_by_side,
+    Reply, Secrets, Sink, StateReport, Transport, Value, side_by_side,
 };
 use kstate_sls::{
     Answers, Below, Compiled, Expression, Minion, Request, Root, Target, Tree, find_root, names,
@@ -63,6 +63,8 @@ pub(crate) struct Ready {
     pub(crate) compiled: Compiled,
     /// `None`: it does not compile, see the problems.
     pub(crate) plan: Option<Plan>,
+    /// What was shown of it before it is changed.
+    pub(crate) shown: Option<Vec<StateReport>>,
     /// Without a plan: what could be made of each chunk.
     pub(crate) loose: Vec<Option<Planned>>,
     pub(crate) problems: Vec<Problem>,
@@ -525,6 +527,7 @@ impl<'a> Session<'a> {
             grains: Map::new(),
             compiled,
             plan,
+            shown: None,
             loose,
             problems,
             suspicions,

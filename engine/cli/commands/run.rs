@@ -1,7 +1,7 @@
 //! `diff` and `apply`.
 
 use kstate_core::kept::{Claim, Taken};
-use kstate_core::{Again, HostReport, HostRun, Outcome, Problem, side_by_side};
+use kstate_core::{Again, HostReport, HostRun, Outcome, Prediction, Problem, side_by_side};
 
 use crate::args::{Format, Global};
 use crate::diagnostics::{Diagnostics, each_once};
@@ -13,16 +13,25 @@ use crate::token::{self, Lease};
 use crate::ui::count;
 
 pub(super) fn diff(session: &Session<'_>, options: &Global, sls: &[String]) -> Result<Exit, CommandError> {
-    let reports = session.with_each(sls, Contact::Host, |prepared| match prepared {
-        Prepared::Ready(mut ready) => Some(run(session, Kind::Diff, &mut ready, None)),
-        Prepared::Lost(report) => Some(*report),
+    let look = |ready: &mut Ready| run(session, Kind::Diff, ready, None);
+    let reports = look_at_all(session, sls, look, |report| report)?;
+    Ok(tell(session, options, Kind::Diff, &reports))
+}
+
+/// Looks at all hosts that are meant. `lost` is called for those that cannot be looked at.
+pub(super) fn look_at_all<R: Send>(
+    session: &Session<'_>,
+    sls: &[String],
+    look: impl Fn(&mut Ready) -> R + Sync,
+    lost: impl Fn(HostReport) -> R + Sync,
+) -> Result<Vec<R>, CommandError> {
+    let looked = session.with_each(sls, Contact::Host, |prepared| match prepared {
+        Prepared::Ready(mut ready) => Some(look(&mut ready)),
+        Prepared::Lost(report) => Some(lost(*report)),
         Prepared::NotMeant => None,
     })?;
-    let reports: Vec<HostReport> = reports.into_iter().flatten().collect();
-    if reports.is_empty() {
-        return Err(nobody_is_meant());
-    }
-    Ok(tell(session, options, Kind::Diff, &reports))
+    let looked: Vec<R> = looked.into_iter().flatten().collect();
+    if looked.is_empty() { Err(nobody_is_meant()) } else { Ok(looked) }
 }
 
 /// Applies without asking.
@@ -42,7 +51,7 @@ pub(super) fn apply(session: &Session<'_>, options: &Global, sls: &[String]) -> 
 }
 
 /// Gives the token back that was taken at its place.
-fn end(session: &Session<'_>, lease: Option<Lease>, exit: Exit) -> Exit {
+pub(super) fn end(session: &Session<'_>, lease: Option<Lease>, exit: Exit) -> Exit {
     match lease.map_or(Ok(()), Lease::end) {
         Ok(()) => exit,
         Err(ousted) => {
@@ -66,6 +75,7 @@ pub(super) fn ask_and_apply(
     let looked_at = side_by_side(session.jobs(), gathered.ready, |mut ready| {
         let report = run(session, Kind::Diff, &mut ready, None);
         session.ui.ended(&ready.target);
+        ready.shown = Some(report.states.clone());
         (ready, report)
     });
     let (kept, mut shown): (Vec<Ready>, Vec<HostReport>) = looked_at.into_iter().unzip();
@@ -131,7 +141,7 @@ fn take(session: &Session<'_>, ready: Vec<Ready>, claim: &Claim) -> Vec<Ready> {
 }
 
 /// Gives back the tokens that were taken.
-fn give_back(session: &Session<'_>, ready: &mut [Ready], claim: &Claim) {
+pub(super) fn give_back(session: &Session<'_>, ready: &mut [Ready], claim: &Claim) {
     let taken = ready.iter_mut().filter(|ready| ready.token == Some(Taken::Yes));
     side_by_side(session.jobs(), taken.collect(), |ready: &mut Ready| {
         if let Some(transport) = &mut ready.transport {
@@ -142,20 +152,20 @@ fn give_back(session: &Session<'_>, ready: &mut [Ready], claim: &Claim) {
 }
 
 /// All hosts, connected and compiled, before any of them is changed.
-struct Gathered {
-    ready: Vec<Ready>,
+pub(super) struct Gathered {
+    pub(super) ready: Vec<Ready>,
     /// Those that could not be reached, or were lost.
-    lost: Vec<HostReport>,
+    pub(super) lost: Vec<HostReport>,
 }
 
 impl Gathered {
     /// Whether the tree compiles for all of them.
-    fn is_sound(&self) -> bool {
+    pub(super) fn is_sound(&self) -> bool {
         self.ready.iter().all(is_sound)
     }
 
     /// The hosts that do not give their token, and why.
-    fn refusals(&self) -> Vec<(&Ready, Problem)> {
+    pub(super) fn refusals(&self) -> Vec<(&Ready, Problem)> {
         let refusal = |ready: &Ready| token::refusal(&ready.target, ready.token.as_ref()?);
         self.ready.iter().filter_map(|ready| Some((ready, refusal(ready)?))).collect()
     }
@@ -165,7 +175,11 @@ fn is_sound(ready: &Ready) -> bool {
     !ready.problems.iter().any(Problem::is_error)
 }
 
-fn gather(session: &Session<'_>, sls: &[String], contact: Contact) -> Result<Gathered, CommandError> {
+pub(super) fn gather(
+    session: &Session<'_>,
+    sls: &[String],
+    contact: Contact,
+) -> Result<Gathered, CommandError> {
     let mut gathered = Gathered { ready: Vec::new(), lost: Vec::new() };
     for prepared in session.with_each(sls, contact, |prepared| prepared)? {
         match prepared {
@@ -181,7 +195,7 @@ fn gather(session: &Session<'_>, sls: &[String], contact: Contact) -> Result<Gat
 }
 
 /// Tells what is wrong with the tree, or who has the token; nothing is made, on no host.
-fn refuse(session: &Session<'_>, options: &Global, mut gathered: Gathered, claim: &Claim) -> Exit {
+pub(super) fn refuse(session: &Session<'_>, options: &Global, mut gathered: Gathered, claim: &Claim) -> Exit {
     give_back(session, &mut gathered.ready, claim);
     let mut reports: Vec<HostReport> = gathered.ready.iter().map(unmade).collect();
     let mut add = |target: &str, problem: Problem| {
@@ -224,16 +238,21 @@ fn nobody_is_meant() -> CommandError {
     CommandError::failed("no host is meant by the expression or the top file")
 }
 
-/// Makes the difference of a host.
-fn make(session: &Session<'_>, ready: &mut Ready, claim: &Claim) -> HostReport {
+/// Makes the difference of a host. Where it was shown before, it brings no other revisions, and is held beside that.
+pub(super) fn make(session: &Session<'_>, ready: &mut Ready, claim: &Claim) -> HostReport {
+    let shown = ready.shown.take();
+    if let (Some(plan), Some(shown)) = (&mut ready.plan, &shown) {
+        plan.pin(shown);
+    }
     let claim = (ready.token == Some(Taken::Yes)).then_some(claim);
     let report = run(session, Kind::Apply, ready, claim);
     session.ui.ended(&ready.target);
-    report
+    let prediction = shown.and_then(|shown| Prediction::compare(&shown, &report.states));
+    HostReport { prediction, ..report }
 }
 
 /// The report of a host with which nothing was done.
-fn unmade(ready: &Ready) -> HostReport {
+pub(super) fn unmade(ready: &Ready) -> HostReport {
     HostReport {
         target: ready.target.clone(),
         reachable: true,
@@ -243,7 +262,7 @@ fn unmade(ready: &Ready) -> HostReport {
     }
 }
 
-fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready, claim: Option<&Claim>) -> HostReport {
+pub(super) fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready, claim: Option<&Claim>) -> HostReport {
     let (Some(plan), Some(transport)) = (&ready.plan, &mut ready.transport) else {
         return unmade(ready);
     };
@@ -264,7 +283,7 @@ fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready, claim: Option<&Clai
     HostReport { problems: [ready.problems.clone(), report.problems].concat(), ..report }
 }
 
-fn tell(session: &Session<'_>, options: &Global, kind: Kind, reports: &[HostReport]) -> Exit {
+pub(super) fn tell(session: &Session<'_>, options: &Global, kind: Kind, reports: &[HostReport]) -> Exit {
     tell_what_met_no_hold(session, reports);
     match options.format {
         Format::Text => tell_people(session, options, kind, reports),
@@ -279,19 +298,26 @@ fn tell(session: &Session<'_>, options: &Global, kind: Kind, reports: &[HostRepo
 
 /// An `--accept` that lets nothing pass may be misspelt.
 fn tell_what_met_no_hold(session: &Session<'_>, reports: &[HostReport]) {
+    if reports.iter().any(is_refused) {
+        return;
+    }
     let holds = || reports.iter().flat_map(|report| &report.states).flat_map(|state| &state.holds);
     for pattern in session.accepted.iter().filter(|pattern| !holds().any(|hold| hold.is_meant_by(pattern))) {
         session.ui.talk(&format!("note: `--accept {pattern}` met no hold"));
     }
 }
 
+/// Whether nothing was done with a host, because of its problems.
+fn is_refused(report: &HostReport) -> bool {
+    report.problems.iter().any(Problem::is_error)
+}
+
 fn tell_people(session: &Session<'_>, options: &Global, kind: Kind, reports: &[HostReport]) -> Exit {
     problems(session, reports);
-    let is_refused = |report: &&HostReport| report.problems.iter().any(Problem::is_error);
     for report in reports.iter().filter(|report| !is_refused(report)) {
         session.ui.data(&report::host(kind, report, options.verbose));
     }
-    if reports.len() > 1 && !reports.iter().all(|report| is_refused(&report)) {
+    if reports.len() > 1 && !reports.iter().all(is_refused) {
         session.ui.data(&report::summary(kind, reports, session.ui.elapsed()));
     }
     exit(kind, reports)

@@ -28,6 +28,13 @@ fn host(kind: Kind, report: &HostReport) -> Json {
         "summary": summary,
         "states": report.states.iter().map(state).collect::<Vec<_>>(),
     });
+    if let Some(prediction) = &report.prediction {
+        host["prediction"] = json!({
+            "predicted": prediction.predicted, "happened": prediction.happened,
+            "missed": prediction.missed, "unforeseen": prediction.unforeseen,
+            "unknown": prediction.unknown, "unknown_happened": prediction.unknown_happened,
+        });
+    }
     if !report.notes.is_empty() {
         host["notes"] = report.notes.as_slice().into();
     }
@@ -44,6 +51,9 @@ fn state(state: &StateReport) -> Json {
         "changes": state.changes.iter().map(change).collect::<Vec<_>>(),
         "reason": state.reason, "duration_ms": millis(state.duration),
     });
+    if let Some(revision) = &state.revision {
+        json["revision"] = revision.as_str().into();
+    }
     if !state.holds.is_empty() {
         json["holds"] = state.holds.iter().map(hold).collect();
     }
@@ -54,7 +64,7 @@ fn hold(hold: &Hold) -> Json {
     json!({ "path": hold.path, "commits": hold.commits, "accepted": hold.accepted })
 }
 
-pub(super) fn change(change: &Change) -> Json {
+pub(crate) fn change(change: &Change) -> Json {
     let mut json =
         json!({ "subject": change.subject, "before": value(&change.before), "after": value(&change.after) });
     if let Some(diff) = &change.diff {

@@ -1,7 +1,7 @@
 //! What a person sees: hosts, changed things first, unchanged ones only counted.
 
 use anstyle::Style;
-use kstate_core::{Change, HostReport, Outcome, StateReport};
+use kstate_core::{Change, HostReport, Outcome, Prediction, StateReport};
 
 use super::Kind;
 use crate::ui::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, count, elapsed, paint};
@@ -32,6 +32,22 @@ pub(crate) fn host(kind: Kind, report: &HostReport, verbose: bool) -> String {
         out.push_str(&hints(report));
     }
     out.push_str(&format!("  {}\n", counts(kind, report)));
+    out.push_str(&report.prediction.as_ref().map(prediction).unwrap_or_default());
+    out
+}
+
+fn prediction(prediction: &Prediction) -> String {
+    let Prediction { predicted, happened, missed, unforeseen, unknown, unknown_happened } = prediction;
+    let mut out = format!("  predicted {}, happened {happened}", count(*predicted, "change"));
+    if *unknown > 0 {
+        out.push_str(&format!("; of {unknown} that could not be told, {unknown_happened} changed"));
+    }
+    out.push('\n');
+    for (what, ids) in
+        [("predicted, and did not happen", missed), ("happened, and was not predicted", unforeseen)]
+    {
+        out.extend(ids.iter().map(|id| format!("    {what}: {}\n", short(id))));
+    }
     out
 }
 

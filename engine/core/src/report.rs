@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{Change, Hold, Problem, Traffic};
+use crate::{Change, Hold, Prediction, Problem, Traffic};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct StateReport {
     pub id: String,
     pub sls: String,
@@ -20,6 +20,12 @@ pub struct StateReport {
     pub reason: Option<String>,
     /// What keeps it back, or has been let pass.
     pub holds: Vec<Hold>,
+    /// Of `diff`: a digest of what was found and would be done. `None`: nothing.
+    pub steps: Option<String>,
+    /// Of `diff`: the revision that it would bring or keep, if it has one.
+    pub revision: Option<String>,
+    /// What it does follows the processes that run at the moment.
+    pub is_fleeting: bool,
     pub duration: Duration,
 }
 
@@ -30,9 +36,10 @@ impl StateReport {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
     // of diff
+    #[default]
     InSync,
     Drift,
     /// A command without a guard: it would run every time. Not drift.
@@ -84,6 +91,8 @@ pub struct HostReport {
     pub traffic: Traffic,
     pub duration: Duration,
     pub interrupted: bool,
+    /// Of `apply`: how good the difference that was shown before was.
+    pub prediction: Option<Prediction>,
 }
 
 impl HostReport {

@@ -46,6 +46,14 @@ pub trait Resource: fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The revision that it would bring or keep, of what changes elsewhere. `None`: there is none, or it cannot be told.
+    fn revision(&self, _facts: &Facts) -> Result<Option<String>, Stop> {
+        Ok(None)
+    }
+
+    /// From now on it brings this revision, or fails.
+    fn pin(&mut self, _revision: &str) {}
+
     /// Whether it can be `around` other states.
     fn is_bracket(&self) -> bool {
         false

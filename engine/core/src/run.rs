@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use crate::kept::Claim;
 use crate::{
-    Conditions, Connect, Event, Graph, HostReport, Interrupt, Problem, Resource, Secrets, Sink, Transport,
+    Conditions, Connect, Event, Graph, HostReport, Interrupt, Problem, Resource, Secrets, Sink, StateReport,
+    Transport,
 };
 
 use observe::Host;
@@ -30,6 +31,17 @@ pub struct Plan {
     /// One for each chunk of the graph.
     pub states: Vec<Planned>,
     pub secrets: Secrets,
+}
+
+impl Plan {
+    /// Brings no other revisions than those that were found by `diff`, whatever is there by now.
+    pub fn pin(&mut self, found: &[StateReport]) {
+        for (state, report) in self.states.iter_mut().zip(found) {
+            if let Some(revision) = &report.revision {
+                state.resource.pin(revision);
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -98,7 +110,7 @@ impl HostRun<'_> {
 
     fn report(
         &self,
-        states: Vec<crate::StateReport>,
+        states: Vec<StateReport>,
         broken: Option<Broken>,
         traffic: crate::Traffic,
         started: std::time::Instant,
@@ -106,9 +118,12 @@ impl HostRun<'_> {
         let interrupted = matches!(&broken, Some(Broken { end: End::Interrupted, .. }));
         let ousted = broken.as_ref().filter(|broken| broken.end == End::Ousted);
         let problems = ousted.map(|broken| Problem::error(broken.message.as_str())).into_iter().collect();
+        let held = broken.as_ref().filter(|broken| broken.end == End::Held);
+        let notes = held.map(|broken| broken.message.clone()).into_iter().collect();
         // The failed state says all there is to say.
         let error = broken.filter(|broken| matches!(broken.end, End::Lost | End::Interrupted));
         HostReport {
+            notes,
             problems,
             target: self.target.to_owned(),
             reachable: true,

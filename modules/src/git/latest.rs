@@ -26,7 +26,8 @@
 //!     - hold_if_changed: [requirements.txt]
 //! ```
 //!
-//! What was shown is what is checked out, even if the remote has moved on since.
+//! What was shown is what is checked out, even if the remote has moved on since: a plan (`kstate diff --out FILE`) and the question of
+//! `kstate apply` pin the commit. If that is not in the branch any more, the state fails.
 
 use std::fmt;
 
@@ -155,6 +156,8 @@ pub(crate) struct Latest {
     arguments: Arguments,
     identity: Vec<String>,
     held: Vec<String>,
+    /// The commit to bring in place of what `rev` means by then.
+    pin: Option<String>,
 }
 
 impl State for Latest {
@@ -199,7 +202,7 @@ impl State for Latest {
         if arguments.depth.is_some() && arguments.rev == "HEAD" {
             problems.push(cx.error("depth", "`rev` has to name a branch or a tag beside it"));
         }
-        if problems.is_empty() { Ok(Latest { arguments, identity, held }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Latest { arguments, identity, held, pin: None }) } else { Err(problems) }
     }
 }
 
@@ -218,6 +221,12 @@ impl Resource for Latest {
         }
         if let Some(reason) = &seen.unreachable {
             return Err(Stop::Failed(format!("`{}` cannot be read: {reason}", self.arguments.name)));
+        }
+        if let (Some(pin), Some(now)) = (&self.pin, &seen.moved_away) {
+            let (pin, now, rev) = (short(pin), short(now), &self.arguments.rev);
+            return Err(Stop::Failed(format!(
+                "`{rev}` was rewritten at the remote: it is at {now}, and {pin}, which was planned, is not in it any more"
+            )));
         }
         if seen.kind == Kind::None {
             let Arguments { name, rev, .. } = &self.arguments;
@@ -244,6 +253,16 @@ impl Resource for Latest {
         }
         Ok(log::holds(&Seen::read(facts.run(&self.look())?).map_err(Stop::Failed)?.held))
     }
+
+    fn revision(&self, facts: &Facts) -> Result<Option<String>, Stop> {
+        let seen = Seen::read(facts.run(&self.look())?).map_err(Stop::Failed)?;
+        let wanted = Some(seen.wanted()).filter(|commit| !commit.is_empty() && self.arguments.update_head);
+        Ok(wanted.map(str::to_owned))
+    }
+
+    fn pin(&mut self, revision: &str) {
+        self.pin = Some(revision.to_owned());
+    }
 }
 
 /// What has to be done about an existing repository.
@@ -257,6 +276,9 @@ struct Plan {
     submodules: bool,
 }
 
+/// Removes what is in the target.
+const EMPTY: &str = "find \"$t\" -mindepth 1 -delete";
+
 impl Latest {
     fn place(&self) -> Where<'_> {
         Where {
@@ -268,6 +290,7 @@ impl Latest {
             identity: &self.identity,
             submodules: self.arguments.submodules,
             held: &self.held,
+            pin: self.pin.as_deref(),
         }
     }
 
@@ -522,24 +545,37 @@ impl Latest {
         };
         let mut changes = vec![Change::new(format!("clone of {}", a.name), Value::Null, commit)];
         let mut words = vec!["clone", "-q", "--origin", &a.remote];
+        // Nothing but what was shown is ever checked out.
+        let is_known = !seen.wanted().is_empty();
+        if is_known {
+            words.push("--no-checkout");
+        }
         let depth = a.depth.map(|depth| depth.to_string());
         if let Some(depth) = &depth {
             words.extend(["--depth", depth, "--no-single-branch", "--branch", &a.rev]);
         }
         let clone = kstate_core::words::join(&words);
         let mut script = format!("{}{ENVIRONMENT}", self.place().variables());
-        let clone_into = |place: &str| format!("timeout -k 5 1800 git {clone} -- \"$u\" {place} || exit\n");
+        let clone_into = |place: &str, undo: &str| {
+            let mut script = format!("timeout -k 5 1800 git {clone} -- \"$u\" {place} || exit\n");
+            if is_known {
+                let (commit, lost) = (seen.wanted(), short(seen.wanted()));
+                script.push_str(&format!(
+                    "[ -n \"$(git -C {place} for-each-ref --count=1 --contains {commit} 2>/dev/null)\" ] || {{ {undo}; echo '{lost} is not in what was cloned' >&2; exit 1; }}\n"
+                ));
+            }
+            script
+        };
         match seen.target {
             Target::Foreign => {
                 changes.push(Change::new(format!("what is in {target}"), Value::Null, "removed"));
-                script.push_str("find \"$t\" -mindepth 1 -delete || exit\n");
-                script.push_str(&clone_into("\"$t\""));
+                script.push_str(&format!("{EMPTY} || exit\n{}", clone_into("\"$t\"", EMPTY)));
             }
-            Target::Empty => script.push_str(&clone_into("\"$t\"")),
+            Target::Empty => script.push_str(&clone_into("\"$t\"", EMPTY)),
             // Beside the target, so that a broken connection does not leave half of it there.
             _ => {
                 script.push_str("t=${t%/}; p=$t.kstate-clone; rm -rf -- \"$p\"\n");
-                script.push_str(&clone_into("\"$p\""));
+                script.push_str(&clone_into("\"$p\"", "rm -rf -- \"$p\""));
                 script.push_str(
                     "if [ -d \"$t\" ]; then rmdir -- \"$t\" || exit; fi\nmv -T -- \"$p\" \"$t\" || exit\n",
                 );
@@ -578,7 +614,7 @@ impl Latest {
         let mut script = String::new();
         if self.arguments.branch.is_some() {
             script.push_str(&format!("g checkout -q -B \"$b\" {new} -- || exit\n"));
-        } else if rev != "HEAD" {
+        } else if rev != "HEAD" || seen.kind != Kind::None {
             script.push_str(&format!("g reset -q --hard {new} -- || exit\n"));
         }
         if seen.kind == Kind::None && rev != "HEAD" {

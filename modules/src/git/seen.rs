@@ -38,6 +38,8 @@ else
     case $rev in *[!0-9a-fA-F]*) ;; ????*) kind=commit; new=$(printf %s "$rev" | tr A-F a-f) ;; esac
   fi
 fi
+now=$new
+[ -z "$pin" ] || [ -z "$now" ] || new=$pin
 echo kind $kind
 echo new $new
 [ -n "$is_repository" ] || exit 0
@@ -50,17 +52,22 @@ echo current $current
 echo base $base
 echo url "$(g config --get "remote.$r.url")"
 echo upstream "$(g for-each-ref --format='%(upstream:short)' "refs/heads/${b:-$current}")"
+has() { g rev-parse -q --verify "$1^{commit}" >/dev/null; }
+is_in() { g merge-base --is-ancestor "$1" "$2" 2>/dev/null; }
 seen=$(g rev-parse -q --verify "refs/remotes/$r/$rev")
+# A branch that has gone on beyond what is wanted needs no fetch.
+[ -z "$pin" ] || [ -z "$seen" ] || ! is_in "$pin" "$seen" || seen=$pin
 echo seen $seen
 g status --porcelain=v1 --untracked-files=no --ignore-submodules=all | sed -n '1,200s/^/dirty /p'
 [ -z "$sub" ] || g submodule status --recursive | sed -n 's/^[-+U][0-9a-f]* /submodule /p'
 [ -n "$new" ] || exit 0
-if ! g rev-parse -q --verify "$new^{commit}" >/dev/null; then
+if ! has "$new" || ! has "$now"; then
   case $kind in head) what=HEAD ;; branch) what=refs/heads/$rev ;; tag) what=refs/tags/$rev ;; *) what=$new ;; esac
   timeout -k 5 300 git -C "$t" fetch -q --no-write-fetch-head --no-tags --no-recurse-submodules --refmap= -- "$u" "$what" >/dev/null 2>&1
 fi
 full=$(g rev-parse -q --verify "$new^{commit}") || exit 0
 echo full $full
+[ -z "$pin" ] || ! has "$now" || is_in "$pin" "$now" || { echo moved_away $now; exit 0; }
 [ -z "$seen" ] || [ "$kind" != branch ] || g merge-base --is-ancestor "$seen" "$full" || echo rewritten
 [ -z "$old" ] || g diff --name-only --no-renames "$old" "$full" | sed -n '1,5001s/^/file /p'
 if [ "${base:-$old}" = "$full" ]; then :
@@ -87,6 +94,8 @@ pub(super) struct Where<'a> {
     pub(super) submodules: bool,
     /// Commits that touch these are to be told.
     pub(super) held: &'a [String],
+    /// The commit that is wanted in place of what `rev` means.
+    pub(super) pin: Option<&'a str>,
 }
 
 impl Where<'_> {
@@ -98,6 +107,7 @@ impl Where<'_> {
             ("rev", self.rev),
             ("b", self.branch.unwrap_or_default()),
             ("r", self.remote),
+            ("pin", self.pin.unwrap_or_default()),
             ("sub", if self.submodules { "1" } else { "" }),
         ] {
             text.push_str(&format!("{name}={}\n", quote(value)));
@@ -150,6 +160,8 @@ pub(super) struct Seen {
     pub(super) new: String,
     /// The same in full, if its objects are there.
     pub(super) full: Option<String>,
+    /// What `rev` means by now, if the commit to which it is pinned is not in that any more.
+    pub(super) moved_away: Option<String>,
     pub(super) old: String,
     /// The branch that is checked out. Empty: none.
     pub(super) current: String,
@@ -211,6 +223,7 @@ impl Seen {
                     }
                 }
                 "new" => seen.new = text,
+                "moved_away" => seen.moved_away = Some(text),
                 "full" => seen.full = Some(text),
                 "old" => seen.old = text,
                 "current" => seen.current = text,

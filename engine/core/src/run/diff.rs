@@ -4,8 +4,8 @@ use super::decide::{Decision, decide, listened};
 use super::durable::to_take_up;
 use super::observe::{Host, ahead};
 use super::records::{Changed, Record, Records};
-use super::{Broken, HostRun};
-use crate::{Event, Outcome, RequisiteKind, StateReport, Step, Stop, Touch};
+use super::{Broken, HostRun, Planned};
+use crate::{Event, Outcome, Question, RequisiteKind, StateReport, Step, Stop, Touch};
 
 pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>, Option<Broken>) {
     let plan = run.plan;
@@ -17,6 +17,9 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
     if let Err(error) = host.observe(&plan.states) {
         return (records.into_reports(), Some(Broken::asking(&error)));
     }
+    // Before anything is pretended: what the host says of itself.
+    let revisions: Vec<Option<String>> =
+        plan.states.iter().map(|state| state.resource.revision(&host.facts).unwrap_or_default()).collect();
     for index in 0..plan.states.len() {
         if run.interrupt.is_raised() {
             return (records.into_reports(), Some(Broken::interrupted()));
@@ -74,7 +77,19 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
         records.put(*index, record);
     }
     listen(run, host, &mut records);
+    for (index, revision) in revisions.into_iter().enumerate() {
+        if let Some(record) = records.get_mut(index) {
+            record.report.revision = revision;
+            record.report.is_fleeting = is_fleeting(&plan.states[index]);
+        }
+    }
     (records.into_reports(), None)
+}
+
+/// Whether all that a state asks is which processes run.
+fn is_fleeting(state: &Planned) -> bool {
+    let questions = state.resource.questions();
+    !questions.is_empty() && questions.iter().all(|question| *question == Question::Processes)
 }
 
 /// A bracket does what the states do that it is around: it would be entered, or not, or nobody can tell.
@@ -94,8 +109,7 @@ fn bracket(run: &HostRun<'_>, index: usize, steps: &[Step], records: &Records) -
             return Record::new(chunk, Outcome::InSync, Some(reason));
         }
         let outcome = if is(&[Outcome::Drift]).is_some() { Outcome::Drift } else { Outcome::Always };
-        let changes = steps.iter().flat_map(|step| step.changes.clone()).collect();
-        return Record::new(chunk, outcome, Some(reason)).with_changes(changes);
+        return Record::new(chunk, outcome, Some(reason)).with_steps(steps);
     }
     match is(&[Outcome::Unknown]) {
         Some(id) => Record::new(
@@ -110,8 +124,7 @@ fn bracket(run: &HostRun<'_>, index: usize, steps: &[Step], records: &Records) -
 fn act(run: &HostRun<'_>, index: usize, steps: &[Step]) -> Record {
     let always = steps.iter().all(|step| step.always);
     let outcome = if always { Outcome::Always } else { Outcome::Drift };
-    let changes = steps.iter().flat_map(|step| step.changes.clone()).collect();
-    Record::new(&run.plan.graph.chunks()[index], outcome, None).with_changes(changes)
+    Record::new(&run.plan.graph.chunks()[index], outcome, None).with_steps(steps)
 }
 
 /// What cannot be told because an earlier change has not been made is unknown; the rest is a failure.
@@ -195,6 +208,8 @@ fn listen(run: &HostRun<'_>, host: &mut Host<'_>, records: &mut Records) {
                 record = act(run, index, &steps).masked(&run.plan.secrets);
             } else {
                 record.report.changes.extend(steps.iter().flat_map(|step| step.changes.clone()));
+                record.report.steps =
+                    record.report.steps.into_iter().chain(Step::digest(&steps)).reduce(|a, b| a + &b);
             }
             run.event(Event::Finished(Box::new(record.report.clone())));
             records.put(index, record);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Change, Chunk, Outcome, Secrets, StateReport};
+use crate::{Change, Chunk, Outcome, Secrets, StateReport, Step};
 
 /// What others may rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,13 @@ impl Records {
         self.0[state] = Slot::UnderWay;
     }
 
+    pub(super) fn get_mut(&mut self, state: usize) -> Option<&mut Record> {
+        match &mut self.0[state] {
+            Slot::Done(record) => Some(record),
+            _ => None,
+        }
+    }
+
     pub(super) fn put(&mut self, state: usize, record: Record) {
         self.0[state] = Slot::Done(Box::new(record));
     }
@@ -95,6 +102,9 @@ impl Record {
             changes: Vec::new(),
             reason,
             holds: Vec::new(),
+            steps: None,
+            revision: None,
+            is_fleeting: false,
             duration: Duration::ZERO,
         };
         Record { standing, changed, report }
@@ -114,6 +124,12 @@ impl Record {
 
     pub(super) fn is_broken(&self) -> bool {
         self.standing == Standing::Broken
+    }
+
+    /// With steps that would be made.
+    pub(super) fn with_steps(mut self, steps: &[Step]) -> Self {
+        self.report.steps = Step::digest(steps);
+        self.with_changes(steps.iter().flat_map(|step| step.changes.clone()).collect())
     }
 
     pub(super) fn with_changes(mut self, changes: Vec<Change>) -> Self {
