@@ -86,7 +86,7 @@ impl Diagnostics {
         }
         let hint = Level::HELP.with_name("hint");
         for text in &problem.hints {
-            group = group.element(hint.clone().message(text.as_str()));
+            group = group.element(hint.clone().message(wrapped(text)));
         }
         let mut text = Renderer::styled().render(&[group]);
         text.push('\n');
@@ -250,6 +250,27 @@ fn list(all: &[&str]) -> String {
         0 => named,
         more => format!("{named} and {more} more"),
     }
+}
+
+/// A hint in lines that a terminal can show. What stands between backticks is to be copied, so that it is left whole.
+fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 100;
+    let mut out = String::new();
+    let mut length = 0;
+    let mut quotes = 0;
+    for word in text.split(' ') {
+        let more = word.chars().count() + 1;
+        if length > 0 && length + more > WIDTH && quotes % 2 == 0 {
+            out.push('\n');
+            length = 0;
+        } else if length > 0 {
+            out.push(' ');
+        }
+        out.push_str(word);
+        length += more;
+        quotes += word.matches('`').count();
+    }
+    out
 }
 
 /// Whether a file is one of those whose lines nobody shall see.

@@ -1,8 +1,9 @@
 //! What a file of this crate provides, and how a chunk becomes a resource.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use kstate_core::arguments::{COMMON, is_common};
+use kstate_core::arguments::{COMMON, instead_of, is_common};
 use kstate_core::{
     Chunk, Conditions, Position, Problem, RequisiteKind, Resource, SourceError, Sources, arguments, nearest,
 };
@@ -166,9 +167,8 @@ impl Function {
         };
         let (kept, unknown): (Vec<_>, Vec<_>) =
             chunk.arguments.iter().cloned().partition(|(name, _)| is_known(name));
-        let known = known.iter().copied().chain(COMMON);
         let warnings =
-            unknown.iter().map(|(name, _)| self.without_effect(chunk, name, nearest(name, known.clone(), 1)));
+            unknown.iter().map(|(name, _)| self.without_effect(chunk, name, instead_of(name, known)));
         (Chunk { arguments: kept, ..chunk.clone() }, warnings.collect())
     }
 
@@ -180,18 +180,17 @@ impl Function {
         lists
             .map(|(name, _)| (name, near(name)))
             .filter(|(_, near)| !near.is_empty())
-            .map(|(name, near)| self.without_effect(chunk, name, near))
+            .map(|(name, near)| {
+                let hints = near.iter().map(|near| format!("did you mean `{near}`?")).collect();
+                self.without_effect(chunk, name, hints)
+            })
             .collect()
     }
 
-    fn without_effect(&self, chunk: &Chunk, argument: &str, near: Vec<&str>) -> Problem {
+    fn without_effect(&self, chunk: &Chunk, argument: &str, hints: Vec<String>) -> Problem {
         let message = format!("{}: `{argument}` is not an argument of it and has no effect", self.name);
         let at = chunk.place(argument).unwrap_or(&chunk.at);
-        let problem = Problem::warning(message).at(at).of(chunk.id.as_str());
-        match near.first() {
-            Some(near) => problem.hint(format!("did you mean `{near}`?")),
-            None => problem,
-        }
+        Problem { hints, ..Problem::warning(message).at(at).of(chunk.id.as_str()) }
     }
 }
 
@@ -204,15 +203,19 @@ pub(crate) fn unknown_function(chunk: &Chunk) -> Problem {
     let name = chunk.function();
     let problem =
         Problem::error(format!("there is no state function `{name}`")).at(&chunk.at).of(chunk.id.as_str());
-    let module = format!("{}.", chunk.state);
-    let siblings: Vec<&str> = FUNCTIONS.iter().map(|f| f.name).filter(|f| f.starts_with(&module)).collect();
-    match nearest(&name, FUNCTIONS.iter().map(|function| function.name), 1).first() {
-        Some(nearest) => problem.hint(format!("did you mean `{nearest}`?")),
-        None if siblings.is_empty() => {
-            problem.hint("`kstate` has no such module; its functions are in the book, under Modules")
-        }
-        None => problem.hint(format!("`{}` has: {}", chunk.state, siblings.join(", "))),
+    let names = || FUNCTIONS.iter().map(|function| function.name);
+    let near = nearest(&name, names(), 1);
+    let mut hints: Vec<String> = near.iter().map(|near| format!("did you mean `{near}`?")).collect();
+    let siblings: Vec<&str> =
+        names().filter_map(|name| name.strip_prefix(&format!("{}.", chunk.state))).collect();
+    if !siblings.is_empty() {
+        hints.push(format!("`{}` has: {}", chunk.state, siblings.join(", ")));
+    } else if hints.is_empty() {
+        let modules: BTreeSet<&str> = names().filter_map(|name| name.split('.').next()).collect();
+        let modules: Vec<&str> = modules.into_iter().collect();
+        hints.push(format!("there is no module `{}`; there are: {}", chunk.state, modules.join(", ")));
     }
+    Problem { hints, ..problem }
 }
 
 /// The names of a struct's fields, which serde tells whoever deserializes it.

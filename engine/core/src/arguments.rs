@@ -84,13 +84,13 @@ pub struct ArgumentError {
 #[derive(Clone, Debug)]
 struct Found {
     message: String,
-    hint: Option<String>,
+    hints: Vec<String>,
     at: Option<Position>,
 }
 
 impl ArgumentError {
     fn one(message: impl Into<String>) -> Self {
-        ArgumentError { found: vec![Found { message: message.into(), hint: None, at: None }] }
+        ArgumentError { found: vec![Found { message: message.into(), hints: Vec::new(), at: None }] }
     }
 
     fn placed(mut self, at: &Position) -> Self {
@@ -119,10 +119,7 @@ impl ArgumentError {
                 let problem = Problem::error(format!("{}: {}", chunk.function(), found.message))
                     .of(chunk.id.as_str())
                     .at(found.at.as_ref().unwrap_or(&chunk.at));
-                match found.hint {
-                    Some(hint) => problem.hint(hint),
-                    None => problem,
-                }
+                Problem { hints: found.hints, ..problem }
             })
             .collect()
     }
@@ -319,15 +316,22 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
 
 fn unknown_argument(key: &Node, fields: &[&str]) -> Found {
     let name = key.value().to_string();
-    let hint = match nearest(&name, fields.iter().copied().chain(COMMON), 1).first() {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => format!("its arguments are: {}", fields.join(", ")),
-    };
     Found {
         message: format!("`{name}` is not an argument of it"),
-        hint: Some(hint),
+        hints: instead_of(&name, fields),
         at: Some(key.at.clone()),
     }
+}
+
+/// What may have been meant by an argument that there is not, and the function's own arguments.
+pub fn instead_of(name: &str, own: &[&str]) -> Vec<String> {
+    let near = nearest(name, own.iter().copied().chain(COMMON), 1);
+    let mut hints: Vec<String> = near.iter().map(|near| format!("did you mean `{near}`?")).collect();
+    // Nobody who misspells a requisite looks for these.
+    if !own.is_empty() && !near.iter().any(|near| is_common(near)) {
+        hints.push(format!("its arguments are: {}", own.join(", ")));
+    }
+    hints
 }
 
 struct Items<'a> {
@@ -442,11 +446,12 @@ mod tests {
     fn names_every_unknown_argument_with_its_line_and_the_nearest() {
         let chunk = chunk(&[("makedir", true.into()), ("requires", Value::Null), ("user", "x".into())]);
         let problems = arguments::<Managed>(&chunk, &[]).unwrap_err();
-        let shown: Vec<String> = problems.iter().map(|p| format!("{p} ({})", p.hints.join(""))).collect();
+        let shown: Vec<String> = problems.iter().map(|p| format!("{p} ({})", p.hints.join(" "))).collect();
         assert_eq!(
             shown,
             [
-                "a.sls:3:5: file.managed: `makedir` is not an argument of it (did you mean `makedirs`?)",
+                "a.sls:3:5: file.managed: `makedir` is not an argument of it (did you mean `makedirs`? \
+                 its arguments are: name, makedirs, user, minute)",
                 "a.sls:4:5: file.managed: `requires` is not an argument of it (did you mean `require`?)",
             ]
         );
