@@ -9,7 +9,7 @@ use kstate_core::kept::{self, Claim, Taken};
 use kstate_core::suspicion::{self, States};
 use kstate_core::{
     Call, Connect, ConnectError, Event, HostReport, Interrupt, Job, Map, Output, Plan, Planned, Problem,
-    Reply, Secrets, Sink, StateReport, Transport, Value, side_by_side,
+    Reply, Secrets, Sink, StateReport, Transport, Value, nearest, side_by_side,
 };
 use kstate_sls::{
     Answers, Below, Compiled, Expression, Minion, Request, Root, Target, Tree, find_root, names,
@@ -200,11 +200,13 @@ impl<'a> Session<'a> {
         let mut meant = Vec::new();
         for target in &self.targets {
             let is_meant = match &self.expression {
-                Some(expression) if expression.asks_for_data() => true,
                 Some(expression) => {
                     let map = Map::new();
                     let minion = Minion { id: &target.name, grains: &map, pillar: &map };
-                    expression.matches(&minion).map_err(|error| CommandError::usage(error.to_string()))?
+                    let fits = expression.matches(&minion);
+                    // What is not well formed shows without the data, too.
+                    fits.map_err(|error| CommandError::usage(error.to_string()))?
+                        || expression.asks_for_data()
                 }
                 None => sls.is_empty() || self.tree.may_name(&target.name, sls),
             };
@@ -238,14 +240,30 @@ impl<'a> Session<'a> {
         let roster: Vec<&str> = self.targets.iter().map(|target| target.name.as_str()).collect();
         let known = format!("the roster has: {}", roster.join(", "));
         match &self.options.target {
-            Some(text) => CommandError::failed(format!("no host of the roster is `{text}`")).hint(known),
-            None if roster.is_empty() => CommandError::failed("the roster is empty"),
+            Some(text) => {
+                let error = CommandError::failed(format!("no host of the roster is `{text}`"));
+                match nearest(text, roster.iter().copied(), 1).first() {
+                    Some(near) => error.hint(format!("did you mean `{near}`?")).hint(known),
+                    None => error.hint(known),
+                }
+            }
+            None if roster.is_empty() => {
+                CommandError::failed("the roster is empty").hint("write a line `name: address` for each host")
+            }
             None => CommandError::failed(format!(
                 "the top file names `{}` for no host of the roster",
                 sls.join(" ")
             ))
             .hint("name hosts by `-t`, or the SLS in the top file")
             .hint(known),
+        }
+    }
+
+    /// Grains, pillar and the top file leave nobody.
+    pub(crate) fn nobody_fits(&self) -> CommandError {
+        match &self.options.target {
+            Some(text) => CommandError::failed(format!("`{text}` fits no host of the roster")),
+            None => CommandError::failed("the top file gives this to no host of the roster"),
         }
     }
 

@@ -37,6 +37,9 @@ impl Checked {
 pub(super) fn check(session: &Session<'_>, options: &Global, strict: bool) -> Result<Exit, CommandError> {
     let checked = session.with_each(&[], Contact::Never, checked)?;
     let mut checked: Vec<Checked> = checked.into_iter().flatten().collect();
+    if checked.is_empty() {
+        return Err(session.nobody_fits());
+    }
     let forgotten = forgotten(session, &checked);
     for (target, problems) in alone(session, &checked, &forgotten)? {
         if let Some(checked) = checked.iter_mut().find(|checked| checked.target == target) {

@@ -31,7 +31,7 @@ pub(super) fn look_at_all<R: Send>(
         Prepared::NotMeant => None,
     })?;
     let looked: Vec<R> = looked.into_iter().flatten().collect();
-    if looked.is_empty() { Err(nobody_is_meant()) } else { Ok(looked) }
+    if looked.is_empty() { Err(session.nobody_fits()) } else { Ok(looked) }
 }
 
 /// Applies without asking.
@@ -189,7 +189,7 @@ pub(super) fn gather(
         }
     }
     if gathered.ready.is_empty() && gathered.lost.is_empty() {
-        return Err(nobody_is_meant());
+        return Err(session.nobody_fits());
     }
     Ok(gathered)
 }
@@ -232,10 +232,6 @@ pub(super) fn refuse(session: &Session<'_>, options: &Global, mut gathered: Gath
 fn tokens_of(names: &[&str]) -> String {
     let noun = if names.len() == 1 { "the token of" } else { "the tokens of" };
     format!("{noun} {}", names.join(", "))
-}
-
-fn nobody_is_meant() -> CommandError {
-    CommandError::failed("no host is meant by the expression or the top file")
 }
 
 /// Makes the difference of a host. Where it was shown before, it brings no other revisions, and is held beside that.

@@ -1,9 +1,10 @@
 //! What every state may say about whether and how often it runs: `unless`, `onlyif`, `creates`, `check_cmd`, `retry`,
 //! `failhard`.
 
+use std::fmt;
 use std::time::Duration;
 
-use crate::{Chunk, Command, Data, Facts, Node, Problem, Question, Stop, Value};
+use crate::{Chunk, Command, Data, Facts, Node, Position, Problem, Question, Stop, Value};
 
 #[derive(Clone, Debug, Default)]
 pub struct Conditions {
@@ -43,13 +44,18 @@ impl Conditions {
                     (_, Some(text)) => words.push((text.to_owned(), item.clone())),
                     // Salt takes a boolean for the outcome of a command.
                     (Data::Scalar(Value::Bool(b)), _) => words.push((b.to_string(), item.clone())),
+                    _ if name == "creates" => {
+                        let message = format!("`creates` takes paths, not {}", item.value().kind());
+                        problems.push(wrong(chunk, message, &item.at));
+                    }
                     _ => problems.push(
-                        Problem::error(format!(
-                            "{}: `{name}` takes commands; a call of an execution module is not supported",
-                            chunk.function()
-                        ))
-                        .at(&item.at)
-                        .of(chunk.id.as_str())
+                        wrong(
+                            chunk,
+                            format!(
+                                "`{name}` takes commands; a call of an execution module is not supported"
+                            ),
+                            &item.at,
+                        )
                         .hint(format!("write what it checks as a shell command: `- {name}: test -e /path`")),
                     ),
                 }
@@ -67,11 +73,11 @@ impl Conditions {
             retry: None,
             failhard: matches!(chunk.argument("failhard").map(Node::value), Some(Value::Bool(true))),
         };
-        match chunk.argument("retry").map(retry).transpose() {
+        match chunk.argument("retry").map(|node| retry(chunk, node)).transpose() {
             Ok(retry) if problems.is_empty() => Ok(Conditions { retry: retry.flatten(), ..conditions }),
             Ok(_) => Err(problems),
             Err(problem) => {
-                problems.push(problem.of(chunk.id.as_str()));
+                problems.push(problem);
                 Err(problems)
             }
         }
@@ -154,39 +160,44 @@ pub fn environment(node: &Node) -> Vec<(String, String)> {
     }
 }
 
+/// What `retry` takes.
+const RETRY: [&str; 4] = ["attempts", "interval", "until", "splay"];
+
+fn wrong(chunk: &Chunk, message: impl fmt::Display, at: &Position) -> Problem {
+    Problem::error(format!("{}: {message}", chunk.function())).at(at).of(chunk.id.as_str())
+}
+
 /// `retry: True` is Salt's default: 2 attempts, 30 s apart.
-fn retry(node: &Node) -> Result<Option<Retry>, Problem> {
+fn retry(chunk: &Chunk, node: &Node) -> Result<Option<Retry>, Problem> {
     let default = Retry { attempts: 2, interval: Duration::from_secs(30) };
-    let entries: Vec<(String, &Node)> = match &node.data {
+    let entries: Vec<&(Node, Node)> = match &node.data {
         Data::Scalar(Value::Bool(true)) => return Ok(Some(default)),
         Data::Scalar(Value::Bool(false) | Value::Null) => return Ok(None),
-        Data::Map(entries) => entries.iter().map(|(k, v)| (k.value().to_string(), v)).collect(),
-        Data::List(items) => items
-            .iter()
-            .flat_map(|i| i.map().unwrap_or_default())
-            .map(|(k, v)| (k.value().to_string(), v))
-            .collect(),
+        Data::Map(entries) => entries.iter().collect(),
+        Data::List(items) => items.iter().flat_map(|item| item.map().unwrap_or_default()).collect(),
         Data::Scalar(other) => {
-            return Err(Problem::error(format!("`retry` takes `True` or a mapping, not {}", other.kind()))
-                .at(&node.at));
+            let message = format!("`retry` takes `True` or a mapping, not {}", other.kind());
+            return Err(wrong(chunk, message, &node.at));
         }
     };
     let mut retry = default;
     for (key, value) in entries {
+        let (name, at) = (key.value().to_string(), &key.at);
         let number = match value.value() {
             Value::Int(n) if n >= 0 => u32::try_from(n).unwrap_or(u32::MAX),
-            _ if key == "until" => 0,
-            _ => return Err(Problem::error(format!("`retry`: `{key}` takes a whole number")).at(&value.at)),
+            _ if !RETRY.contains(&name.as_str()) || name == "until" => 0,
+            _ => {
+                return Err(wrong(chunk, format!("`retry`: `{name}` takes a whole number"), &value.at));
+            }
         };
-        match key.as_str() {
+        match name.as_str() {
             "attempts" => retry.attempts = number.max(1),
             "interval" => retry.interval = Duration::from_secs(number.into()),
             // Salt: `splay` spreads many minions; over SSH there is nothing to spread.
             "until" | "splay" => {}
             _ => {
-                return Err(Problem::error(format!("`retry` has no `{key}`"))
-                    .at(&value.at)
-                    .hint("it takes `attempts`, `interval`, `until` and `splay`"));
+                return Err(wrong(chunk, format!("`retry` has no `{name}`"), at)
+                    .hint(format!("it takes {}", RETRY.map(|name| format!("`{name}`")).join(", "))));
             }
         }
     }

@@ -296,7 +296,14 @@ impl Tree {
             Ok(Some(file)) => file,
             Ok(None) => {
                 let roots = self.states.shown().join("`, `");
-                problems.push(Problem::error(format!("there is no `top.sls` in `{roots}`")));
+                let problem = Problem::error(format!("there is no `top.sls` in `{roots}`"));
+                let is_there = self.states.roots().iter().any(|root| self.storage.is_folder(root));
+                problems.push(if is_there {
+                    problem
+                        .hint("write one: `base:`, below it target expressions, and below each a list of SLS")
+                } else {
+                    problem.hint("there is no such folder: `file_roots` in the settings names it")
+                });
                 return None;
             }
             Err(error) => {

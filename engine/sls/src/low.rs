@@ -41,7 +41,7 @@ pub(crate) fn chunks(high: &HighState, problems: &mut Vec<Problem>) -> Vec<Chunk
             all.extend(drafts(state, module, problems));
         }
     }
-    number(&mut all);
+    number(&mut all, problems);
     all.into_iter().map(|draft| draft.chunk).collect()
 }
 
@@ -185,7 +185,7 @@ pub(crate) fn deaf_watches(high: &HighState) -> Vec<Problem> {
 }
 
 /// Gives every chunk its order number.
-fn number(drafts: &mut [Draft]) {
+fn number(drafts: &mut [Draft], problems: &mut Vec<Problem>) {
     let mut cap = 1.0;
     for draft in drafts.iter() {
         if let Some(order) = whole(draft.chunk.argument("order"))
@@ -201,11 +201,24 @@ fn number(drafts: &mut [Draft]) {
             Some(Data::Scalar(Value::Float(order))) => *order,
             Some(Data::Scalar(Value::Text(word))) if word == "last" => cap + LAST,
             Some(Data::Scalar(Value::Text(word))) if word == "first" => 0.0,
-            _ => whole(draft.chunk.argument("order")).unwrap_or(cap),
+            Some(_) => whole(draft.chunk.argument("order")).unwrap_or_else(|| {
+                problems.extend(draft.chunk.argument("order").map(|order| no_order(&draft.chunk, order)));
+                cap
+            }),
+            None => cap,
         };
         let order = order + fraction;
         draft.chunk.order = if order < 0.0 { order + cap + LAST } else { order };
     }
+}
+
+/// Salt passes over it, too.
+fn no_order(chunk: &Chunk, order: &Node) -> Problem {
+    let message = format!(
+        "`order` is a number, `first` or `last`, so this has no effect, being {}",
+        order.value().kind()
+    );
+    Problem::warning(message).at(&order.at).of(chunk.id.as_str())
 }
 
 /// A whole number; booleans are numbers in Python.

@@ -55,14 +55,35 @@ enum Matcher {
     IpCidr,
 }
 
+const MATCHERS: [(&str, Matcher); 10] = [
+    ("compound", Matcher::Compound),
+    ("glob", Matcher::Glob),
+    ("grain", Matcher::Grain),
+    ("grain_pcre", Matcher::GrainPcre),
+    ("ipcidr", Matcher::IpCidr),
+    ("list", Matcher::List),
+    ("pcre", Matcher::Pcre),
+    ("pillar", Matcher::Pillar),
+    ("pillar_exact", Matcher::PillarExact),
+    ("pillar_pcre", Matcher::PillarPcre),
+];
+
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ExpressionError {
     #[error("there is no matcher `{0}`")]
     UnknownMatcher(String),
-    #[error("`{word}` in `{expression}` is not a known kind of match")]
+    #[error("`{word}` in `{expression}` is no match: there are those by G, P, I, J, L, S and E")]
     UnknownKind { word: String, expression: String },
-    #[error("`{expression}` is not well formed at `{word}`")]
-    Malformed { word: String, expression: String },
+    #[error("in `{0}` a `(` is not closed: a `)` of its own is missing, with a space before it")]
+    Unclosed(String),
+    #[error("`{0}` ends too early: a target is missing")]
+    Ends(String),
+    #[error("in `{expression}` a target is missing before `{word}`")]
+    NoTarget { word: String, expression: String },
+    #[error("in `{expression}` an `and` or `or` is missing before `{word}`")]
+    NotJoined { word: String, expression: String },
+    #[error("in `{0}` a `)` closes nothing")]
+    Unopened(String),
     #[error("`{0}` has more than {DEPTH_LIMIT} parentheses or `not` in each other")]
     TooDeep(String),
     #[error("`{0}` can be found in too many ways")]
@@ -86,20 +107,23 @@ impl Expression {
 
     /// As `- match: NAME` in a top file.
     pub fn with_matcher(name: &str, text: impl Into<String>) -> Result<Self, ExpressionError> {
-        let matcher = match name {
-            "compound" => Matcher::Compound,
-            "glob" => Matcher::Glob,
-            "list" => Matcher::List,
-            "pcre" => Matcher::Pcre,
-            "grain" => Matcher::Grain,
-            "grain_pcre" => Matcher::GrainPcre,
-            "pillar" => Matcher::Pillar,
-            "pillar_pcre" => Matcher::PillarPcre,
-            "pillar_exact" => Matcher::PillarExact,
-            "ipcidr" => Matcher::IpCidr,
-            other => return Err(ExpressionError::UnknownMatcher(other.to_owned())),
+        match MATCHERS.iter().find(|(known, _)| *known == name) {
+            Some((_, matcher)) => Ok(Expression { matcher: *matcher, text: text.into() }),
+            None => Err(ExpressionError::UnknownMatcher(name.to_owned())),
+        }
+    }
+
+    /// What `- match:` can name.
+    pub(crate) fn matchers() -> impl Iterator<Item = &'static str> {
+        MATCHERS.iter().map(|(name, _)| *name)
+    }
+
+    /// Whether a parenthesis of a compound expression touches a word, so that it is taken for a part of it.
+    pub(crate) fn has_a_stuck_parenthesis(&self) -> bool {
+        let is_stuck = |word: &str| {
+            word.len() > 1 && (word.starts_with('(') || word.ends_with(')') && !word.contains('('))
         };
-        Ok(Expression { matcher, text: text.into() })
+        self.matcher == Matcher::Compound && self.text.split_whitespace().any(is_stuck)
     }
 
     /// As it was written.
@@ -170,7 +194,8 @@ fn compound(text: &str, minion: &Minion<'_>) -> Result<bool, ExpressionError> {
     let truth = reader.either()?;
     match words.get(reader.at) {
         None => Ok(truth),
-        Some(word) => Err(reader.malformed(word)),
+        Some(&")") => Err(ExpressionError::Unopened(text.to_owned())),
+        Some(&word) => Err(ExpressionError::NotJoined { word: word.to_owned(), expression: text.to_owned() }),
     }
 }
 
@@ -207,16 +232,24 @@ impl Reader<'_> {
     }
 
     fn one(&mut self) -> Result<bool, ExpressionError> {
+        let text = self.text;
+        let expression = || text.to_owned();
         if self.next("not") {
             return Ok(!self.deeper(Self::one)?);
         }
         if self.next("(") {
             let truth = self.deeper(Self::either)?;
-            return if self.next(")") { Ok(truth) } else { Err(self.malformed("(")) };
+            return match self.words.get(self.at) {
+                None => Err(ExpressionError::Unclosed(expression())),
+                _ if self.next(")") => Ok(truth),
+                Some(&word) => {
+                    Err(ExpressionError::NotJoined { word: word.to_owned(), expression: expression() })
+                }
+            };
         }
-        let Some(&word) = self.words.get(self.at) else { return Err(self.malformed("the end")) };
+        let Some(&word) = self.words.get(self.at) else { return Err(ExpressionError::Ends(expression())) };
         if matches!(word, "and" | "or" | ")") {
-            return Err(self.malformed(word));
+            return Err(ExpressionError::NoTarget { word: word.to_owned(), expression: expression() });
         }
         self.at += 1;
         let Some((letter, delimiter, pattern)) = kind(word) else { return Ok(fnmatch(self.minion.id, word)) };
@@ -229,8 +262,7 @@ impl Reader<'_> {
             'S' => Matcher::IpCidr,
             'E' => Matcher::Pcre,
             _ => {
-                let (word, expression) = (word.to_owned(), self.text.to_owned());
-                return Err(ExpressionError::UnknownKind { word, expression });
+                return Err(ExpressionError::UnknownKind { word: word.to_owned(), expression: expression() });
             }
         };
         simple_match(matcher, pattern, delimiter, self.minion)
@@ -247,10 +279,6 @@ impl Reader<'_> {
         let truth = read(self);
         self.depth -= 1;
         truth
-    }
-
-    fn malformed(&self, word: &str) -> ExpressionError {
-        ExpressionError::Malformed { word: word.to_owned(), expression: self.text.to_owned() }
     }
 }
 
@@ -369,7 +397,11 @@ fn begins(pattern: &str, text: &str) -> Result<bool, ExpressionError> {
         compiled(&format!("^(?:{pattern})"), BACKTRACKS_LIMIT).and_then(|(regex, _)| regex.is_match(text));
     found.map_err(|error| ExpressionError::Regex {
         pattern: pattern.to_owned(),
-        reason: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
+        // The place counts from what stands around the pattern.
+        reason: match &error {
+            fancy_regex::Error::ParseError(_, what) => what.to_string(),
+            other => other.to_string().lines().last().unwrap_or_default().trim().to_owned(),
+        },
     })
 }
 

@@ -174,7 +174,7 @@ impl<'a> Compiler<'a> {
 
     fn included(&mut self, sls: &str, file: &Arc<SourceFile>, include: &Node, defaults: &Map) -> Vec<Map> {
         let Some(items) = include.list() else {
-            self.problems.push(Problem::error("`include` is a list of SLS names").at(&include.at));
+            self.problems.push(no_list_of_sls(&include.at));
             return Vec::new();
         };
         let mut included = Vec::new();
@@ -186,9 +186,16 @@ impl<'a> Compiler<'a> {
                 _ => (item, None),
             };
             let Some(name) = name.text() else {
-                self.problems.push(Problem::error("`include` is a list of SLS names").at(&item.at));
+                self.problems.push(no_list_of_sls(&item.at));
                 continue;
             };
+            for (key, _) in options.and_then(Node::map).unwrap_or_default() {
+                if !matches!(key.text(), Some("defaults" | "key")) {
+                    let message = format!("`include` has no option `{}`", key.value());
+                    let problem = Problem::warning(message).at(&key.at);
+                    self.problems.push(problem.hint("its options are `defaults` and `key`"));
+                }
+            }
             let option = |key| options.and_then(|options| options.get(key));
             if options.is_some() {
                 defaults = match option("defaults").map(Node::value) {
@@ -298,6 +305,11 @@ fn collect_value(value: &Value, secrets: &mut BTreeSet<String>) {
         Value::Map(map) => map.iter().for_each(|(_, value)| collect_value(value, secrets)),
         _ => {}
     }
+}
+
+/// An `include` of another form.
+pub(crate) fn no_list_of_sls(at: &Position) -> Problem {
+    Problem::error("`include` is a list of SLS names").at(at).hint("begin each name with `- `")
 }
 
 /// An SLS that is named and does not exist.

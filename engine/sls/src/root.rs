@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kstate_core::{Data, Node, Position, Problem};
+use kstate_core::{Data, Node, Position, Problem, nearest};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -164,6 +164,8 @@ impl<'de> Deserialize<'de> for Folders {
 
 fn own(dir: PathBuf, storage: &dyn Storage) -> Result<Root, Problem> {
     let text = read(storage, &dir.join(CONFIGURATION), CONFIGURATION)?;
+    // The tree's reader tells more of what is no YAML, and of a key that stands twice.
+    parse(&text, CONFIGURATION)?;
     let configuration: Configuration = if text.trim().is_empty() {
         Configuration::default()
     } else {
@@ -204,7 +206,50 @@ fn wrong_configuration(error: &serde_yaml::Error) -> Problem {
         Some((Ok(line), Ok(column))) => Position::new(CONFIGURATION, line, column),
         _ => Position::new(CONFIGURATION, 1, 1),
     };
-    Problem::error(message).at(&at)
+    let (message, hints) = in_plain_words(message);
+    Problem { hints, ..Problem::error(message).at(&at) }
+}
+
+/// A message of serde as people of other trades understand it, and what to do.
+fn in_plain_words(message: &str) -> (String, Vec<String>) {
+    let (path, told) = match message.split_once(": ") {
+        Some((path, told)) if !path.contains(' ') => (Some(path), told),
+        _ => (None, message),
+    };
+    let quoted: Vec<&str> = told.split('`').skip(1).step_by(2).collect();
+    if let (true, [name, known @ ..]) = (told.starts_with("unknown field"), quoted.as_slice()) {
+        let near = nearest(name, known.iter().copied(), 1);
+        let mut hints: Vec<String> = near.iter().map(|near| format!("did you mean `{near}`?")).collect();
+        let below = path.map(|path| format!(" below `{path}`")).unwrap_or_default();
+        hints.push(format!("the settings{below} are: {}", known.join(", ")));
+        return (format!("there is no setting `{name}`{below}"), hints);
+    }
+    let wrong = told.strip_prefix("invalid type: ").or_else(|| told.strip_prefix("invalid value: "));
+    match (path, wrong.and_then(|wrong| wrong.split_once(", expected "))) {
+        (Some(path), Some((found, expected))) => {
+            (format!("`{path}` is {}, not {}", in_words(expected), in_words(found)), Vec::new())
+        }
+        (Some(path), None) => (format!("`{path}`: {told}"), Vec::new()),
+        (None, _) => (told.to_owned(), Vec::new()),
+    }
+}
+
+/// A type as serde tells it.
+fn in_words(kind: &str) -> String {
+    let words = match kind.split_whitespace().next().unwrap_or_default() {
+        "boolean" => "a boolean",
+        "floating" => "a number",
+        "integer" => return kind.replacen("integer", "the number", 1),
+        "map" | "struct" => "a mapping",
+        "path" => "a path",
+        "sequence" => "a list",
+        "string" => "text",
+        "u16" => "a port number",
+        "u64" | "usize" => "a whole number",
+        "unit" => "nothing",
+        _ => kind,
+    };
+    words.to_owned()
 }
 
 /// A Salt checkout: `Saltfile` names the folder of `master`, which names the roots; paths begin where salt-ssh is run.
@@ -217,7 +262,11 @@ fn salt(dir: PathBuf, storage: &dyn Storage) -> Result<Root, Vec<Problem>> {
         let section = saltfile.get("salt-ssh");
         let setting = |name| section.and_then(|section| section.get(name)).and_then(Node::text);
         let Some(folder) = setting("config_dir") else {
-            return Err(vec![Problem::error("`salt-ssh:` names no `config_dir`").at(&saltfile.at)]);
+            let at = section.map_or(&saltfile.at, |section| &section.at);
+            let problem = Problem::error("the section `salt-ssh` names no `config_dir`").at(at);
+            return Err(vec![
+                problem.hint("write `salt-ssh:`, and below it `config_dir:` with the folder of `master`"),
+            ]);
         };
         config = expand(&dir, Path::new(folder));
         roster = setting("roster_file").map(|path| expand(&dir, Path::new(path)));
@@ -268,17 +317,28 @@ fn roots(name: &str, node: &Node) -> Result<Vec<String>, Problem> {
     let list = match &node.data {
         Data::Map(_) => match node.get("base") {
             Some(base) => base,
-            None => return Err(Problem::error(format!("`{name}` has no environment `base`")).at(&node.at)),
+            None => {
+                let problem = Problem::error(format!("`{name}` has no environment `base`")).at(&node.at);
+                return Err(problem.hint("there is no other one: name the folders below `base:`"));
+            }
         },
         _ => node,
     };
     let folders = list.list().map(|items| items.iter().filter_map(Node::text).map(str::to_owned).collect());
-    folders.ok_or_else(|| Problem::error(format!("`{name}` is a list of folders")).at(&list.at))
+    folders.ok_or_else(|| {
+        let message = format!("`{name}` is a list of folders, not {}", list.value().kind());
+        Problem::error(message)
+            .at(&list.at)
+            .hint("write `base:` below it, and below that each folder with `- `")
+    })
 }
 
 fn load(storage: &dyn Storage, path: &Path, shown: &str) -> Result<Node, Problem> {
-    let text = read(storage, path, shown)?;
-    yaml::load(&text, &|line| Position::new(shown, line, 1))
+    parse(&read(storage, path, shown)?, shown)
+}
+
+fn parse(text: &str, shown: &str) -> Result<Node, Problem> {
+    yaml::load(text, &|line| Position::new(shown, line, 1))
 }
 
 fn read(storage: &dyn Storage, path: &Path, shown: &str) -> Result<String, Problem> {

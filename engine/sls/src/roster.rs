@@ -11,7 +11,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kstate_core::{Data, Map, Node, Position, Problem, Value};
+use kstate_core::{Data, Map, Node, Position, Problem, Value, nearest};
 
 use crate::data::merge;
 use crate::root::expand;
@@ -53,13 +53,17 @@ const WITHOUT_MEANING: [&str; 12] = [
     "wipe_ssh",
 ];
 
+/// The keys that it reads.
+const KEYS: [&str; 7] = ["host", "minion_opts", "port", "priv", "sudo", "timeout", "user"];
+
 /// Reads the entries; paths in them begin at `dir`.
 pub(crate) fn targets(node: &Node, dir: &std::path::Path, problems: &mut Vec<Problem>) -> Vec<Target> {
     let entries = match &node.data {
         Data::Map(entries) => entries.as_slice(),
         Data::Scalar(Value::Null) => &[],
         _ => {
-            problems.push(Problem::error("a roster is a mapping of names to hosts").at(&node.at));
+            let problem = Problem::error("a roster is a mapping of names to hosts").at(&node.at);
+            problems.push(problem.hint("write a line `name: address` for each host"));
             &[]
         }
     };
@@ -89,7 +93,12 @@ fn target(name: &Node, body: &Node, dir: &std::path::Path, problems: &mut Vec<Pr
         _ => {}
     }
     if target.host.is_empty() {
-        let message = format!("`{}` has no address", target.name);
+        let message = match &body.data {
+            Data::Map(_) | Data::Scalar(Value::Null | Value::Text(_)) => {
+                format!("`{}` has no address", target.name)
+            }
+            _ => format!("`{}` is an address or a mapping, not {}", target.name, body.value().kind()),
+        };
         problems.push(
             Problem::error(message).at(&name.at).hint("write `name: address`, or a mapping with `host`"),
         );
@@ -142,7 +151,11 @@ fn set(target: &mut Target, key: &Node, value: &Node, dir: &std::path::Path, pro
         other if WITHOUT_MEANING.contains(&other) => {}
         _ => {
             let message = format!("`{name}` of `{}` has no effect: kstate does not know it", target.name);
-            problems.push(Problem::warning(message).at(&key.at));
+            let mut problem = Problem::warning(message).at(&key.at);
+            for near in nearest(&name, KEYS, 1) {
+                problem = problem.hint(format!("did you mean `{near}`?"));
+            }
+            problems.push(problem.hint(format!("it knows: {}", KEYS.join(", "))));
         }
     }
 }

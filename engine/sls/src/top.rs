@@ -1,6 +1,6 @@
 //! The top file: which SLS a target gets (Salt: `verify_tops`, `top_matches`; for pillar `merge_tops`).
 
-use kstate_core::{Data, Node, Position, Problem, Value};
+use kstate_core::{Data, Node, Position, Problem, Value, nearest};
 
 use crate::matching::{Expression, Minion};
 use crate::tree::Folders;
@@ -95,6 +95,11 @@ fn section(target: &Node, list: &Node, problems: &mut Vec<Problem>) -> Option<Se
             _ => problems.push(Problem::error("an SLS is named by text").at(&item.at)),
         }
     }
+    if section.expression.has_a_stuck_parenthesis() {
+        let message =
+            format!("in `{expression}` a parenthesis is taken for a part of the word that it touches");
+        problems.push(Problem::warning(message).at(&target.at).hint("write spaces on both sides of it"));
+    }
     Some(section)
 }
 
@@ -103,7 +108,17 @@ fn option(section: &mut Section, target: &str, name: &Node, value: &Node, proble
     match name.text() {
         Some("match") => match Expression::with_matcher(&value_text, target) {
             Ok(expression) => section.expression = expression,
-            Err(error) => problems.push(Problem::error(error.to_string()).at(&value.at)),
+            Err(error) => {
+                let known: Vec<&str> = Expression::matchers().collect();
+                let mut problem = Problem::error(error.to_string()).at(&value.at);
+                for near in nearest(&value_text, known.iter().copied(), 1) {
+                    problem = problem.hint(format!("did you mean `{near}`?"));
+                }
+                if value_text == "nodegroup" {
+                    problem = problem.hint("there are no groups: write the expression of the group");
+                }
+                problems.push(problem.hint(format!("the matchers are: {}", known.join(", "))));
+            }
         },
         Some("order") => section.order = value_text.parse().unwrap_or(0),
         Some("ignore_missing") => section.ignore_missing = value.value() == Value::Bool(true),

@@ -52,7 +52,7 @@ fn settings_are_read_and_unknown_ones_refused_with_their_place() {
 
     let dir = folder("unknown", &[("kstate.yaml", "file_roots: [a]\nrooster: x\n")]);
     let problems = told(&Root::open(&dir).unwrap_err());
-    assert!(problems[0].starts_with("kstate.yaml:2:1: unknown field `rooster`"), "{problems:?}");
+    assert!(problems[0].starts_with("kstate.yaml:2:1: there is no setting `rooster`"), "{problems:?}");
 }
 
 #[test]

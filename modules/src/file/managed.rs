@@ -163,15 +163,15 @@ impl State for Managed {
 /// The bytes that the file shall hold.
 fn content(arguments: &Arguments, cx: &Context<'_>) -> Result<Option<Vec<u8>>, Problem> {
     let ways = [
-        arguments.source.is_some(),
-        arguments.contents.is_some(),
-        arguments.contents_pillar.is_some(),
-        arguments.contents_grains.is_some(),
+        ("source", arguments.source.is_some()),
+        ("contents", arguments.contents.is_some()),
+        ("contents_pillar", arguments.contents_pillar.is_some()),
+        ("contents_grains", arguments.contents_grains.is_some()),
     ];
-    if ways.iter().filter(|given| **given).count() > 1 {
-        let message =
-            "only one of `source`, `contents`, `contents_pillar` and `contents_grains` can be given";
-        return Err(cx.error("source", message));
+    let mut given = ways.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
+    if let (Some(first), Some(second)) = (given.next(), given.next()) {
+        let problem = cx.error(second, format!("`{first}` gives the content already"));
+        return Err(problem.hint("keep one of them"));
     }
     let (origin, bytes) = if let Some(Texts(urls)) = &arguments.source {
         first_source(urls, cx)?

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kstate_core::{Data, Node, Position, Problem, Value};
 
+use crate::pillar::no_list_of_sls;
 use crate::render::Document;
 
 use super::shared::{Aliases, Identity, join_functions};
@@ -243,7 +244,7 @@ fn item(node: Node, identity: Identity) -> Item {
 
 fn includes(value: &Node, problems: &mut Vec<Problem>) -> Vec<Include> {
     let Some(items) = value.list() else {
-        problems.push(Problem::error("`include` is a list of SLS names").at(&value.at));
+        problems.push(no_list_of_sls(&value.at));
         return Vec::new();
     };
     let mut includes = Vec::new();
@@ -260,7 +261,7 @@ fn includes(value: &Node, problems: &mut Vec<Problem>) -> Vec<Include> {
                 let message = format!("there is no environment `{environment}`, only `base`");
                 problems.push(Problem::error(message).at(&item.at));
             }
-            _ => problems.push(Problem::error("`include` is a list of SLS names").at(&item.at)),
+            _ => problems.push(no_list_of_sls(&item.at)),
         }
     }
     includes

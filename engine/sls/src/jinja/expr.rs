@@ -277,16 +277,14 @@ impl<'a> Parser<'a> {
     fn made(&self, kind: Kind, at: At) -> Result<Expr> {
         let expr = Expr::new(kind, at);
         if expr.height > limits::EXPRESSION_HEIGHT {
-            let mut found = problem(self.file, at, nested(limits::EXPRESSION_HEIGHT));
-            found.hints.push("give parts of it names with `{% set %}`".to_owned());
-            return Err(found);
+            return Err(too_deep(self.file, at, limits::EXPRESSION_HEIGHT));
         }
         Ok(expr)
     }
 
     fn deeper<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         if self.depth >= limits::TEMPLATE_NESTING {
-            return self.fail(nested(limits::TEMPLATE_NESTING));
+            return Err(too_deep(self.file, self.here(), limits::TEMPLATE_NESTING));
         }
         self.depth += 1;
         let result = f(self);
@@ -701,8 +699,10 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn nested(levels: usize) -> String {
-    format!("the expression is nested more than {levels} levels deep")
+fn too_deep(file: &str, at: At, levels: usize) -> Box<Problem> {
+    let mut found = problem(file, at, format!("the expression is nested more than {levels} levels deep"));
+    found.hints.push("give parts of it names with `{% set %}`".to_owned());
+    found
 }
 
 /// What may have been meant by a word that other languages have.

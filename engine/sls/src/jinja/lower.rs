@@ -219,7 +219,9 @@ impl<'a> Lower<'a> {
         let end = ends.last().copied().unwrap_or_default();
         if self.blocks.len() >= limits::TEMPLATE_NESTING {
             let message = format!("blocks are nested more than {} levels deep", limits::TEMPLATE_NESTING);
-            return self.fail(at, message);
+            let mut found = problem(self.file, at, message);
+            found.hints.push("put the inner blocks into a macro".to_owned());
+            return Err(found);
         }
         self.blocks.push(Block { name: name.to_owned(), end: end.to_owned(), at });
         let found = self.pieces_until(ends)?;
