@@ -1,8 +1,8 @@
 //! From what was typed to hosts that are ready to run: tree, roster, targets, connections, compiled plans.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use kstate_core::kept::{self, Claim, Taken};
@@ -45,6 +45,8 @@ pub(crate) struct Session<'a> {
     pillar: Map,
     answering: Answering,
     ignored: Ignored,
+    /// Names that everybody knows.
+    public: OnceLock<Arc<BTreeSet<String>>>,
 }
 
 impl std::fmt::Debug for Session<'_> {
@@ -163,6 +165,7 @@ impl<'a> Session<'a> {
             pillar,
             answering,
             ignored,
+            public: OnceLock::new(),
         })
     }
 
@@ -220,6 +223,16 @@ impl<'a> Session<'a> {
     /// Whether only some of the hosts are meant.
     pub(crate) fn is_narrowed(&self) -> bool {
         self.options.local || self.expression.is_some()
+    }
+
+    /// What must not be shown; names that the tree and kstate itself give to things are no secrets.
+    pub(crate) fn secrets(&self, texts: impl IntoIterator<Item = String>) -> Secrets {
+        let secrets = Secrets::new(texts);
+        if secrets.is_empty() {
+            secrets
+        } else {
+            secrets.sparing(self.public.get_or_init(|| public(&self.tree)).clone())
+        }
     }
 
     /// Tells what is suspicious in the roster; a mistake in it is an error.
@@ -499,7 +512,7 @@ impl<'a> Session<'a> {
         mut compiled: Compiled,
         contact: Contact,
     ) -> (Option<Ready>, Vec<Call>) {
-        let secrets = Secrets::new(compiled.secrets.iter().cloned());
+        let secrets = self.secrets(compiled.secrets.iter().cloned());
         compiled.problems = compiled.problems.iter().map(|problem| secrets.mask_problem(problem)).collect();
         let mut problems = compiled.problems.clone();
         let mut calls = compiled.calls.clone();
@@ -644,6 +657,14 @@ struct Known {
 pub(crate) fn unknown_place(place: &str) -> CommandError {
     CommandError::failed(format!("the roster has no host `{place}`, which is to have the token"))
         .hint("`token: host:` in kstate.yaml names it")
+}
+
+/// The names of state functions, of their arguments and of SLS.
+fn public(tree: &Tree) -> Arc<BTreeSet<String>> {
+    let functions = kstate_modules::FUNCTIONS.iter();
+    let names = functions.flat_map(|function| function.arguments().iter().copied().chain([function.name]));
+    let sls = tree.files().sls_names().iter().cloned();
+    Arc::new(names.map(str::to_owned).chain(sls).collect())
 }
 
 fn run_name() -> String {

@@ -212,7 +212,9 @@ fn targets(sessions: &mut [Session<'_>; 2], sls: &[String]) -> Result<Vec<Compar
     let pairs = after.roster().chain(gone).map(|name| (name, [old.remove(name), new.remove(name)]));
     let pairs: Vec<_> = pairs.filter(|(_, pair)| pair.iter().any(Option::is_some)).collect();
     Ok(side_by_side(after.jobs(), pairs, |(name, pair)| {
-        compared(name, [before.knows(name), after.knows(name)], &pair)
+        let secrets = pair.iter().flatten().flat_map(|made| made.compiled.secrets.iter().cloned());
+        let secrets = after.secrets(secrets);
+        compared(name, [before.knows(name), after.knows(name)], &pair, &secrets)
     }))
 }
 
@@ -250,9 +252,7 @@ fn make(session: &Session<'_>, sls: &[String]) -> Result<HashMap<String, Made>, 
     Ok(made.into_iter().flatten().collect())
 }
 
-fn compared(target: &str, is_known: [bool; 2], made: &[Option<Made>; 2]) -> Compared {
-    let secrets = made.iter().flatten().flat_map(|made| made.compiled.secrets.iter().cloned());
-    let secrets = Secrets::new(secrets);
+fn compared(target: &str, is_known: [bool; 2], made: &[Option<Made>; 2], secrets: &Secrets) -> Compared {
     let errors = |made: &Option<Made>| -> Vec<Problem> {
         let problems = made.iter().flat_map(|made| &made.problems);
         problems.filter(|problem| problem.is_error()).map(|problem| secrets.mask_problem(problem)).collect()
@@ -264,7 +264,7 @@ fn compared(target: &str, is_known: [bool; 2], made: &[Option<Made>; 2]) -> Comp
         target: target.to_owned(),
         is_known,
         is_whole,
-        differing: if is_whole { difference(&states(old), &states(new), &secrets) } else { Vec::new() },
+        differing: if is_whole { difference(&states(old), &states(new), secrets) } else { Vec::new() },
         errors: [errors(old), errors(new)],
         stand_in: made.iter().flatten().find_map(|made| made.stand_in.clone()),
     }

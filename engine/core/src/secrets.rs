@@ -1,15 +1,28 @@
 //! Masking: what came from private pillar never leaves in a report, an event or an error.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::{Change, Map, Problem, Unwritten, Value};
 
 /// What stands for a secret wherever it would be shown.
 pub const MASK: &str = "********";
 
-/// The texts that must not be shown. Very short ones are not masked, because they would blot out everything.
+/// Fewer letters than that and nothing else make a word, as sentences have them.
+const WORD_LIMIT: usize = 8;
+
+/// The texts that must not be shown. Those of fewer than four characters are not masked, because they would blot out
+/// everything.
+///
+/// In data they are masked wherever they stand. In what kstate itself says, a secret of fewer than eight letters and nothing
+/// else may happen to be a part of its words: with the secret `manage`, `file.managed` stays what it is. There such a
+/// secret is masked unless it is a part of a longer word, or of a name that everybody knows (of a state function, of one of
+/// its arguments, of an SLS). Between backticks, where sentences have data, a part of a word is masked, too.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets {
     /// The longest first, so that a secret within another does not leave a rest.
     texts: Vec<String>,
+    public: Arc<BTreeSet<String>>,
 }
 
 impl Secrets {
@@ -23,7 +36,13 @@ impl Secrets {
         all.retain(|text| text.chars().count() >= 4);
         all.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         all.dedup();
-        Secrets { texts: all }
+        Secrets { texts: all, public: Arc::default() }
+    }
+
+    /// Leaves names whole that everybody knows, wherever a secret is a part of one.
+    #[must_use]
+    pub fn sparing(self, public: Arc<BTreeSet<String>>) -> Self {
+        Secrets { public, ..self }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -35,13 +54,45 @@ impl Secrets {
     }
 
     pub fn mask(&self, text: &str) -> String {
-        let mut masked = text.to_owned();
-        for secret in &self.texts {
-            if masked.contains(secret.as_str()) {
-                masked = masked.replace(secret.as_str(), MASK);
+        masked(text, &self.texts, |_, _| true)
+    }
+
+    /// Masks a sentence, which has data between backticks.
+    fn mask_sentence(&self, sentence: &str) -> String {
+        let (words, others): (Vec<&String>, Vec<&String>) = self.texts.iter().partition(|text| is_word(text));
+        let sentence = masked(sentence, others, |_, _| true);
+        let in_words = |before: &str, after: &str| {
+            let is_letter = |c: char| c.is_alphanumeric() || c == '_';
+            !before.ends_with(is_letter) && !after.starts_with(is_letter)
+        };
+        let part = |(place, part): (usize, &str)| {
+            let is_data = place % 2 == 1;
+            self.around_names(part, |rest| {
+                masked(rest, words.iter().copied(), |b, a| is_data || in_words(b, a))
+            })
+        };
+        sentence.split('`').enumerate().map(part).collect::<Vec<_>>().join("`")
+    }
+
+    /// Masks what is no public name; one that is a secret as a whole is not spared.
+    fn around_names(&self, text: &str, mask: impl Fn(&str) -> String) -> String {
+        let is_of_name = |c: char| c.is_alphanumeric() || "._-/".contains(c);
+        let is_spared =
+            |name: &str| self.public.contains(name) && !self.texts.iter().any(|text| text == name);
+        let mut out = String::new();
+        let mut rest = String::new();
+        for piece in text.split_inclusive(|c: char| !is_of_name(c)) {
+            let name = piece.trim_end_matches(|c: char| !is_of_name(c) || c == '.');
+            if is_spared(name) {
+                out.push_str(&mask(&std::mem::take(&mut rest)));
+                out.push_str(name);
+                rest.push_str(&piece[name.len()..]);
+            } else {
+                rest.push_str(piece);
             }
         }
-        masked
+        out.push_str(&mask(&rest));
+        out
     }
 
     pub fn mask_value(&self, value: &Value) -> Value {
@@ -59,13 +110,13 @@ impl Secrets {
     }
 
     pub fn mask_problem(&self, problem: &Problem) -> Problem {
-        let mask = |text: &String| self.mask(text);
+        let related = problem.related.iter().map(|(what, at)| (self.mask_sentence(what), at.clone()));
         Problem {
-            message: mask(&problem.message),
+            message: self.mask_sentence(&problem.message),
             at: problem.at.as_ref().map(|at| at.reworded(&|text| self.mask(text))),
-            id: problem.id.as_ref().map(mask),
-            related: problem.related.iter().map(|(what, at)| (mask(what), at.clone())).collect(),
-            hints: problem.hints.iter().map(mask).collect(),
+            id: problem.id.as_ref().map(|id| self.mask(id)),
+            related: related.collect(),
+            hints: problem.hints.iter().map(|hint| self.mask_sentence(hint)).collect(),
             unwritten: problem.unwritten.as_ref().map(|line| self.mask_line(line)),
             ..problem.clone()
         }
@@ -114,9 +165,70 @@ impl Secrets {
     }
 }
 
+fn is_word(secret: &str) -> bool {
+    secret.chars().all(char::is_alphabetic) && secret.chars().count() < WORD_LIMIT
+}
+
+/// Masks secrets, the longest first, where `is_meant` by what stands before and after.
+fn masked<'a>(
+    text: &str,
+    secrets: impl IntoIterator<Item = &'a String>,
+    is_meant: impl Fn(&str, &str) -> bool,
+) -> String {
+    let mut masked = text.to_owned();
+    for secret in secrets {
+        let mut from = 0;
+        while let Some(found) = masked[from..].find(secret.as_str()) {
+            let (start, end) = (from + found, from + found + secret.len());
+            if is_meant(&masked[..start], &masked[end..]) {
+                masked.replace_range(start..end, MASK);
+                from = start + MASK.len();
+            } else {
+                from = end;
+            }
+        }
+    }
+    masked
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// With one secret and one public name.
+    fn sentence(secret: &str, text: &str) -> String {
+        let secrets = Secrets::new([secret.to_owned()]);
+        secrets.sparing(Arc::new(BTreeSet::from(["file.managed".to_owned()]))).mask_sentence(text)
+    }
+
+    #[test]
+    fn what_kstate_says_itself_is_left_in_its_words() {
+        let said = "file.managed: `mode` is not supported: permissions are managed";
+        for secret in ["manage", "port", "file", "mission"] {
+            assert_eq!(sentence(secret, said), said, "{secret}");
+        }
+        assert_eq!(
+            sentence("manage", "there is no `file.manged`, but `file.managed`.").matches(MASK).count(),
+            0
+        );
+        assert_eq!(sentence("file.managed", said).matches(MASK).count(), 1);
+    }
+
+    #[test]
+    fn a_secret_in_a_sentence_is_masked_all_the_same() {
+        for (secret, text, expected) in [
+            ("manage", "found text `manage`", "found text `********`"),
+            ("manage", "found text `-pmanage`", "found text `-p********`"),
+            ("manage", "found text `xmanaged`", "found text `x********d`"),
+            ("manage", "it raises: manage, and manage.", "it raises: ********, and ********."),
+            ("managed", "the word managed alone", "the word ******** alone"),
+            ("manage5", "it raises: xmanage5x", "it raises: x********x"),
+            ("managements", "it raises: xmanagementsx", "it raises: x********x"),
+            ("a`manage", "found text `a`manage`", "found text `********`"),
+        ] {
+            assert_eq!(sentence(secret, text), expected);
+        }
+    }
 
     #[test]
     fn masks_the_longer_of_two_that_overlap() {

@@ -289,7 +289,7 @@ fn mistakes_are_placed_named_and_explained() {
             "{% include 'nope.jinja' %}",
             "case.jinja:1:12: the template `nope.jinja` does not exist\n  hint: names are paths below the roots: tree",
         ),
-        ("{{ raise('no') }}", "case.jinja:1:4: the template raises: no"),
+        ("{{ raise('no') }}", "case.jinja:1:4: the template raises `no`"),
         (
             "{{ salt['cdm.run']('x') }}",
             "case.jinja:1:4: there is no function `cdm.run` that templates could call\n  hint: did you mean `cmd.run`?",

@@ -284,7 +284,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("namespace", |_, a| objects::namespace(&Args::of(a))),
     ("raise", |_, a| {
         let message = a.first().map(to_str).unwrap_or_default();
-        Err(fault(ErrorKind::InvalidOperation, format!("the template raises: {message}"), Vec::new()))
+        Err(fault(ErrorKind::InvalidOperation, format!("the template raises `{message}`"), Vec::new()))
     }),
     ("range", |_, a| {
         let args = Args::of(a);
