@@ -46,9 +46,10 @@ impl fmt::Debug for Context<'_> {
 }
 
 impl Context<'_> {
-    /// Where an argument stands, or the function if it is not given.
+    /// Where the value of an argument stands, or the function if it is not given.
     pub fn at(&self, argument: &str) -> &Position {
-        self.chunk.argument(argument).map_or(&self.chunk.at, |node| &node.at)
+        let value = self.chunk.argument(argument).map(|node| &node.at);
+        value.or_else(|| self.chunk.place(argument)).unwrap_or(&self.chunk.at)
     }
 
     /// A mistake in an argument, at its place.

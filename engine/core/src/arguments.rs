@@ -57,7 +57,7 @@ pub fn is_common(name: &str) -> bool {
 /// Reads the arguments of a chunk as `T`. `own` are common arguments that this function takes itself (`check_cmd` of
 /// `file.managed`).
 pub fn arguments<T: DeserializeOwned>(chunk: &Chunk, own: &[&str]) -> Result<T, Vec<Problem>> {
-    let name_at = chunk.argument("name").map_or(&chunk.at, |node| &node.at).clone();
+    let name_at = chunk.place("name").unwrap_or(&chunk.at).clone();
     let mut entries: Vec<(Node, Node)> =
         vec![(Node::scalar("name", name_at.clone()), Node::scalar(chunk.name.as_str(), name_at))];
     for (name, node) in &chunk.arguments {
@@ -83,6 +83,8 @@ pub struct ArgumentError {
 
 #[derive(Clone, Debug)]
 struct Found {
+    /// The argument whose value it is about.
+    argument: Option<String>,
     message: String,
     hints: Vec<String>,
     at: Option<Position>,
@@ -90,7 +92,9 @@ struct Found {
 
 impl ArgumentError {
     fn one(message: impl Into<String>) -> Self {
-        ArgumentError { found: vec![Found { message: message.into(), hints: Vec::new(), at: None }] }
+        ArgumentError {
+            found: vec![Found { argument: None, message: message.into(), hints: Vec::new(), at: None }],
+        }
     }
 
     fn placed(mut self, at: &Position) -> Self {
@@ -100,14 +104,10 @@ impl ArgumentError {
         self
     }
 
-    /// The argument's name in front of a message about its value.
+    /// Says whose value it is about; the innermost name counts.
     fn named(mut self, name: Option<&str>) -> Self {
-        if let Some(name) = name {
-            for found in &mut self.found {
-                if !found.message.starts_with("`") {
-                    found.message = format!("`{name}`: {}", found.message);
-                }
-            }
+        for found in &mut self.found {
+            found.argument = found.argument.take().or_else(|| name.map(str::to_owned));
         }
         self
     }
@@ -116,7 +116,7 @@ impl ArgumentError {
         self.found
             .into_iter()
             .map(|found| {
-                let problem = Problem::error(format!("{}: {}", chunk.function(), found.message))
+                let problem = Problem::error(format!("{}: {found}", chunk.function()))
                     .of(chunk.id.as_str())
                     .at(found.at.as_ref().unwrap_or(&chunk.at));
                 Problem { hints: found.hints, ..problem }
@@ -127,8 +127,17 @@ impl ArgumentError {
 
 impl fmt::Display for ArgumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let messages: Vec<&str> = self.found.iter().map(|found| found.message.as_str()).collect();
+        let messages: Vec<String> = self.found.iter().map(Found::to_string).collect();
         f.write_str(&messages.join("; "))
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.argument {
+            Some(argument) => write!(f, "`{argument}`: {}", self.message),
+            None => f.write_str(&self.message),
+        }
     }
 }
 
@@ -317,6 +326,7 @@ impl<'de> de::Deserializer<'de> for NodeDeserializer<'_> {
 fn unknown_argument(key: &Node, fields: &[&str]) -> Found {
     let name = key.value().to_string();
     Found {
+        argument: None,
         message: format!("`{name}` is not an argument of it"),
         hints: instead_of(&name, fields),
         at: Some(key.at.clone()),

@@ -23,7 +23,8 @@ pub struct Chunk {
     pub order: f64,
     /// Everything else: the function's arguments, requisites and conditions, as written.
     pub arguments: Vec<(String, Node)>,
-    /// Where the names of arguments stand, as far as they were written.
+    /// Where the names of arguments stand, as far as they were written; under `name` where the name stands, which may be
+    /// the id, and under `__id__` where the id does.
     pub places: BTreeMap<String, Position>,
     /// Where the function was declared (`file.managed:`).
     pub at: Position,
@@ -37,6 +38,11 @@ impl Chunk {
     /// Where the name of an argument stands; without it, where its value does.
     pub fn place(&self, argument: &str) -> Option<&Position> {
         self.places.get(argument).or_else(|| self.argument(argument).map(|node| &node.at))
+    }
+
+    /// Where the id stands; without it, where the function does.
+    pub fn id_place(&self) -> &Position {
+        self.places.get("__id__").unwrap_or(&self.at)
     }
 
     /// `file.managed`.

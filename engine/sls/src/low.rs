@@ -1,7 +1,5 @@
 //! From the high state to chunks, in the order of declaration (Salt: `compile_high_data`).
 
-use std::collections::BTreeMap;
-
 use kstate_core::suspicion::deaf_watch;
 use kstate_core::{Chunk, Data, Node, Problem, Value};
 
@@ -67,7 +65,7 @@ fn drafts(state: &State, module: &Module, problems: &mut Vec<Problem>) -> Vec<Dr
         included_from: state.included_from.iter().map(ToString::to_string).collect(),
         order: 0.0,
         arguments: Vec::new(),
-        places: BTreeMap::new(),
+        places: ["name", "__id__"].map(|key| (key.to_owned(), state.at.clone())).into(),
         at: module.function_at().clone(),
     };
     let mut names: Vec<&Node> = Vec::new();
@@ -103,6 +101,7 @@ fn named(chunk: &Chunk, names: &[&Node], problems: &mut Vec<Problem>) -> Vec<Dra
             Data::Map(entries) if !entries.is_empty() => {
                 let (name, overrides) = &entries[0];
                 chunk.name = name.value().to_string();
+                chunk.places.insert("name".to_owned(), name.at.clone());
                 let Some(overrides) = overrides.list() else {
                     let message = format!("the arguments of the name `{}` are a list", chunk.name);
                     problems.push(Problem::error(message).at(&overrides.at).of(&chunk.id));
@@ -113,7 +112,10 @@ fn named(chunk: &Chunk, names: &[&Node], problems: &mut Vec<Problem>) -> Vec<Dra
                     set(&mut chunk, &argument.0, &argument.1, &id);
                 }
             }
-            _ => chunk.name = name.value().to_string(),
+            _ => {
+                chunk.name = name.value().to_string();
+                chunk.places.insert("name".to_owned(), name.at.clone());
+            }
         }
         drafts.push(Draft { chunk, name_order });
     }
@@ -127,6 +129,7 @@ fn set(chunk: &mut Chunk, key: &Node, value: &Node, id: &str) {
         Some("state" | "fun" | "__env__") => return,
         Some("name") => {
             chunk.name = value.text().unwrap_or(id).to_owned();
+            chunk.places.insert("name".to_owned(), value.at.clone());
             return;
         }
         Some("__id__") => {

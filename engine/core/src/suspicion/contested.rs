@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{States, is_conditional};
-use crate::{Chunk, Claim, Problem};
+use crate::{Chunk, Claim, Position, Problem};
 
 pub(super) fn look(states: &States<'_>) -> Vec<Problem> {
     let mut first: HashMap<String, (String, &Chunk)> = HashMap::new();
@@ -36,7 +36,19 @@ fn told(thing: &str, chunk: &Chunk, owner: &Chunk) -> Problem {
         chunk.function(),
         chunk.id
     );
-    Problem::warning(message).at(&chunk.at).of(&chunk.id).related("the other one", &owner.at)
+    let problem = Problem::warning(message).at(place(thing, chunk)).of(&chunk.id);
+    problem.related("the other one", place(thing, owner))
+}
+
+/// Where a state names a thing: by its name, or in a list such as `pkgs`.
+fn place<'a>(thing: &str, chunk: &'a Chunk) -> &'a Position {
+    let is_it =
+        |word: &str| thing.strip_suffix(word).is_some_and(|kind| kind.is_empty() || kind.ends_with(' '));
+    let items = chunk.arguments.iter().flat_map(|(_, node)| node.list().unwrap_or_default());
+    let mut names = items.map(|item| item.map().and_then(<[_]>::first).map_or(item, |(name, _)| name));
+    let listed = names.find(|name| name.text().is_some_and(is_it)).map(|name| &name.at);
+    let named = chunk.place("name").filter(|_| is_it(&chunk.name));
+    named.or(listed).unwrap_or(&chunk.at)
 }
 
 #[cfg(test)]

@@ -28,7 +28,8 @@ pub(super) fn look(states: &States<'_>) -> Vec<Problem> {
                 "no requisite names `{}`, and one names `{}`, which is nearly the same",
                 chunk.id, near.id
             );
-            problems.push(Problem::warning(message).at(&chunk.at).of(&chunk.id).related("named", &near.at));
+            let problem = Problem::warning(message).at(chunk.id_place()).of(&chunk.id);
+            problems.push(problem.related("named", near.id_place()));
         }
     }
     problems
