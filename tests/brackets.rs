@@ -155,3 +155,21 @@ fn what_is_open_after_a_reboot_is_told_by_diff_and_closed_by_apply() {
     assert_eq!(host.sh("wc -l </srv/ended"), "1", "{output}");
     assert_eq!(state(&host), restored(&host), "{output}");
 }
+
+/// Cron may be about to start a worker while the others are ended. Here one that ends has a successor.
+#[test]
+#[ignore = "needs a sandbox host"]
+fn a_process_that_comes_while_the_others_end_is_ended_as_well() {
+    let host = Host::full("successor");
+    let tree = "migrate:\n  cmd.run:\n    - name: pgrep -fc '^sleep 54321' >/srv/seen; true\n    - creates: /srv/seen\n\
+                stopped:\n  process.stopped:\n    - pattern: ^sleep 54321\n    - around:\n      - cmd: migrate\n";
+    let env = TestEnv::of(&host, tree);
+    let count = "pgrep -fc '^sleep 54321' || true";
+    host.sh("setsid sh -c 'sleep 54321; sleep 54321; true' >/dev/null 2>&1 </dev/null &");
+    until("it works", || host.sh(count) == "1");
+    let output = env.apply();
+    output.exits(0);
+    assert_eq!(host.sh("cat /srv/seen"), "0", "{output}");
+    assert_eq!(output.outcome("stopped"), "changed", "{output}");
+    until("one of its kind works again", || host.sh(count) == "1");
+}

@@ -18,6 +18,8 @@
 //! the command line, user, directory and environment that it had. Kinds are told by user and command line, and a process
 //! that another one of them started comes back with that one. If none of the states acts, nothing is stopped.
 //!
+//! A process that comes while the others end, because cron was about to start it, is ended as well.
+//!
 //! What brings the processes back is written down on the host first. If the connection or the controller is lost, the
 //! host does it by itself.
 
@@ -25,7 +27,7 @@ use std::collections::HashSet;
 
 use kstate_core::question::Process;
 use kstate_core::words::quote;
-use kstate_core::{Bracket, Command, Facts, Problem, Question, Resource, Run, Step, Stop};
+use kstate_core::{Bracket, Command, Facts, Problem, Question, Resource, Run, Step, Stop, digest};
 use serde::Deserialize;
 
 use super::{Meant, limit};
@@ -107,7 +109,7 @@ impl Resource for Stopped {
     }
 }
 
-/// Keeps one of each kind.
+/// Keeps one of each kind, in a place of that kind: another one that comes later takes it over.
 fn keep(meant: &[&Process]) -> String {
     let is_started_by_another = |process: &&&Process| meant.iter().any(|other| other.pid == process.parent);
     let mut kinds = HashSet::new();
@@ -115,7 +117,8 @@ fn keep(meant: &[&Process]) -> String {
     for process in meant.iter().filter(|process| !is_started_by_another(process)) {
         if kinds.insert((&process.user, &process.command)) {
             let user = quote(&process.user);
-            script.push_str(&format!("keep {} p{} {user}\n", process.pid, kinds.len()));
+            let kind = digest(format!("{}\n{}", process.user, process.command).as_bytes());
+            script.push_str(&format!("keep {} p{kind} {user}\n", process.pid));
         }
     }
     script
@@ -151,7 +154,10 @@ mod tests {
         facts.learn(Question::Processes, Ok(Answer::Processes(all)));
         let bracket = stopped.bracket(&facts).unwrap();
         let script = bracket.steps[0].operation.job().unwrap().script;
-        assert!(script.contains("keep 5 p1 ocdskfp\n") && script.contains("keep 8 p2 ocdskfp\n"), "{script}");
+        let kept: Vec<&str> = script.lines().filter(|line| line.starts_with("keep ")).collect();
+        assert_eq!(kept.len(), 2, "{script}");
+        assert!(kept[0].starts_with("keep 5 p") && kept[1].starts_with("keep 8 p"), "{script}");
+        assert_ne!(kept[0].split(' ').nth(2), kept[1].split(' ').nth(2));
         assert!(!script.contains("keep 6") && !script.contains("keep 7"), "{script}");
         assert_eq!(bracket.steps[1].changes.len(), 4);
         assert_eq!(bracket.steps[1].operation.touches(), [Touch::Processes]);

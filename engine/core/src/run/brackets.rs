@@ -7,7 +7,7 @@ use super::records::Record;
 use super::{Broken, End};
 use crate::kept::{self, bracket};
 use crate::resource::Bracket;
-use crate::{Change, Job, Outcome, RequisiteKind, Stop};
+use crate::{Change, Job, Outcome, RequisiteKind, Step, Stop};
 
 /// The brackets of a run.
 #[derive(Debug, Default)]
@@ -27,6 +27,9 @@ struct Open {
     /// What was taken away.
     changes: Vec<Change>,
 }
+
+/// How often processes that have come in the meantime are taken away.
+const TIMES: usize = 3;
 
 /// What entering the brackets around a state came to.
 pub(super) enum Around {
@@ -114,27 +117,42 @@ impl Making<'_, '_, '_> {
         self.host.line.heed_interrupt(false);
         self.host.brackets = Some(bracket::beat(run));
         self.brackets.open.push(Open { index, number, changes });
-        for step in &steps {
+        let mut left = steps;
+        for _ in 0..TIMES {
+            if let Some(reason) = self.take_away(number, &left)? {
+                return Ok(Some(self.leave_again(index, reason)?));
+            }
+            left = match self.bracket(index)? {
+                Ok(bracket) => bracket.steps,
+                Err(stop) => return Ok(Some(self.leave_again(index, stop.to_string())?)),
+            };
+            if left.is_empty() {
+                return Ok(None);
+            }
+            // Cron may have been about to start a process.
+            if !self.run.plan.states[index].is_fleeting() {
+                break;
+            }
+        }
+        let left: Vec<String> = left.iter().flat_map(|s| &s.changes).map(ToString::to_string).collect();
+        Ok(Some(self.leave_again(index, format!("entered, but still differs: {}", left.join("; ")))?))
+    }
+
+    /// Takes away what an open bracket keeps away. `Some`: why that failed.
+    fn take_away(&mut self, number: u32, steps: &[Step]) -> Result<Option<String>, Broken> {
+        for step in steps {
             let Some(job) = step.operation.job() else { continue };
-            let job = Job { script: format!("{}{}", bracket::folder(run, number), job.script), ..job };
+            let job =
+                Job { script: format!("{}{}", bracket::folder(self.run.name, number), job.script), ..job };
             let reply = self.surely(job)?;
             for touch in step.operation.touches() {
                 self.host.facts.forget(&touch);
             }
             if !step.operation.succeeded(reply.status) {
-                let reason = failure(step, &reply);
-                return Ok(Some(self.leave_again(index, reason)?));
+                return Ok(Some(failure(step, &reply)));
             }
         }
-        let left = match self.bracket(index)? {
-            Ok(bracket) => bracket.steps,
-            Err(stop) => return Ok(Some(self.leave_again(index, stop.to_string())?)),
-        };
-        if left.is_empty() {
-            return Ok(None);
-        }
-        let left: Vec<String> = left.iter().flat_map(|s| &s.changes).map(ToString::to_string).collect();
-        Ok(Some(self.leave_again(index, format!("entered, but still differs: {}", left.join("; ")))?))
+        Ok(None)
     }
 
     fn bracket(&mut self, index: usize) -> Result<Result<Bracket, Stop>, Broken> {

@@ -4,8 +4,8 @@ use super::decide::{Decision, decide, listened};
 use super::durable::to_take_up;
 use super::observe::{Host, ahead};
 use super::records::{Changed, Record, Records};
-use super::{Broken, HostRun, Planned};
-use crate::{Event, Outcome, Question, RequisiteKind, StateReport, Step, Stop, Touch};
+use super::{Broken, HostRun};
+use crate::{Event, Outcome, RequisiteKind, StateReport, Step, Stop, Touch};
 
 pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>, Option<Broken>) {
     let plan = run.plan;
@@ -80,16 +80,10 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
     for (index, revision) in revisions.into_iter().enumerate() {
         if let Some(record) = records.get_mut(index) {
             record.report.revision = revision;
-            record.report.is_fleeting = is_fleeting(&plan.states[index]);
+            record.report.is_fleeting = plan.states[index].is_fleeting();
         }
     }
     (records.into_reports(), None)
-}
-
-/// Whether all that a state asks is which processes run.
-fn is_fleeting(state: &Planned) -> bool {
-    let questions = state.resource.questions();
-    !questions.is_empty() && questions.iter().all(|question| *question == Question::Processes)
 }
 
 /// A bracket does what the states do that it is around: it would be entered, or not, or nobody can tell.

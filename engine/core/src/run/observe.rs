@@ -194,6 +194,12 @@ impl Planned {
         questions
     }
 
+    /// Whether all that it asks is which processes run: these come and go by themselves.
+    pub(super) fn is_fleeting(&self) -> bool {
+        let questions = self.resource.questions();
+        !questions.is_empty() && questions.iter().all(|question| *question == Question::Processes)
+    }
+
     /// What it asks, given what is known, that has no answer yet.
     fn wants(&self, facts: &Facts) -> Vec<Question> {
         match self.conditions.hold(facts) {
