@@ -225,3 +225,85 @@ fn round_trips_do_not_grow_with_the_number_of_files() {
     assert!(costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
     assert!(costs[0] <= 4, "{costs:?}");
 }
+
+// --- more than one login
+
+#[test]
+#[ignore = "needs a sandbox host"]
+fn what_is_of_a_user_goes_by_the_login_of_that_user_and_the_rest_is_told_where_there_is_no_other() {
+    let host = Host::pristine("logins");
+    host.sh(
+        "useradd -m -s /bin/bash deployer && mkdir -p ~deployer/.ssh && cp ~/.ssh/authorized_keys ~deployer/.ssh/ && \
+         chown -R deployer: ~deployer/.ssh && passwd -d deployer >/dev/null",
+    );
+    let env = TestEnv::of(
+        &host,
+        "code:\n  cmd.run:\n    - name: (id -un; p=$PPID; until [ $p -le 1 ]; do ps -o comm= -p $p; p=$(ps -o ppid= -p $p); done) >>~/who; touch ~/code\n    - runas: deployer\n    - creates: /home/deployer/code\n\
+         service:\n  test.succeed_with_changes: []\n\
+         reload:\n  cmd.wait:\n    - name: id -un >/srv/reloaded\n    - watch:\n      - cmd: code\n\
+         /srv/file:\n  file.managed:\n    - contents: x\n\
+         /home/deployer/file:\n  file.managed:\n    - contents: x\n    - user: deployer\n",
+    );
+    let roster = |logins: &str| {
+        env.write("roster", &format!("{0}:\n  host: {0}\n  logins: {{{logins}}}\n", host.name))
+    };
+    let clean = || host.sh("rm -f ~deployer/code ~deployer/file ~deployer/who /srv/reloaded /srv/file");
+
+    roster("root: , deployer: ");
+    let output = env.apply();
+    output.exits(0);
+    assert_eq!(output.json()["targets"][&host.name]["logins"], 2, "{output}");
+    assert_eq!(host.sh("cat /srv/reloaded; head -n 1 ~deployer/who"), "root\ndeployer");
+    assert!(!host.sh("cat ~deployer/who").lines().any(|line| line == "su"), "{output}");
+    env.diff().exits(0);
+
+    // A login that cannot be had is stood for by root, who becomes that user.
+    clean();
+    roster("root: , deployer: {port: 1}");
+    let output = env.apply();
+    output.exits(0);
+    assert_eq!(output.json()["targets"][&host.name]["logins"], 1, "{output}");
+    assert_eq!(host.sh("head -n 1 ~deployer/who"), "deployer");
+    assert!(host.sh("cat ~deployer/who").lines().any(|line| line == "su"), "{output}");
+
+    clean();
+    roster("root: {port: 1}, deployer: ");
+    let output = env.diff();
+    output.exits(2);
+    assert_eq!(output.outcome("code"), "drift", "{output}");
+    assert_eq!(output.outcome("/home/deployer/file"), "drift", "{output}");
+    assert_eq!(output.outcome("/srv/file"), "unknown", "{output}");
+    assert!(output.reason("/srv/file").contains("needs the login `root`"), "{output}");
+    let output = env.kstate(&["apply", "it", "--yes"]);
+    output.exits(1).says("without the login `root` these states are left alone").says("`/srv/file`");
+    let told = output.stderr.find("are left alone").unwrap();
+    let made = output.stderr.find("changed cmd.run code").unwrap();
+    assert!(told < made, "{output}");
+    assert_eq!(host.sh("cat ~deployer/file; ls /srv/file /srv/reloaded 2>&- || true"), "x");
+    assert_eq!(host.sh("head -n 1 ~deployer/who"), "deployer");
+    // Whoever has the login does the rest, what is owed among it.
+    roster("root: ");
+    let output = env.diff();
+    output.exits(2);
+    output.says("owed for");
+    env.apply().exits(0);
+    assert_eq!(host.sh("cat /srv/reloaded"), "root");
+    env.diff().exits(0);
+}
+
+#[test]
+fn mistakes_in_logins_are_told_at_their_place() {
+    let env = TestEnv::new();
+    env.write(
+        "roster",
+        "web1:\n  host: 192.0.2.1\n  user: ada\n  logins:\n    root: {prive: x}\n    deployer: {port: many}\nweb2:\n  host: 192.0.2.2\n  logins: [root]\n",
+    );
+    let output = env.kstate(&["check"]);
+    output
+        .exits(1)
+        .says("roster:5:12")
+        .says("`prive: x` means nothing")
+        .says("roster:6:16")
+        .says("roster:9:11");
+    output.says("who is not among its `logins`");
+}

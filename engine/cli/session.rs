@@ -12,9 +12,9 @@ use kstate_core::{
     Reply, Secrets, Sink, StateReport, Transport, Value, nearest, side_by_side,
 };
 use kstate_sls::{
-    Answers, Below, Compiled, Expression, Minion, Request, Root, Target, Tree, find_root, names,
+    Answers, Below, Compiled, Expression, Minion, NamedLogin, Request, Root, Target, Tree, find_root, names,
 };
-use kstate_ssh::{Local, Login, Ssh, SshSettings};
+use kstate_ssh::{Local, Login, Logins, Ssh, SshSettings};
 
 use crate::answers::{Answering, Host, refuse_endless};
 use crate::args::Global;
@@ -344,8 +344,8 @@ impl<'a> Session<'a> {
             return Ok(Box::new(Local::new(self.interrupt.clone())));
         }
         let ssh = &self.tree.root().ssh;
-        let logins: BTreeMap<String, Login> =
-            targets.iter().map(|target| (target.name.clone(), login(target, ssh))).collect();
+        let logins: BTreeMap<String, Logins> =
+            targets.iter().map(|target| (target.name.clone(), logins(target, ssh))).collect();
         let defaults = SshSettings::default();
         let settings = SshSettings {
             ssh_config: self.options.ssh_config.clone().or_else(|| ssh.config.clone()),
@@ -701,9 +701,26 @@ fn this_machine() -> Target {
         key: None,
         sudo: false,
         timeout: None,
+        logins: Vec::new(),
         grains: Map::new(),
         pillar: Map::new(),
         at: kstate_core::Position::new("--local", 1, 1),
+    }
+}
+
+fn logins(target: &Target, ssh: &kstate_sls::SshSettings) -> Logins {
+    let host = login(target, ssh);
+    let named = |named: &NamedLogin| Login {
+        user: Some(named.user.clone()),
+        port: named.port.or(host.port),
+        keys: named.key.iter().chain(&host.keys).cloned().collect(),
+        sudo: named.sudo,
+        timeout: named.timeout.or(host.timeout),
+        ..host.clone()
+    };
+    match target.logins.split_first() {
+        None => host.into(),
+        Some((main, others)) => Logins { main: named(main), others: others.iter().map(named).collect() },
     }
 }
 

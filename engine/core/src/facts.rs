@@ -10,12 +10,14 @@ use crate::question::{
     Service,
 };
 use crate::touch::is_below;
-use crate::{Command, Operation, Touch};
+use crate::{Command, Lack, Operation, Touch};
 
 /// The answers of a host. A module reads them through typed look-ups; what is not known yet stops it with the question.
 #[derive(Debug, Default)]
 pub struct Facts {
     answers: HashMap<Question, Answered>,
+    /// The login that cannot be had.
+    pub(crate) lack: Option<Lack>,
     /// What operations that are under way may change: such answers wait until these are done.
     under_way: Vec<Touch>,
     /// What changes that are only predicted may change, with the state that would make them.
@@ -46,6 +48,11 @@ impl From<CannotTell> for Stop {
 }
 
 impl Facts {
+    /// Nothing is known yet but the login that cannot be had.
+    pub(crate) fn without(lack: Option<Lack>) -> Self {
+        Facts { lack, ..Facts::default() }
+    }
+
     pub fn learn(&mut self, question: Question, answer: Answered) {
         self.answers.insert(question, answer);
     }

@@ -60,6 +60,7 @@ pub use sources::{SourceEntry, SourceError, SourceKind, Sources};
 pub use step::{Change, Step};
 pub use touch::Touch;
 pub use transport::{
-    Connect, ConnectError, ExchangeCause, ExchangeError, Interrupt, Job, Output, Reply, Traffic, Transport,
+    Connect, ConnectError, ExchangeCause, ExchangeError, Interrupt, Job, Lack, Output, Reply, Traffic,
+    Transport,
 };
 pub use value::{Value, integer};

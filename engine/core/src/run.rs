@@ -11,6 +11,7 @@ mod diff;
 mod durable;
 mod holds;
 mod line;
+mod login;
 mod observe;
 mod records;
 
@@ -87,7 +88,10 @@ impl HostRun<'_> {
         let started = std::time::Instant::now();
         let mut host = Host::new(transport);
         let (states, error) = diff::walk(self, &mut host);
-        let notes = host.facts.kept().map(|kept| kept.notes()).unwrap_or_default();
+        let mut notes = host.facts.kept().map(|kept| kept.notes()).unwrap_or_default();
+        if let Some(lack) = &host.facts.lack {
+            notes.push(format!("the login `{}` cannot be had: {}", lack.login, lack.reason));
+        }
         let notes = notes.iter().map(|note| self.plan.secrets.mask(note)).collect();
         HostReport { notes, ..self.report(states, error, host.traffic(), started) }
     }
@@ -95,6 +99,10 @@ impl HostRun<'_> {
     /// Makes what differs, and proves it.
     pub fn apply(&self, transport: &mut dyn Transport) -> HostReport {
         let started = std::time::Instant::now();
+        let barred = login::foretell(self, transport);
+        if let Some(problem) = &barred {
+            self.event(Event::Warning(self.plan.secrets.mask(&problem.message)));
+        }
         let mut host = Host::new(transport);
         host.token = self.claim.map(Claim::beat);
         let (states, error) = apply::walk(self, &mut host);
@@ -105,7 +113,9 @@ impl HostRun<'_> {
             // Where that fails, the host knows that the run is over.
             let _ = host.line.exchange(&[claim.give_back()], &mut |_| {});
         }
-        self.report(states, error, host.traffic(), started)
+        let mut report = self.report(states, error, host.traffic(), started);
+        report.problems.extend(barred.map(|problem| self.plan.secrets.mask_problem(&problem)));
+        report
     }
 
     fn report(

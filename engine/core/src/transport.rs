@@ -84,6 +84,22 @@ pub trait Transport: Send {
     fn heed_interrupt(&mut self, _heed: bool) {}
 
     fn traffic(&self) -> Traffic;
+
+    /// The login that everything should go by and that cannot be had, if that is so.
+    fn lack(&self) -> Option<&Lack> {
+        None
+    }
+}
+
+/// A login that cannot be had, while others can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// Whose it is.
+    pub login: String,
+    /// Why it cannot be had.
+    pub reason: String,
+    /// The users whose logins there are. What is of no user goes by the first.
+    pub has: Vec<String>,
 }
 
 /// An exchange that did not come to its end.

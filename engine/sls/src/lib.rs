@@ -34,7 +34,7 @@ pub use high::HighState;
 pub use jinja::{Answer, Answers, Refusal};
 pub use matching::{Expression, ExpressionError, Minion};
 pub use root::{Root, SshSettings, find_root};
-pub use roster::Target;
+pub use roster::{NamedLogin, Target};
 pub use sources::{TargetSources, is_private};
 pub use storage::{Disk, Storage};
 pub use top::TopEntry;

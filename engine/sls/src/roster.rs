@@ -6,6 +6,11 @@
 //!   host: 192.0.2.7
 //!   user: deploy
 //!   sudo: True
+//! data:
+//!   host: 192.0.2.8
+//!   logins:
+//!     root:
+//!     ocdskfp: {priv: keys/ocdskfp}
 //! ```
 
 use std::path::PathBuf;
@@ -30,11 +35,23 @@ pub struct Target {
     /// Whether commands run as root by way of sudo.
     pub sudo: bool,
     pub timeout: Option<Duration>,
+    /// More than one login; the first is the one that everything goes by that is of no user with a login.
+    pub logins: Vec<NamedLogin>,
     /// Grains that `minion_opts` sets over those of the host.
     pub grains: Map,
     /// Pillar that `minion_opts` sets over that of the tree.
     pub pillar: Map,
     pub at: Position,
+}
+
+/// One of more logins. What is none is that of the host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NamedLogin {
+    pub user: String,
+    pub port: Option<u16>,
+    pub key: Option<PathBuf>,
+    pub sudo: bool,
+    pub timeout: Option<Duration>,
 }
 
 /// Keys of Salt's that mean nothing without a minion.
@@ -79,6 +96,7 @@ fn target(name: &Node, body: &Node, dir: &std::path::Path, problems: &mut Vec<Pr
         key: None,
         sudo: false,
         timeout: None,
+        logins: Vec::new(),
         grains: Map::new(),
         pillar: Map::new(),
         at: name.at.clone(),
@@ -92,6 +110,7 @@ fn target(name: &Node, body: &Node, dir: &std::path::Path, problems: &mut Vec<Pr
         }
         _ => {}
     }
+    put_main_first(&mut target, problems);
     if target.host.is_empty() {
         let message = match &body.data {
             Data::Map(_) | Data::Scalar(Value::Null | Value::Text(_)) => {
@@ -105,6 +124,76 @@ fn target(name: &Node, body: &Node, dir: &std::path::Path, problems: &mut Vec<Pr
         return None;
     }
     Some(target)
+}
+
+/// The login of `user`, else root's, else the first that is written.
+fn put_main_first(target: &mut Target, problems: &mut Vec<Problem>) {
+    if target.logins.is_empty() {
+        return;
+    }
+    let main = target.user.as_deref().unwrap_or("root");
+    match target.logins.iter().position(|login| login.user == main) {
+        Some(place) => target.logins[..=place].rotate_right(1),
+        None if target.user.is_some() => {
+            let message = format!("`user` of `{}` is `{main}`, who is not among its `logins`", target.name);
+            problems.push(
+                Problem::error(message).at(&target.at).hint("name that login too, or leave `user` out"),
+            );
+        }
+        None => {}
+    }
+}
+
+/// The logins of a host: `{USER: {priv, port, sudo, timeout}}`.
+fn logins(target: &str, value: &Node, dir: &std::path::Path, problems: &mut Vec<Problem>) -> Vec<NamedLogin> {
+    let Data::Map(entries) = &value.data else {
+        let message =
+            format!("`logins` of `{target}` is a mapping of users to keys, not {}", value.value().kind());
+        let hint = "write `logins: {root: {priv: keys/root}, deployer: {priv: keys/deployer}}`";
+        problems.push(Problem::error(message).at(&value.at).hint(hint));
+        return Vec::new();
+    };
+    let login = |(user, body): &(Node, Node)| {
+        let mut login = NamedLogin { user: user.value().to_string(), ..NamedLogin::default() };
+        let keys = match &body.data {
+            Data::Map(keys) => keys.as_slice(),
+            Data::Scalar(Value::Null) => &[],
+            _ => {
+                let message = format!("the login `{}` of `{target}` is a mapping, or nothing", login.user);
+                problems.push(Problem::error(message).at(&body.at));
+                &[]
+            }
+        };
+        for (key, value) in keys {
+            let (name, text) = (key.value().to_string(), value.value().to_string());
+            let is_set = match (name.as_str(), value.value()) {
+                ("priv", _) => {
+                    login.key = Some(expand(dir, std::path::Path::new(&text)));
+                    true
+                }
+                ("port", _) => {
+                    login.port = text.parse().ok();
+                    login.port.is_some()
+                }
+                ("timeout", _) => {
+                    login.timeout = text.parse().ok().map(Duration::from_secs);
+                    login.timeout.is_some()
+                }
+                ("sudo", Value::Bool(sudo)) => {
+                    login.sudo = sudo;
+                    true
+                }
+                _ => false,
+            };
+            if !is_set {
+                let message = format!("`{name}: {text}` means nothing for the login `{}`", login.user);
+                let hint = "a login has `priv`, `port`, `timeout` (seconds) and `sudo` (True or False)";
+                problems.push(Problem::error(message).at(&key.at).hint(hint));
+            }
+        }
+        login
+    };
+    entries.iter().map(login).collect()
 }
 
 fn set(target: &mut Target, key: &Node, value: &Node, dir: &std::path::Path, problems: &mut Vec<Problem>) {
@@ -132,6 +221,7 @@ fn set(target: &mut Target, key: &Node, value: &Node, dir: &std::path::Path, pro
             Ok(seconds) => target.timeout = Some(Duration::from_secs(seconds)),
             Err(_) => wrong("a number of seconds"),
         },
+        "logins" => target.logins = logins(&target.name, value, dir, problems),
         "minion_opts" => match value.value() {
             Value::Map(options) => {
                 for (name, into) in [("grains", &mut target.grains), ("pillar", &mut target.pillar)] {

@@ -11,10 +11,11 @@ mod keys;
 mod known_hosts;
 mod local;
 mod login;
+mod several;
 mod shell;
 mod ssh;
 mod wire;
 
 pub use local::Local;
-pub use login::{AskPassphrase, Login, SshSettings};
+pub use login::{AskPassphrase, Login, Logins, SshSettings};
 pub use ssh::Ssh;

@@ -29,6 +29,21 @@ impl Login {
     }
 }
 
+/// How a host is reached: by one login, or by more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Logins {
+    /// What everything goes by that is of no user with a login.
+    pub main: Login,
+    /// Those of other users, each with its `user`.
+    pub others: Vec<Login>,
+}
+
+impl From<Login> for Logins {
+    fn from(main: Login) -> Self {
+        Logins { main, others: Vec::new() }
+    }
+}
+
 /// Asks for the passphrase of a key file; `None` when nobody answers. Given only where there is a terminal to ask on.
 pub type AskPassphrase = Arc<dyn Fn(&Path) -> Option<String> + Send + Sync>;
 

@@ -18,7 +18,8 @@ use crate::config::{ConfigError, route};
 use crate::dial::{End, Session, dial, total};
 use crate::frames::{Broken, Replies, Secret};
 use crate::keys::Keyring;
-use crate::login::{Login, SshSettings};
+use crate::login::{Login, Logins, SshSettings};
+use crate::several::Several;
 use crate::shell::{Rights, command, end_command, ready, request};
 
 /// How often a wait looks at the interrupt.
@@ -29,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// The targets that are reached over SSH.
 pub struct Ssh {
-    logins: BTreeMap<String, Login>,
+    logins: BTreeMap<String, Logins>,
     settings: SshSettings,
     interrupt: Interrupt,
     keyring: Keyring,
@@ -62,7 +63,7 @@ impl fmt::Debug for Ssh {
 impl Ssh {
     /// Starts the threads that keep the connections alive; fails only where the system has no threads left.
     pub fn new(
-        logins: BTreeMap<String, Login>,
+        logins: BTreeMap<String, impl Into<Logins>>,
         settings: SshSettings,
         interrupt: Interrupt,
     ) -> io::Result<Self> {
@@ -72,18 +73,34 @@ impl Ssh {
             .enable_all()
             .build()?;
         let keyring = Keyring::new(settings.passphrase.clone());
+        let logins = logins.into_iter().map(|(target, logins)| (target, logins.into())).collect();
         Ok(Ssh { logins, settings, interrupt, keyring, threads: Arc::new(Threads(Some(runtime))) })
     }
 }
 
 impl Connect for Ssh {
     fn connect(&self, target: &str) -> Result<Box<dyn Transport>, ConnectError> {
-        let Some(login) = self.logins.get(target) else {
+        let Some(Logins { main, others }) = self.logins.get(target) else {
             return Err(ConnectError {
                 message: format!("`{target}` is not in the roster"),
                 hints: Vec::new(),
             });
         };
+        if others.is_empty() {
+            return self.open(target, main);
+        }
+        let all = std::thread::scope(|scope| {
+            let open = |login| scope.spawn(move || self.open(target, login));
+            let opening: Vec<_> = [main].into_iter().chain(others).map(open).collect();
+            let gone = || ConnectError { message: "a thread has ended early".into(), hints: Vec::new() };
+            opening.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(gone()))).collect()
+        });
+        Several::of(main, others, all)
+    }
+}
+
+impl Ssh {
+    fn open(&self, target: &str, login: &Login) -> Result<Box<dyn Transport>, ConnectError> {
         let way = route(login, &self.settings)?;
         let open = async {
             let rights = if login.sudo { Rights::Sudo } else { Rights::Login };

@@ -108,10 +108,10 @@ pub fn everything() -> Job {
 
 fn listing(all: bool) -> Job {
     let (token, jobs, brackets) = (token::listing(), job::listing(all), bracket::LISTING);
+    let (folders, owed) = (owed::FOLDERS, owed::LISTING);
     Job::new(format!(
         "{IDENTITY}echo \"@ shell $(mark \"$kstate_shell\")\"\necho \"@ now $(date +%s)\"\n{token}\
-         {FOLDER}[ -d \"$K\" ] || exit 0\n{jobs}{brackets}\
-         for f in \"$K\"/owed/*; do [ -f \"$f\" ] || continue; echo \"@ owed ${{f##*/}}\"; cat \"$f\"; done"
+         {FOLDER}{folders}{jobs}{brackets}{owed}:"
     ))
 }
 

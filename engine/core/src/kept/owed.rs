@@ -5,6 +5,14 @@
 use super::{FOLDER, MAKE, Record};
 use crate::{Chunk, Job, digest};
 
+/// Sets `$O` to the folders of what is owed. Root does what runs of other users owe, who may not do it themselves.
+pub(super) const FOLDERS: &str = "O=$K/owed; [ \"$(id -u)\" != 0 ] || O=$(echo \"$O\"; getent passwd | cut -d: -f6 | sort -u | \
+     while read -r h; do [ ! -d \"$h/.local/state/kstate/owed\" ] || echo \"$h/.local/state/kstate/owed\"; done)\n";
+
+/// Prints what is owed.
+pub(super) const LISTING: &str = "for o in $O; do for f in \"$o\"/*; do [ -f \"$f\" ] || continue; \
+     echo \"@ owed ${f##*/}\"; head -c 4000 \"$f\" | tr -d @; done; done\n";
+
 /// A refresh that a state owes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owed {
@@ -53,7 +61,7 @@ pub(crate) fn note(chunk: &Chunk, because: &Chunk) -> Job {
 
 /// Strikes off what a state owes.
 pub(crate) fn strike(chunk: &Chunk) -> Job {
-    Job::new(format!("{FOLDER}rm -f \"$K/owed/{}\"", name(chunk)))
+    Job::new(format!("{FOLDER}{FOLDERS}for o in $O; do rm -f \"$o/{}\"; done", name(chunk)))
 }
 
 /// The name of the record of a state.

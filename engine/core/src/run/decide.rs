@@ -2,7 +2,7 @@
 
 use super::HostRun;
 use super::records::{Changed, Records, Standing};
-use crate::{Facts, Hold, RequisiteKind, Step, Stop};
+use crate::{Facts, Hold, Lack, RequisiteKind, Step, Stop};
 
 #[derive(Debug)]
 pub(super) enum Decision {
@@ -73,6 +73,28 @@ impl Decider<'_> {
             Verdict::NotAsked(reason) => return Ok(Decision::NotAsked(reason)),
             Verdict::Unmet(reason) => return Ok(Decision::Unmet(reason)),
         }
+        match &self.facts.lack {
+            Some(lack) => self.with(lack, index, depth),
+            None => self.difference(index, depth),
+        }
+    }
+
+    /// What is to be done with the logins that there are.
+    fn with(&self, lack: &Lack, index: usize, depth: usize) -> Result<Decision, Stop> {
+        let chunk = &self.run.plan.graph.chunks()[index];
+        if lack.bars_asking(&self.run.plan.states[index]) {
+            return Ok(Decision::Unmet(lack.reason()));
+        }
+        match self.difference(index, depth) {
+            Ok(Decision::Act(steps)) if lack.bars_making(chunk, &steps) => Ok(Decision::Unmet(lack.reason())),
+            Err(Stop::Failed(reason)) if lack.may_hinder(chunk) => {
+                Ok(Decision::Unmet(format!("{} ({reason})", lack.reason())))
+            }
+            decided => decided,
+        }
+    }
+
+    fn difference(&self, index: usize, depth: usize) -> Result<Decision, Stop> {
         let state = &self.run.plan.states[index];
         if let Some(reason) = state.conditions.hold(self.facts)? {
             return Ok(Decision::Rest(Some(reason)));

@@ -34,9 +34,10 @@ const ROUNDS: usize = 50;
 
 impl<'a> Host<'a> {
     pub(super) fn new(transport: &'a mut dyn Transport) -> Self {
+        let facts = Facts::without(transport.lack().cloned());
         Host {
             line: Line::new(transport),
-            facts: Facts::default(),
+            facts,
             errands: Vec::new(),
             token: None,
             brackets: None,
