@@ -22,6 +22,7 @@ include:
 {% set views = pillar.ocdskingfisherviews %}
 {% set lock_timeout = pillar.get('deploy', {}).get('lock_timeout', 10) %}
 {% set reload = pillar.get('deploy', {}).get('reload', 'before_migration') %}
+{% set hold_if_changed = pillar.get('deploy', {}).get('hold_if_changed', ['requirements.txt']) %}
 {% if reload not in ['before_migration', 'after_migration'] %}
 {{ raise('deploy:reload is before_migration or after_migration, not ' ~ reload) }}
 {% endif %}
@@ -67,6 +68,7 @@ ocdskingfisherprocess-prerequisites:
       - pkg: git
       - user: {{ user }}_user_exists
     {% if dir == processdir %}
+    - hold_if_changed: {{ hold_if_changed|json }}
     - watch_in:
       - service: uwsgi
     {% endif %}
