@@ -118,6 +118,7 @@ impl Ssh {
             threads: self.threads.clone(),
             interrupt: self.interrupt.clone(),
             heeds_interrupt: true,
+            is_stopped: false,
         }))
     }
 }
@@ -229,6 +230,8 @@ struct SshTransport {
     threads: Arc<Threads>,
     interrupt: Interrupt,
     heeds_interrupt: bool,
+    /// An interrupt has ended the held shell.
+    is_stopped: bool,
 }
 
 impl Drop for SshTransport {
@@ -246,6 +249,9 @@ impl Transport for SshTransport {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
+        if self.is_stopped {
+            return Err(ExchangeError { done: Vec::new(), running: None, cause: ExchangeCause::Interrupted });
+        }
         self.held.round_trips += 1;
         let secret = Secret::random();
         let mut replies = Replies::new(jobs, &secret);
@@ -256,6 +262,7 @@ impl Transport for SshTransport {
             Ok(()) => Ok(replies.into_replies()),
             Err(stop) => {
                 if matches!(stop, Stop::Interrupted) {
+                    self.is_stopped = true;
                     self.threads.block_on(self.held.stop());
                 }
                 let cause = self.held.cause(stop, jobs);
