@@ -441,11 +441,7 @@ impl Seen<'_> {
                 _ => None,
             };
         }
-        let nearest = |is_wanted: &dyn Fn(usize) -> bool| {
-            let says = |line: &u32| !self.line(*line).trim().is_empty();
-            (1..line).rev().filter(says).find(|line| is_wanted(indent(self.line(*line))))
-        };
-        let (deeper, less) = (nearest(&|other| other > column), nearest(&|other| other < column));
+        let (deeper, less) = self.neighbours(here);
         if let (Some((start, ScalarStyle::Literal | ScalarStyle::Folded)), Some(deeper)) = (self.last, deeper)
             && start.0 <= deeper
         {
@@ -466,6 +462,22 @@ impl Seen<'_> {
             mistake = mistake.related(spaces(by), (other, by));
         }
         Some(mistake)
+    }
+
+    /// The lines above whose indentation one was perhaps to have: of those directly above that are indented more deeply,
+    /// the last of the outermost, and the nearest that is indented less.
+    fn neighbours(&self, (line, column): At) -> (Option<u32>, Option<u32>) {
+        let mut deeper: Option<u32> = None;
+        for above in (1..line).rev().filter(|above| !self.line(*above).trim().is_empty()) {
+            let by = indent(self.line(above));
+            if by < column {
+                return (deeper, Some(above));
+            }
+            if by > column && deeper.is_none_or(|known| by < indent(self.line(known))) {
+                deeper = Some(above);
+            }
+        }
+        (deeper, None)
     }
 
     /// Text that stands where a key is due.
