@@ -11,9 +11,9 @@ use crate::render::placed;
 use crate::yaml::{self, Unread};
 
 /// How many values are tried, the nearest first.
-const TRIED: usize = 20;
+const TRIED: usize = 10;
 /// How many bytes may be read for that.
-const READ: usize = 16 << 20;
+const READ: usize = 4 << 20;
 
 /// A problem of rendered text that is no YAML, by its place in the files: that of the printed value which makes it, if
 /// one does. It tells nothing of a text that is private, or was printed: a person does not edit that.
@@ -53,22 +53,32 @@ fn culprit(text: &str, lines: &LineMap) -> Option<Value> {
     let end = yaml::end(text)?;
     let starts: Vec<usize> =
         std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-    let offset = |line: u32, column: u32| {
+    let offset = |(line, column): (u32, u32)| {
         let start = starts.get((line as usize).checked_sub(1)?).copied()?;
         let within = text[start..].char_indices().nth((column as usize).checked_sub(1)?);
         Some(within.map_or(text.len(), |(at, _)| start + at))
     };
-    let value = |(start, next): ((u32, u32), Option<(u32, u32)>)| {
-        let from = offset(start.0, start.1)?;
-        let to = next.map_or(Some(text.len()), |(line, column)| offset(line, column))?;
-        (from < to && from <= end).then_some(Value { line: start.0, column: start.1, bytes: from..to })
-    };
+    let end_offset = offset(end).unwrap_or(text.len());
     let breaks = |value: &Value| {
         let without = [&text[..value.bytes.start], "x", &text[value.bytes.end..]].concat();
-        yaml::end(&without).is_none_or(|new| without.len() - new < text.len() - end.max(value.bytes.end))
+        let left = text.len() - end_offset.max(value.bytes.end);
+        yaml::end(&without).is_none_or(|end| left_behind(&without, end) < left)
     };
-    let tried = TRIED.min(READ / text.len().max(1));
-    lines.printed().rev().filter_map(value).take(tried).find(breaks)
+    let before = lines.printed().rev().filter(|(start, next)| *start <= end && next.as_ref() != Some(start));
+    let tried = before.take(TRIED.min(READ / text.len().max(1)));
+    let value = |(start, next): ((u32, u32), Option<(u32, u32)>)| {
+        let bytes = offset(start)?..next.map_or(Some(text.len()), offset)?;
+        Some(Value { line: start.0, column: start.1, bytes })
+    };
+    tried.filter_map(value).find(breaks)
+}
+
+/// How many bytes follow a place of a text.
+fn left_behind(text: &str, (line, column): (u32, u32)) -> usize {
+    let lines = text.split_inclusive('\n').skip((line as usize).saturating_sub(1));
+    let rest: usize = lines.clone().map(str::len).sum();
+    let before = lines.take(1).flat_map(str::chars).take((column as usize).saturating_sub(1));
+    rest - before.map(char::len_utf8).sum::<usize>()
 }
 
 /// How the value can be printed.

@@ -180,12 +180,20 @@ impl Seen<'_> {
     /// The quote that opens the text which ends, but for white space, where the parser stopped.
     fn opening(&self) -> Option<(At, At)> {
         const LINES: u32 = 200;
+        const BYTES: usize = 5_000;
+        let mut left = BYTES;
+        let is_near = |line: &u32| {
+            let length = self.line(*line).len();
+            left = left.saturating_sub(length);
+            left > 0
+        };
         let ends_here = |open: At| {
             let end = self.behind_closing(open).filter(|end| end.0 == self.stop.0 && end.1 <= self.stop.1)?;
             let between = self.before(self.stop).chars().skip(end.1).all(char::is_whitespace);
             between.then_some((open, end))
         };
-        (self.stop.0.saturating_sub(LINES).max(1)..=self.stop.0).rev().find_map(|line| {
+        let lines = (self.stop.0.saturating_sub(LINES).max(1)..=self.stop.0).rev();
+        lines.take_while(is_near).find_map(|line| {
             let mut before = ' ';
             let opens = self.line(line).chars().enumerate().filter(move |(_, c)| {
                 let opens = matches!(c, '"' | '\'') && " [{,:-".contains(before);
@@ -264,22 +272,22 @@ impl Seen<'_> {
 
     /// What looks like an anchor.
     fn anchors(&self) -> Vec<(String, At)> {
-        let on_line = |(number, line): (u32, &&str)| {
-            let mut before = ' ';
-            let mut found = Vec::new();
-            for (column, c) in line.chars().enumerate() {
-                if c == '&' && " [{,".contains(before) {
-                    found.push((number, column));
-                }
-                before = c;
+        let mut found: Vec<(String, At)> = Vec::new();
+        let mut is_open = false;
+        let mut before = ' ';
+        for (at, c) in self.chars_from((1, 0)) {
+            if c == '&' && " [{,\n".contains(before) {
+                found.push((String::new(), at));
+                is_open = true;
+            } else if let Some((name, _)) = found.last_mut().filter(|_| is_open && is_of_name(c)) {
+                name.push(c);
+            } else {
+                is_open = false;
             }
-            found
-        };
-        let named = |at: At| {
-            let name: String = self.rest(at).chars().skip(1).take_while(|c| is_of_name(*c)).collect();
-            (!name.is_empty()).then_some((name, at))
-        };
-        (1..).zip(self.lines).flat_map(on_line).filter_map(named).collect()
+            before = c;
+        }
+        found.retain(|(name, _)| !name.is_empty());
+        found
     }
 
     fn beginning(&self) -> Option<Mistake> {
@@ -598,6 +606,15 @@ mod tests {
             .map(|(text, expected, found)| format!("{text}\n  expected: {expected}\n  found:    {found}"))
             .collect();
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn long_lines_do_not_make_it_slow() {
+        let quotes = "'x', ".repeat(100_000);
+        assert!(told(&format!("a: [{quotes}'y' z]")).starts_with("1:500"));
+        assert!(told(&format!("a: [{quotes}b")).ends_with("1:4: the `[` that opens here is not closed"));
+        let anchors: String = (0..50_000).map(|n| format!("&a{n} x, ")).collect();
+        assert!(told(&format!("a: [{anchors}*b50001]")).contains("`*b50001` repeats an anchor"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod explain;
 mod repair;
 mod scalar;
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use kstate_core::{Data, Node, Position, Problem, Value};
@@ -44,13 +45,10 @@ pub fn load_at(text: &str, origin: &dyn Fn(u32, u32) -> Position) -> Result<Node
     read(text, origin).map_err(|unread| unread.problem)
 }
 
-/// Up to which byte a text is YAML; none if it is to its end.
-pub(crate) fn end(text: &str) -> Option<usize> {
+/// The line and the column, both from 1, where a text ends to be YAML; none if it is to its end.
+pub(crate) fn end(text: &str) -> Option<(u32, u32)> {
     let (line, column) = read(text, &|line, column| Position::new("", line, column)).err()?.end?;
-    let mut lines = text.split_inclusive('\n');
-    let before: usize = lines.by_ref().take((line as usize).saturating_sub(1)).map(str::len).sum();
-    let within = lines.next().and_then(|line| line.char_indices().nth(column));
-    Some(within.map_or(text.len(), |(at, _)| before + at))
+    Some((line, u32::try_from(column).unwrap_or(u32::MAX - 1) + 1))
 }
 
 /// Why a text could not be read.
@@ -76,11 +74,13 @@ pub(crate) fn read(text: &str, origin: &dyn Fn(u32, u32) -> Position) -> Result<
             }
             Err(Failure::Syntax(error)) => error,
         };
-        let [problem, discreet] = [false, true].map(|discreet| reader.syntax(&error, discreet));
-        let end = Some(reader.written(error.marker()));
-        if left == 0 || !repaired.repair(&error) {
+        let mut next = repaired.clone();
+        if left == 0 || !next.repair(&error) {
+            let [problem, discreet] = [false, true].map(|discreet| reader.syntax(&error, discreet));
+            let end = Some(reader.written(error.marker()));
             return Err(Box::new(Unread { problem, discreet, end }));
         }
+        repaired = next;
         left -= 1;
     }
 }
@@ -118,6 +118,8 @@ struct Reader<'a> {
     stack: Vec<Open>,
     anchors: HashMap<usize, (Node, usize)>,
     parts: usize,
+    /// The place in a line that was looked at last, in characters and in bytes. Events come in the order of the text.
+    cursor: Cell<(u32, usize, usize)>,
     /// Where the anchors stand, by their names.
     names: HashMap<String, At>,
     last: Option<(At, ScalarStyle)>,
@@ -156,6 +158,7 @@ impl<'a> Reader<'a> {
             stack: Vec::new(),
             anchors: HashMap::new(),
             parts: 0,
+            cursor: Cell::default(),
             names: HashMap::new(),
             last: None,
             document: None,
@@ -374,15 +377,28 @@ impl<'a> Reader<'a> {
     fn behind_properties(&self, line: u32, column: usize) -> usize {
         let mut column = column;
         while let Some('&' | '!') = self.char_at(line, column) {
-            let rest = self.line(line).unwrap_or_default().chars().skip(column);
-            let word = rest.clone().take_while(|c| !c.is_whitespace()).count();
-            column += word + rest.skip(word).take_while(|c| c.is_whitespace()).count();
+            let mut rest = self.rest(line, column).chars().peekable();
+            let word = std::iter::from_fn(|| rest.next_if(|c| !c.is_whitespace())).count();
+            column += word + rest.take_while(|c| c.is_whitespace()).count();
         }
         column
     }
 
     fn char_at(&self, line: u32, column: usize) -> Option<char> {
-        self.line(line)?.chars().nth(column)
+        self.rest(line, column).chars().next()
+    }
+
+    /// A line from a column on.
+    fn rest(&self, line: u32, column: usize) -> &'a str {
+        let text = self.line(line).unwrap_or_default();
+        let (known, passed, bytes) = self.cursor.get();
+        let (passed, bytes) = if known == line && passed <= column { (passed, bytes) } else { (0, 0) };
+        let rest = &text[bytes..];
+        let more = rest.char_indices().nth(column - passed).map_or(rest.len(), |(at, _)| at);
+        if bytes + more < text.len() {
+            self.cursor.set((line, column, bytes + more));
+        }
+        &rest[more..]
     }
 
     /// Whether only white space stands before a place of a line, and a tab in it.
@@ -456,10 +472,9 @@ impl<'a> Reader<'a> {
 
     /// Notes the anchor of a node that begins at a place. Salt reads none twice; the parser does.
     fn name(&mut self, (line, column): At) -> Result<(), Problem> {
-        let rest = self.line(line).unwrap_or_default().chars().skip(column).collect::<String>();
-        let Some(name) = rest.split_whitespace().find_map(|word| word.strip_prefix('&')) else {
-            return Ok(());
-        };
+        // A tag may stand before it.
+        let words = self.rest(line, column).split_whitespace().take(2);
+        let Some(name) = words.filter_map(|word| word.strip_prefix('&')).next() else { return Ok(()) };
         let Some((first, before)) = self.names.insert(name.to_owned(), (line, column)) else { return Ok(()) };
         let problem = self.wrong(format!("the anchor `&{name}` stands here a second time"), line, column);
         Err(problem.related("first here", &self.place(first, before)).hint("give it another name"))

@@ -9,6 +9,7 @@ use saphyr_parser::{Marker, ScanError};
 const SHIFT: usize = 200;
 
 /// Text with lines that were moved.
+#[derive(Clone)]
 pub(super) struct Repaired {
     pub(super) text: String,
     /// The moved lines, from 1.
