@@ -252,6 +252,27 @@ fn a_plan_is_of_all_its_hosts_or_of_none() {
 }
 
 #[test]
+fn a_host_that_moves_while_another_one_is_changed_is_left_alone() {
+    let sshd = Sshd::start();
+    let env = TestEnv::over(&sshd, "");
+    env.write("roster", &format!("{}{}", sshd.roster("one"), sshd.roster("two")));
+    let place = env.scratch("").display().to_string();
+    let later = format!("{place}later:\n  file.managed:\n    - contents: x\n");
+    let own = format!("{place}{{{{ grains.id }}}}:\n  file.managed:\n    - contents: x\n");
+    let disturbs = format!("disturb:\n  cmd.run:\n    - name: echo by hand >{place}two\n");
+    env.sls(
+        "it",
+        &format!("{own}{{% if grains.id == 'one' %}}\n{disturbs}{{% else %}}\n{later}{{% endif %}}\n"),
+    );
+    plan(&env).exits(2);
+    let output = carried_out(&env, &["--jobs", "1"]);
+    output.exits(1).says("it is not as it was when the plan was compared with the host");
+    output.says(&format!("note: nothing is changed, because `{place}two` has moved"));
+    assert_eq!(fs::read_to_string(env.scratch("two")).unwrap(), "by hand\n");
+    assert!(env.scratch("one").exists() && !env.scratch("later").exists());
+}
+
+#[test]
 fn a_file_that_is_no_plan_is_refused_and_kept() {
     let (deployment, _) = planned("");
     let (env, file) = (&deployment.env, file(&deployment.env));

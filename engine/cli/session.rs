@@ -67,6 +67,8 @@ pub(crate) struct Ready {
     pub(crate) plan: Option<Plan>,
     /// What was shown of it before it is changed.
     pub(crate) shown: Option<Vec<StateReport>>,
+    /// It has to be as it was shown, or nothing is changed.
+    pub(crate) is_planned: bool,
     /// Without a plan: what could be made of each chunk.
     pub(crate) loose: Vec<Option<Planned>>,
     pub(crate) problems: Vec<Problem>,
@@ -559,6 +561,7 @@ impl<'a> Session<'a> {
             compiled,
             plan,
             shown: None,
+            is_planned: false,
             loose,
             problems,
             suspicions,

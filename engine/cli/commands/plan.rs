@@ -48,6 +48,7 @@ fn carry_out(session: &Session<'_>, options: &Global, plan: &Saved) -> Result<Ex
     let looked_at = side_by_side(session.jobs(), gathered.ready, |mut ready| {
         let looked = look(session, &mut ready);
         ready.shown = Some(looked.report.states.clone());
+        ready.is_planned = true;
         session.ui.ended(&ready.target);
         (ready, looked)
     });

@@ -236,14 +236,13 @@ fn tokens_of(names: &[&str]) -> String {
 
 /// Makes the difference of a host. Where it was shown before, it brings no other revisions, and is held beside that.
 pub(super) fn make(session: &Session<'_>, ready: &mut Ready, claim: &Claim) -> HostReport {
-    let shown = ready.shown.take();
-    if let (Some(plan), Some(shown)) = (&mut ready.plan, &shown) {
+    if let (Some(plan), Some(shown)) = (&mut ready.plan, &ready.shown) {
         plan.pin(shown);
     }
     let claim = (ready.token == Some(Taken::Yes)).then_some(claim);
     let report = run(session, Kind::Apply, ready, claim);
     session.ui.ended(&ready.target);
-    let prediction = shown.and_then(|shown| Prediction::compare(&shown, &report.states));
+    let prediction = ready.shown.as_ref().and_then(|shown| Prediction::compare(shown, &report.states));
     HostReport { prediction, ..report }
 }
 
@@ -271,6 +270,7 @@ pub(super) fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready, claim: O
         claim,
         again: ready.connect.as_deref().map(|connect| Again { connect, patience: session.patience() }),
         accepted: &session.accepted,
+        planned: ready.shown.as_deref().filter(|_| ready.is_planned),
     };
     let report = match kind {
         Kind::Diff => run.diff(transport.as_mut()),

@@ -22,6 +22,8 @@ pub struct StateReport {
     pub holds: Vec<Hold>,
     /// Of `diff`: a digest of what was found and would be done. `None`: nothing.
     pub steps: Option<String>,
+    /// Of `diff`: the same for the host as it is, before anything is pretended.
+    pub found: Option<String>,
     /// Of `diff`: the revision that it would bring or keep, if it has one.
     pub revision: Option<String>,
     /// What it does follows the processes that run at the moment.

@@ -9,11 +9,11 @@ mod brackets;
 mod decide;
 mod diff;
 mod durable;
-mod holds;
 mod line;
 mod login;
 mod observe;
 mod records;
+mod refuse;
 
 use std::time::Duration;
 
@@ -66,6 +66,8 @@ pub struct HostRun<'a> {
     pub again: Option<Again<'a>>,
     /// Paths and patterns: what they mean is no reason to hold a change.
     pub accepted: &'a [String],
+    /// What was shown of the states. `Some`: the host has to be as it was then, or nothing is changed.
+    pub planned: Option<&'a [StateReport]>,
 }
 
 /// How another connection is had in place of one that was lost.
@@ -128,8 +130,8 @@ impl HostRun<'_> {
         let interrupted = matches!(&broken, Some(Broken { end: End::Interrupted, .. }));
         let ousted = broken.as_ref().filter(|broken| broken.end == End::Ousted);
         let problems = ousted.map(|broken| Problem::error(broken.message.as_str())).into_iter().collect();
-        let held = broken.as_ref().filter(|broken| broken.end == End::Held);
-        let notes = held.map(|broken| broken.message.clone()).into_iter().collect();
+        let refused = broken.as_ref().filter(|broken| broken.end == End::Refused);
+        let notes = refused.map(|broken| broken.message.clone()).into_iter().collect();
         // The failed state says all there is to say.
         let error = broken.filter(|broken| matches!(broken.end, End::Lost | End::Interrupted));
         HostReport {
@@ -172,6 +174,6 @@ enum End {
     Ousted,
     /// A state failed that must not.
     Failhard,
-    /// A change is held.
-    Held,
+    /// A change is held, or the host is not as it was planned for: nothing is changed.
+    Refused,
 }

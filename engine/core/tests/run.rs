@@ -245,6 +245,7 @@ fn run(plan: &Plan, host: &mut FakeHost, apply: bool) -> (HostReport, Vec<String
         claim: None,
         again: None,
         accepted: &[],
+        planned: None,
     };
     let report = if apply { run.apply(host) } else { run.diff(host) };
     (report, sink.0.into_inner().unwrap())
@@ -542,6 +543,7 @@ fn an_interrupt_ends_the_run_between_two_changes() {
         claim: None,
         again: None,
         accepted: &[],
+        planned: None,
     }
     .apply(&mut host);
     assert!(report.interrupted);

@@ -116,6 +116,7 @@ impl Making<'_, '_, '_> {
             questions: plan.states.iter().map(|state| state.questions().len()).sum(),
         });
         self.host.observe(&plan.states).map_err(|error| Broken::asking(&error))?;
+        self.refuse_moved()?;
         self.refuse_held()?;
         self.close_old()?;
         for index in 0..plan.states.len() {
@@ -740,14 +741,14 @@ impl Making<'_, '_, '_> {
                 End::Interrupted => "interrupted before its turn",
                 End::Ousted => "the run ended before its turn",
                 End::Lost => "the run ended before its turn",
-                End::Failhard | End::Held => broken.message.as_str(),
+                End::Failhard | End::Refused => broken.message.as_str(),
             };
             for index in 0..self.run.plan.states.len() {
                 if self.records.get(index).is_none() {
                     let chunk = &self.run.plan.graph.chunks()[index];
                     let mut record = Record::unmet(chunk, reason.into()).masked(&self.run.plan.secrets);
-                    // The state that is held is what people have to see.
-                    record.report.asked = broken.end != End::Held;
+                    // The state for which all is refused is what people have to see.
+                    record.report.asked = broken.end != End::Refused;
                     self.records.put(index, record);
                 }
             }

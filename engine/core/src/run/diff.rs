@@ -20,6 +20,7 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
     // Before anything is pretended: what the host says of itself.
     let revisions: Vec<Option<String>> =
         plan.states.iter().map(|state| state.resource.revision(&host.facts).unwrap_or_default()).collect();
+    let found: Vec<Option<String>> = plan.states.iter().map(|state| state.found(&host.facts)).collect();
     for index in 0..plan.states.len() {
         if run.interrupt.is_raised() {
             return (records.into_reports(), Some(Broken::interrupted()));
@@ -77,9 +78,10 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
         records.put(*index, record);
     }
     listen(run, host, &mut records);
-    for (index, revision) in revisions.into_iter().enumerate() {
+    for (index, (revision, found)) in revisions.into_iter().zip(found).enumerate() {
         if let Some(record) = records.get_mut(index) {
             record.report.revision = revision;
+            record.report.found = found;
             record.report.is_fleeting = plan.states[index].is_fleeting();
         }
     }

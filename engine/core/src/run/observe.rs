@@ -7,7 +7,7 @@ use super::Planned;
 use super::line::Line;
 use crate::kept::token;
 use crate::question::{Ended, Inquiry, Question, inquire, read};
-use crate::{ExchangeCause, ExchangeError, Facts, Job, Output, Reply, Stop, Traffic, Transport};
+use crate::{ExchangeCause, ExchangeError, Facts, Job, Output, Reply, Step, Stop, Traffic, Transport};
 
 /// A host and what is known of it.
 pub(super) struct Host<'a> {
@@ -193,6 +193,11 @@ impl Planned {
         let mut questions = self.conditions.questions();
         questions.extend(self.resource.questions());
         questions
+    }
+
+    /// A digest of what it would do to the host as it is, whatever becomes of other states.
+    pub(super) fn found(&self, facts: &Facts) -> Option<String> {
+        Step::digest(&self.resource.diff(facts).unwrap_or_default())
     }
 
     /// Whether all that it asks is which processes run: these come and go by themselves.

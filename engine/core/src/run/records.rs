@@ -103,6 +103,7 @@ impl Record {
             reason,
             holds: Vec::new(),
             steps: None,
+            found: None,
             revision: None,
             is_fleeting: false,
             duration: Duration::ZERO,

@@ -1,4 +1,4 @@
-//! Holds in a run: a change that nobody has let pass is not made, and, where that is known before the first change, none is.
+//! What a run refuses before its first change: a change that nobody has let pass, and a host that is not as it was planned for.
 
 use super::apply::Making;
 use super::records::Record;
@@ -27,6 +27,22 @@ impl Record {
 }
 
 impl Making<'_, '_, '_> {
+    /// Ends the run before its first change if a state would do something else than when it was planned. Revisions are pinned, and
+    /// processes come and go.
+    pub(super) fn refuse_moved(&mut self) -> Result<(), Broken> {
+        let (plan, planned) = (self.run.plan, self.run.planned.unwrap_or_default());
+        let mut first = None;
+        for (index, (state, shown)) in plan.states.iter().zip(planned).enumerate() {
+            let is_free = shown.revision.is_some() || state.is_fleeting();
+            if !is_free && state.found(&self.host.facts) != shown.found {
+                let reason = Some("it is not as it was when the plan was compared with the host".to_owned());
+                self.put(index, Record::new(&plan.graph.chunks()[index], Outcome::Failed, reason));
+                first.get_or_insert(index);
+            }
+        }
+        self.end_refused(first, "has moved")
+    }
+
     /// Ends the run before its first change if a state that would act is held. One that only acts when another state asks for it
     /// is judged in its turn.
     pub(super) fn refuse_held(&mut self) -> Result<(), Broken> {
@@ -46,9 +62,13 @@ impl Making<'_, '_, '_> {
                 first.get_or_insert(index);
             }
         }
-        let Some(first) = first else { return Ok(()) };
-        let message = format!("nothing is changed, because `{}` is held", self.id(first));
-        Err(Broken { message, end: End::Held })
+        self.end_refused(first, "is held")
+    }
+
+    fn end_refused(&self, state: Option<usize>, why: &str) -> Result<(), Broken> {
+        let Some(state) = state else { return Ok(()) };
+        let message = format!("nothing is changed, because `{}` {why}", self.id(state));
+        Err(Broken { message, end: End::Refused })
     }
 
     /// A state that is held has failed.
