@@ -1,10 +1,10 @@
 //! Mistakes in the tree: each is told with file, line, column and what to do, before any host is touched.
 //!
 //! `mistakes/` has a file for each kind of mistake, `suspicions/` one for each suspicion, with what a person sees of it.
-//! Its sections begin with a line
-//! `--- PATH`; they are laid over a tree whose only host is `alpha`, to which the top file gives the SLS `a`. `--- without
-//! PATH` leaves a file of that tree out, `--- run WORDS` names a command other than `kstate check`, and the last section,
-//! `--- expected`, is what the command prints. `KSTATE_BLESS=1 cargo nextest run -p kstate mistakes::` writes it anew.
+//! Its sections begin with a line `--- PATH`; they are laid over a tree whose only host is `alpha`, to which the top file
+//! gives the SLS `a`. `--- without PATH` leaves a file of that tree out, `--- run WORDS` names a command other than `kstate
+//! check`, and the last section, `--- expected`, is what the command prints. The guide shows those that begin with `book`.
+//! `KSTATE_BLESS=1 cargo nextest run -p kstate mistakes::` writes what is expected anew.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -46,7 +46,8 @@ impl Args {
     }
 
     pub(super) fn need(&self, at: usize, name: &str) -> Result<&Value, Error> {
-        let value = self.get(at, name).ok_or_else(|| type_error(format!("missing argument '{name}'")))?;
+        let value =
+            self.get(at, name).ok_or_else(|| type_error(format!("the argument `{name}` is missing")))?;
         solid(value)?;
         Ok(value)
     }
@@ -54,7 +55,7 @@ impl Args {
     pub(super) fn text(&self, at: usize, name: &str) -> Result<&str, Error> {
         let value = self.need(at, name)?;
         value.as_str().ok_or_else(|| {
-            type_error(format!("argument '{name}' must be text, not {}", super::value::type_name(value)))
+            type_error(format!("the argument `{name}` is text, not {}", super::value::what(value)))
         })
     }
 
@@ -71,10 +72,11 @@ impl Args {
         match kind(value) {
             Kind::Int(n) => Ok(clamped(&n)),
             Kind::Bool(b) => Ok(i128::from(b)),
-            _ => Err(type_error(format!(
-                "'{}' object cannot be interpreted as an integer",
-                super::value::type_name(value)
-            ))),
+            _ => {
+                let message =
+                    format!("the argument `{name}` is a whole number, not {}", super::value::what(value));
+                Err(type_error(message))
+            }
         }
     }
 

@@ -13,8 +13,7 @@ use super::fault::type_error;
 use super::json::{self, Style};
 use super::root::{Root, root};
 use super::value::{
-    self, Dict, Key, Kind, SeqKind, deep_copy, equal, from_plain, iterate, kind, list, to_str, truth,
-    type_name,
+    self, Dict, Key, Kind, SeqKind, deep_copy, equal, from_plain, iterate, kind, list, to_str, truth, what,
 };
 use super::{digests, network, ops};
 use crate::data;
@@ -509,11 +508,8 @@ fn update_at(
     depth: usize,
 ) -> Result<Value, Error> {
     let (Kind::Dict(into), Some(pairs)) = (kind(dest), value::pairs(upd)) else {
-        return Err(type_error(format!(
-            "Cannot update using non-dict types in dictupdate.update(): {} and {}",
-            type_name(dest),
-            type_name(upd)
-        )));
+        let message = format!("only mappings can be merged, not {} and {}", what(dest), what(upd));
+        return Err(type_error(message));
     };
     if depth > 100 {
         return Err(type_error("the data is nested too deeply"));
@@ -686,7 +682,7 @@ fn provider(root: &Root, module: &str) -> &'static str {
 // ---- matchers ----
 
 fn matches(root: &Arc<Root>, args: &Args, kind_of: &str) -> Result<Value, Error> {
-    let target = args.get(0, "tgt").ok_or_else(|| type_error("missing argument 'tgt'"))?;
+    let target = args.get(0, "tgt").ok_or_else(|| type_error("the argument `tgt` is missing"))?;
     Ok(Value::from(match target.as_str() {
         Some(target) => matcher(root, target, kind_of)?,
         None => false,

@@ -54,6 +54,20 @@ pub(super) fn type_error(message: impl Into<String>) -> Error {
     fault(ErrorKind::InvalidOperation, message, Vec::new())
 }
 
+/// Says what an error comes from: a function, a filter. What was undefined says so itself.
+pub(super) fn within(what: &str, error: Error) -> Error {
+    let kind = error.kind();
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<Fault>());
+    match source {
+        Some(inner)
+            if !inner.waiting && kind != ErrorKind::UndefinedError && !inner.message.starts_with(what) =>
+        {
+            fault(kind, format!("{what}: {}", inner.message), inner.hints.clone())
+        }
+        _ => error,
+    }
+}
+
 /// The template cannot go on before the host has answered.
 pub(super) fn waiting(call: &str) -> Error {
     let message = format!("`{call}` has not been answered yet");

@@ -7,11 +7,11 @@ use num_traits::{FromPrimitive, Signed};
 
 use super::args::Args;
 use super::dump::{self, Flow};
-use super::fault::{fault, type_error};
+use super::fault::{fault, type_error, within};
 use super::json::{self, Style};
 use super::value::{
     self, Key, Kind, Number, SeqKind, Undef, equal, is_undefined, iterate, kind, len, list, number, order,
-    solid, to_str, truth, tuple, type_name,
+    solid, to_str, truth, tuple, what,
 };
 use super::{dates, digests, lines, methods, network, ops, regex, root, work};
 use crate::limits;
@@ -23,7 +23,7 @@ const FILTERS: &[(&str, Filter)] = &[
     ("abs", |_, v, _| match number(v) {
         Some(Number::Int(n)) => Ok(value::int(n.abs())),
         Some(Number::Float(n)) => Ok(Value::from(n.abs())),
-        None => Err(type_error(format!("bad operand type for abs(): '{}'", type_name(v)))),
+        None => Err(type_error(format!("a number is needed, not {}", what(v)))),
     }),
     ("append_dict_key_value", |_, v, a| {
         nested(v, a, |old, new| {
@@ -162,8 +162,8 @@ const FILTERS: &[(&str, Filter)] = &[
             _ => return Err(type_error("you can only sort by either \"key\" or \"value\"")),
         };
         let reverse = a.flag(2, "reverse", false)?;
-        let pairs = value::pairs(v)
-            .ok_or_else(|| type_error(format!("dictsort needs a mapping, not {}", type_name(v))))?;
+        let pairs =
+            value::pairs(v).ok_or_else(|| type_error(format!("a mapping is needed, not {}", what(v))))?;
         let keyed = pairs
             .into_iter()
             .map(|(k, item)| {
@@ -404,8 +404,7 @@ const FILTERS: &[(&str, Filter)] = &[
     ("list", |_, v, _| iterate(v).map(list)),
     ("list_files", |_, _, _| Err(not_here("list_files"))),
     ("load_json", |_, v, _| {
-        let text =
-            v.as_str().ok_or_else(|| type_error(format!("load_json needs text, not {}", type_name(v))))?;
+        let text = v.as_str().ok_or_else(|| type_error(format!("text is needed, not {}", what(v))))?;
         json::load(text)
             .map(|v| value::from_plain(&v))
             .map_err(|e| type_error(format!("the text cannot be read as JSON: {e}")))
@@ -495,9 +494,7 @@ const FILTERS: &[(&str, Filter)] = &[
     }),
     ("python", |_, v, _| Ok(Value::from(value::repr(v)))),
     ("quote", |_, v, _| {
-        let text = v.as_str().ok_or_else(|| {
-            type_error(format!("expected string or bytes-like object, got '{}'", type_name(v)))
-        })?;
+        let text = v.as_str().ok_or_else(|| type_error(format!("text is needed, not {}", what(v))))?;
         Ok(Value::from(shell_quote(text)))
     }),
     ("rand_str", |_, _, _| Err(random("rand_str"))),
@@ -545,8 +542,7 @@ const FILTERS: &[(&str, Filter)] = &[
     ("round", |_, v, a| {
         let precision = a.int_or(0, "precision", 0)?;
         let method = a.text_or(1, "method", "common")?;
-        let n = number(v)
-            .ok_or_else(|| type_error(format!("type {} doesn't define __round__ method", type_name(v))))?;
+        let n = number(v).ok_or_else(|| type_error(format!("a number is needed, not {}", what(v))))?;
         let places = usize::try_from(precision).unwrap_or_default().min(300);
         Ok(match (method, n) {
             ("common", Number::Int(n)) if precision >= 0 => value::int(n),
@@ -922,7 +918,7 @@ pub(super) fn apply(state: &mut State<'_, '_>, name: &str, args: &Args) -> Resul
             _ => solid(&subject)?,
         }
     }
-    filter(state, &subject, &args.rest(1))
+    filter(state, &subject, &args.rest(1)).map_err(|error| within(&format!("the filter `{name}`"), error))
 }
 
 fn not_here(name: &str) -> Error {

@@ -7,7 +7,7 @@ use num_traits::FromPrimitive;
 
 use super::args::Args;
 use super::fault::type_error;
-use super::value::{Kind, Number, SeqKind, kind, number, repr, solid, to_str, type_name};
+use super::value::{Kind, Number, SeqKind, kind, number, repr, solid, to_str, what};
 use super::{ops, work};
 
 const MAX_WIDTH: usize = 10_000;
@@ -53,7 +53,7 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
                 Some(name) => mapping
                     .ok_or_else(|| type_error("format requires a mapping"))?
                     .get(name)
-                    .ok_or_else(|| type_error(format!("the mapping has no key '{name}'")))?,
+                    .ok_or_else(|| type_error(format!("the mapping has no key `{name}`")))?,
                 None => {
                     next += 1;
                     items
@@ -152,8 +152,8 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
                         .ok_or_else(|| type_error(format!("cannot convert float {n} to integer")))?,
                     _ => {
                         return Err(type_error(format!(
-                            "%{conversion} format: a real number is required, not {}",
-                            type_name(&value)
+                            "`%{conversion}` formats a number, not {}",
+                            what(&value)
                         )));
                     }
                 };
@@ -177,8 +177,9 @@ pub(super) fn percent(template: &str, values: &Value) -> Result<String, Error> {
                 )
             }
             'e' | 'E' | 'f' | 'F' | 'g' | 'G' => {
-                let n = number(&value)
-                    .ok_or_else(|| type_error(format!("must be real number, not {}", type_name(&value))))?;
+                let n = number(&value).ok_or_else(|| {
+                    type_error(format!("`%{conversion}` formats a number, not {}", what(&value)))
+                })?;
                 let n = n.float();
                 let digits = float(n.abs(), conversion, spec.precision.unwrap_or(6), spec.alternate);
                 padded_number(
@@ -401,10 +402,7 @@ pub(super) fn formatted(value: &Value, spec: &str) -> Result<String, Error> {
     let mut out = String::new();
     let Some(number) = number else {
         if !matches!(kind(value), Kind::Str(_)) {
-            return Err(type_error(format!(
-                "unsupported format string passed to {}.__format__",
-                type_name(value)
-            )));
+            return Err(type_error(format!("{} has no format of its own", what(value))));
         }
         if spec.kind.is_some_and(|k| k != 's') {
             return Err(type_error(format!(
@@ -457,10 +455,7 @@ pub(super) fn formatted(value: &Value, spec: &str) -> Result<String, Error> {
             (n.is_sign_negative(), "", digits)
         }
         (_, Some(kind)) => {
-            return Err(type_error(format!(
-                "Unknown format code '{kind}' for object of type '{}'",
-                type_name(value)
-            )));
+            return Err(type_error(format!("the format `{kind}` is not one for {}", what(value))));
         }
     };
     let digits = match spec.grouping {

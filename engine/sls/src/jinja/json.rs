@@ -6,7 +6,7 @@ use minijinja::value::Value;
 
 use super::fault::type_error;
 use super::methods::sorted_pairs;
-use super::value::{Kind, float_repr, kind, pairs, solid, type_name};
+use super::value::{Kind, float_repr, kind, pairs, solid, what};
 use super::work;
 use crate::limits;
 
@@ -61,8 +61,8 @@ fn write(out: &mut String, value: &Value, style: &Style, depth: usize) -> Result
                         Kind::Float(n) => number(n),
                         _ => {
                             return Err(type_error(format!(
-                                "keys must be str, int, float, bool or None, not {}",
-                                type_name(key)
+                                "a key of JSON is text, a number, a boolean or None, not {}",
+                                what(key)
                             )));
                         }
                     };
@@ -74,10 +74,7 @@ fn write(out: &mut String, value: &Value, style: &Style, depth: usize) -> Result
                 out.push('}');
             }
             _ => {
-                return Err(type_error(format!(
-                    "Object of type {} is not JSON serializable",
-                    type_name(value)
-                )));
+                return Err(type_error(format!("JSON cannot hold {}", what(value))));
             }
         },
     }

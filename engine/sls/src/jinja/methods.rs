@@ -7,7 +7,7 @@ use super::args::Args;
 use super::fault::type_error;
 use super::value::{
     self, Dict, Entries, Key, Kind, Seq, SeqKind, equal, iterate, kind, list, order, repr, solid, to_str,
-    tuple, type_name,
+    tuple, what,
 };
 use super::work;
 use super::{format, ops};
@@ -528,10 +528,7 @@ fn text_method(text: &str, name: &str, args: &Args) -> Result<Value, Error> {
                         out.push_str(part);
                     }
                     None => {
-                        return Err(type_error(format!(
-                            "sequence item {i}: expected str instance, {} found",
-                            type_name(part)
-                        )));
+                        return Err(type_error(format!("`join` joins text, and item {i} is {}", what(part))));
                     }
                 }
             }
@@ -543,10 +540,9 @@ fn text_method(text: &str, name: &str, args: &Args) -> Result<Value, Error> {
             let test = |part: &Value| match part.as_str() {
                 Some(part) if name == "startswith" => Ok(text.starts_with(part)),
                 Some(part) => Ok(text.ends_with(part)),
-                None => Err(type_error(format!(
-                    "{name} first arg must be str or a tuple of str, not {}",
-                    type_name(part)
-                ))),
+                None => {
+                    Err(type_error(format!("`{name}` takes text or a tuple of texts, not {}", what(part))))
+                }
             };
             Ok(Value::from(match kind(part) {
                 Kind::Seq(seq) if seq.kind == SeqKind::Tuple => {

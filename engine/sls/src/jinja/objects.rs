@@ -11,7 +11,7 @@ use minijinja::{Error, ErrorKind, State};
 use super::args::Args;
 use super::fault::type_error;
 use super::methods;
-use super::value::{self, Entries, Key, repr, to_str, type_name};
+use super::value::{self, Entries, Key, repr, to_str, what};
 
 /// Attributes that a template may set, also from within a loop.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ pub(super) fn assign(of: &Value, name: &str, value: &Value) -> Result<Value, Err
     value::solid(of)?;
     let Some(namespace) = of.downcast_object_ref::<Namespace>() else {
         return Err(type_error(format!(
-            "only attributes of a namespace can be set, not of a {}",
-            type_name(of)
+            "only attributes of a `namespace()` can be set, not of {}",
+            what(of)
         )));
     };
     namespace.attributes().insert(Key(Value::from(name)), value.clone());

@@ -16,7 +16,7 @@ use super::fault::{fault, type_error};
 use super::root::Unpacking;
 use super::value::{
     self, Bound, Key, Kind, Number, SeqKind, Undef, clamped, equal, iterate, kind, list, number, order,
-    solid, to_str, truth, tuple, type_name,
+    solid, to_str, truth, tuple,
 };
 use super::work::{self, Work};
 use super::{format, methods, objects, root, salt};
@@ -113,7 +113,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
         match kind(&a[0]) {
             Kind::Dict(_) => Ok(a[0].clone()),
             _ if value::pairs(&a[0]).is_some() => Ok(a[0].clone()),
-            _ => Err(type_error(format!("argument after ** must be a mapping, not {}", type_name(&a[0])))),
+            _ => Err(type_error(format!("`**` takes a mapping apart, not {}", value::what(&a[0])))),
         }
     }),
     ("__l", |_, a| Ok(list(a.to_vec()))),
@@ -162,7 +162,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
     ("__pos", |_, a| match number(&a[0]) {
         Some(Number::Int(n)) => Ok(value::int(n)),
         Some(Number::Float(n)) => Ok(Value::from(n)),
-        None => Err(type_error(format!("bad operand type for unary +: '{}'", type_name(&a[0])))),
+        None => Err(type_error(format!("`+` stands before a number, not before {}", value::what(&a[0])))),
     }),
     ("__q", |_, a| {
         let mut left = &a[0];
@@ -475,19 +475,14 @@ fn item_of(of: &Value, key: &Value, owner: &str) -> Result<Value, Error> {
             }
         }
         (Kind::Seq(_) | Kind::Str(_) | Kind::Bytes(_), _) if number(key).is_some() => {
-            let Some(Number::Int(index)) = number(key) else {
-                return Ok(Undef::value(
-                    format!("a {} has no index {}", type_name(of), to_str(key)),
-                    Vec::new(),
-                ));
+            let found = match number(key) {
+                Some(Number::Int(index)) => nth(of, clamped(&index))?,
+                _ => None,
             };
-            Ok(nth(of, clamped(&index))?.unwrap_or_else(|| {
-                let length = value::len(of).unwrap_or_default();
-                let things = if length == 1 { "item" } else { "items" };
-                Undef::value(
-                    format!("the {} has {length} {things}, and none at index {index}", type_name(of)),
-                    Vec::new(),
-                )
+            Ok(found.unwrap_or_else(|| {
+                let what = format!("{} of {}", value::what(of), value::len(of).unwrap_or_default());
+                let whose = if owner.is_empty() { what } else { format!("`{owner}` is {what}, and") };
+                Undef::value(format!("{whose} has nothing at index {}", to_str(key)), Vec::new())
             }))
         }
         (Kind::Other, _) => {
@@ -770,7 +765,7 @@ fn negate(value: &Value) -> Result<Value, Error> {
     match number(value) {
         Some(Number::Int(n)) => Ok(value::int(-n)),
         Some(Number::Float(n)) => Ok(Value::from(-n)),
-        None => Err(type_error(format!("bad operand type for unary -: '{}'", type_name(value)))),
+        None => Err(type_error(format!("`-` stands before a number, not before {}", value::what(value)))),
     }
 }
 

@@ -6,7 +6,7 @@ use minijinja::value::Value;
 
 use super::args::Args;
 use super::fault::type_error;
-use super::value::{tuple, type_name};
+use super::value::{tuple, what};
 use super::work;
 use crate::regex::compiled;
 
@@ -93,9 +93,7 @@ fn cannot_match(error: &fancy_regex::Error) -> Error {
 }
 
 pub(super) fn need_text(value: &Value) -> Result<&str, Error> {
-    value.as_str().ok_or_else(|| {
-        type_error(format!("expected string or bytes-like object, got '{}'", type_name(value)))
-    })
+    value.as_str().ok_or_else(|| type_error(format!("text is needed, not {}", what(value))))
 }
 
 pub(super) fn matches(value: &Value, args: &Args) -> Result<bool, Error> {

@@ -9,7 +9,7 @@ use minijinja::{Error, ErrorKind, State};
 use super::answers::Answer;
 use super::args::Args;
 use super::calls::{self, find};
-use super::fault::{fault, refused};
+use super::fault::{refused, within};
 use super::root::{Root, root};
 use super::value::{Undef, Unknown, from_plain, list, to_plain, to_str};
 use super::work::Work;
@@ -141,20 +141,8 @@ impl Function {
         let Some(local) = find(&self.name) else { return ask(&root, &self.name, args) };
         match args.all().find(|value| ops::unknown(value)) {
             Some(unknown) => Ok(unknown.clone()),
-            None => local(&root, args).map_err(|error| in_function(&self.name, error)),
+            None => local(&root, args).map_err(|error| within(&format!("`{}`", self.name), error)),
         }
-    }
-}
-
-/// Says which function an error comes from.
-fn in_function(name: &str, error: Error) -> Error {
-    let kind = error.kind();
-    let source = std::error::Error::source(&error).and_then(|s| s.downcast_ref::<super::fault::Fault>());
-    match source {
-        Some(inner) if !inner.waiting && kind != ErrorKind::UndefinedError => {
-            fault(kind, format!("`{name}`: {}", inner.message), inner.hints.clone())
-        }
-        _ => error,
     }
 }
 

@@ -7,7 +7,7 @@ use num_traits::Zero;
 use super::args::Args;
 use super::fault::type_error;
 use super::value::{
-    Kind, Number, SeqKind, equal, is_mapping, is_undefined, kind, number, order, solid, to_str, type_name,
+    Kind, Number, SeqKind, equal, is_mapping, is_undefined, kind, number, order, solid, to_str, what,
 };
 use super::{ops, regex, work};
 
@@ -136,6 +136,6 @@ fn parity(value: &Value, rest: u8) -> Result<bool, Error> {
     match number(value) {
         Some(Number::Int(n)) => Ok(n.bit(0) == (rest == 1)),
         Some(Number::Float(n)) => Ok(n.rem_euclid(2.0) == f64::from(rest)),
-        None => Err(type_error(format!("a number is needed, not {}", type_name(value)))),
+        None => Err(type_error(format!("a number is needed, not {}", what(value)))),
     }
 }

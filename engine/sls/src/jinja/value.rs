@@ -159,7 +159,7 @@ impl Key {
                 }
             }
             Kind::Seq(_) | Kind::Dict(_) => {
-                return Err(type_error(format!("unhashable type: '{}'", type_name(value))));
+                return Err(type_error(format!("{} cannot be a key", what(value))));
             }
             Kind::Undef(undef) => return Err(undef.error()),
             _ => {}
