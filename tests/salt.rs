@@ -1,6 +1,6 @@
 //! The compiler beside real Salt: cases whose answers are kept, and random trees (see `tests/salt/README.md`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use kstate_core::{Chunk, Map, Position, Value};
+use kstate_core::{Chunk, Graph, Map, Position, RequisiteKind, Value};
 use kstate_sls::{Answers, Compiled, Request, Root, SshSettings, Tree, yaml};
 use serde_json::{Map as JsonMap, Number, Value as Json};
 
@@ -62,7 +62,30 @@ fn differences(salt: &Json, compiled: &Compiled) -> Vec<String> {
     }
     let pairs = low.iter().zip(&mine).filter(|(salt, mine)| salt != mine);
     found.extend(pairs.map(|(salt, mine)| format!("a chunk\n  Salt:   {salt}\n  kstate: {mine}")));
+    let salts: BTreeSet<String> = texts(&salt["edges"]).collect();
+    let mine = compiled.graph.as_ref().map(edges).unwrap_or_default();
+    found.extend(salts.difference(&mine).map(|edge| format!("an edge that only Salt has\n  {edge}")));
+    found.extend(mine.difference(&salts).map(|edge| format!("an edge that only kstate has\n  {edge}")));
     found
+}
+
+/// What the requisites of all chunks mean, but `listen`, which Salt looks up when it has run.
+fn edges(graph: &Graph) -> BTreeSet<String> {
+    let named = graph.chunks().iter().map(|one| identity(&chunk(one))).collect::<Vec<_>>();
+    let mut edges = BTreeSet::new();
+    for (place, one) in named.iter().enumerate() {
+        for requisite in
+            graph.requisites(place).iter().filter(|requisite| requisite.kind != RequisiteKind::Listen)
+        {
+            let kind = requisite.kind.name();
+            edges.extend(requisite.targets.iter().map(|&other| format!("{one}: {kind} {}", named[other])));
+        }
+    }
+    edges
+}
+
+fn texts(list: &Json) -> impl Iterator<Item = String> {
+    list.as_array().into_iter().flatten().filter_map(Json::as_str).map(str::to_owned)
 }
 
 /// A chunk as Salt has it.

@@ -15,6 +15,9 @@ TARGET = "alpha"
 # What Salt notes for itself while it compiles.
 INTERNAL = {"__env__", "__orchestration_jid__", "__prereq__", "__prerequiring__", "name_order"}
 
+# How the node is called that stands for a chunk's run in test mode.
+TRIAL = "_|-__prereq_test__"
+
 
 class Compiled(Exception):
     """Ends a run at the place where the first state would be called."""
@@ -100,7 +103,8 @@ def answer(high_state, order=Rising):
     try:
         told = high_state.call_highstate()
     except Compiled as compiled:
-        return {"low": low(compiled.args[0])}
+        found = edges(high_state.state.dependency_dag.dag)
+        return {"low": low(compiled.args[0])} | ({"edges": found} if found else {})
     except Exception as error:  # noqa: BLE001 (whatever is wrong, Salt breaks down over it)
         return {"refused": [repr(error)], "broken": True}
     finally:
@@ -125,6 +129,26 @@ def low(chunks):
         | {"name": str(chunk["name"]), "order": float(chunk["order"])}
         for chunk in kept
     ]
+
+
+def edges(graph):
+    """What the requisites of all chunks mean: `b requires a`, in a line of text each. Of `listen` the graph knows nothing."""
+    named = {
+        (source, node, kind.value)
+        for node in graph.nodes
+        if not node.endswith(TRIAL)
+        for source, _, kind in graph.in_edges(node, keys=True)
+    }
+    # What a `prereq` names comes behind the one that has it: an edge that nobody has written.
+    backwards = {(node, source.removesuffix(TRIAL), "require") for source, node, kind in named if kind == "prereq"}
+    return sorted(
+        "%s: %s %s" % (identity(graph.nodes[node]["chunk"]), kind, identity(graph.nodes[source]["chunk"]))
+        for source, node, kind in named - backwards
+    )
+
+
+def identity(chunk):
+    return "%(state)s.%(fun)s %(__id__)s (%(name)s)" % chunk
 
 
 def plain(value):
