@@ -291,7 +291,8 @@ impl<'a> Session<'a> {
     ) -> Result<Vec<R>, CommandError> {
         let targets = self.targets(sls)?;
         let connect: Arc<dyn Connect> = self.connector(&targets)?.into();
-        let results = side_by_side(self.jobs(), targets, |target| {
+        let jobs = if self.asks_host(contact) { self.jobs() } else { self.jobs_without_hosts() };
+        let results = side_by_side(jobs, targets, |target| {
             let prepared = self.prepare(&target, sls, contact, &connect);
             let result = work(prepared);
             self.ui.ended(&target.name);
@@ -341,6 +342,20 @@ impl<'a> Session<'a> {
         self.options.jobs.map(usize::from).or(self.tree.root().ssh.jobs).unwrap_or(32)
     }
 
+    /// How many are worked on at a time where no host is waited for. More than there are processors would only take memory.
+    pub(crate) fn jobs_without_hosts(&self) -> usize {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs().min(processors)
+    }
+
+    fn asks_host(&self, contact: Contact) -> bool {
+        match contact {
+            Contact::Host | Contact::Work => true,
+            Contact::IfNeeded => self.grains.is_none(),
+            Contact::Never | Contact::StoodFor => false,
+        }
+    }
+
     fn connector(&self, targets: &[Target]) -> Result<Box<dyn Connect>, CommandError> {
         if self.options.local {
             return Ok(Box::new(Local::new(self.interrupt.clone())));
@@ -374,11 +389,7 @@ impl<'a> Session<'a> {
         connect: &Arc<dyn Connect>,
     ) -> Prepared {
         let name = target.name.as_str();
-        let asks_host = match contact {
-            Contact::Host | Contact::Work => true,
-            Contact::IfNeeded => self.grains.is_none(),
-            Contact::Never | Contact::StoodFor => false,
-        };
+        let asks_host = self.asks_host(contact);
         if !asks_host && self.interrupt.is_raised() {
             return self.lost(lost(name, "interrupted".into(), None));
         }

@@ -100,7 +100,7 @@ fn alone(
         return Ok(Vec::new());
     }
     let targets = session.targets(&[])?;
-    let results = side_by_side(session.jobs(), sls.to_vec(), |sls| {
+    let results = side_by_side(session.jobs_without_hosts(), sls.to_vec(), |sls| {
         let compile = |one: &Checked| {
             let target = targets.iter().find(|target| target.name == one.target)?;
             self::checked(session.alone(target, &sls, &one.below))

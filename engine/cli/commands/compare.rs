@@ -211,7 +211,7 @@ fn targets(sessions: &mut [Session<'_>; 2], sls: &[String]) -> Result<Vec<Compar
     let gone = before.roster().filter(|name| !after.knows(name));
     let pairs = after.roster().chain(gone).map(|name| (name, [old.remove(name), new.remove(name)]));
     let pairs: Vec<_> = pairs.filter(|(_, pair)| pair.iter().any(Option::is_some)).collect();
-    Ok(side_by_side(after.jobs(), pairs, |(name, pair)| {
+    Ok(side_by_side(after.jobs_without_hosts(), pairs, |(name, pair)| {
         let secrets = pair.iter().flatten().flat_map(|made| made.compiled.secrets.iter().cloned());
         let secrets = after.secrets(secrets);
         compared(name, [before.knows(name), after.knows(name)], &pair, &secrets)
