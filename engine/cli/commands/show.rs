@@ -11,9 +11,10 @@ use crate::report::json;
 use crate::session::{Contact, Prepared, Ready, Session};
 use crate::ui::{BOLD, paint};
 
-/// A target and what there is to show of it.
+/// What there is to show of a target.
 enum Shown {
-    Is(String, Json),
+    /// As it is printed: the text takes a fraction of the memory of what it tells.
+    Is(String),
     Problems(String, Vec<Problem>),
     Lost(Box<HostReport>),
 }
@@ -25,7 +26,7 @@ pub(super) fn show(
     sls: &[String],
 ) -> Result<Exit, CommandError> {
     let shown = session.with_each(sls, Contact::IfNeeded, |prepared| match prepared {
-        Prepared::Ready(ready) => Some(part(what, &ready)),
+        Prepared::Ready(ready) => Some(part(what, &ready, options.format)),
         Prepared::Lost(report) => Some(Shown::Lost(report)),
         Prepared::NotMeant => None,
     })?;
@@ -41,30 +42,42 @@ pub(super) fn show(
         session.ui.talk(&diagnostics.told(&told));
     }
     let mut exit = Exit::Done;
-    let mut document = JsonMap::new();
+    let mut parts = Vec::new();
     for part in shown {
-        match part {
-            Shown::Is(target, value) => {
-                document.insert(target, value);
+        let (target, errors) = match part {
+            Shown::Is(text) => {
+                parts.push(text);
+                continue;
             }
             Shown::Problems(target, problems) => {
                 exit = exit.worst(Exit::Failed);
-                document.insert(target, json!({ "errors": json::problems(&problems) }));
+                (target, json::problems(&problems))
             }
             Shown::Lost(report) => {
                 exit = exit.worst(session.tell_lost(&report));
-                document.insert(report.target.clone(), json!({ "errors": [{ "message": report.error }] }));
+                (report.target.clone(), json!([{ "message": report.error }]))
             }
+        };
+        if options.format == Format::Json {
+            parts.push(member(&target, &json!({ "errors": errors })));
         }
     }
-    match options.format {
-        Format::Json => session.ui.data(&format!("{:#}\n", Json::Object(document))),
-        Format::Text => session.ui.data(&as_text(&document)),
-    }
+    session.ui.data(&match options.format {
+        Format::Json if parts.is_empty() => "{}\n".to_owned(),
+        Format::Json => format!("{{\n{}\n}}\n", parts.join(",\n")),
+        Format::Text => parts.concat(),
+    });
     Ok(exit)
 }
 
-fn part(what: What, ready: &Ready) -> Shown {
+/// A target in the document of all of them.
+fn member(target: &str, value: &Json) -> String {
+    let object = format!("{:#}", json!({ target: value }));
+    let inner = object.strip_prefix("{\n").and_then(|rest| rest.strip_suffix("\n}"));
+    inner.unwrap_or_default().to_owned()
+}
+
+fn part(what: What, ready: &Ready, format: Format) -> Shown {
     let secrets = Secrets::new(ready.compiled.secrets.iter().cloned());
     let masked = |value: &Value| json::value(&secrets.mask_value(value));
     let compiled = &ready.compiled;
@@ -86,7 +99,10 @@ fn part(what: What, ready: &Ready) -> Shown {
         What::Highstate => masked(&Value::Map(compiled.high.value())),
         What::Lowstate => compiled.chunks().iter().map(|chunk| self::chunk(chunk, &masked)).collect(),
     };
-    Shown::Is(ready.target.clone(), value)
+    Shown::Is(match format {
+        Format::Json => member(&ready.target, &value),
+        Format::Text => as_text(&ready.target, &value),
+    })
 }
 
 /// A chunk with Salt's field names.
@@ -112,16 +128,10 @@ fn chunk(chunk: &Chunk, masked: &dyn Fn(&Value) -> Json) -> Json {
     Json::Object(fields)
 }
 
-/// For people: a heading for each target, and YAML-like lines.
-fn as_text(document: &JsonMap<String, Json>) -> String {
-    let mut out = String::new();
-    for (target, value) in document {
-        if value.get("errors").is_some() {
-            continue;
-        }
-        out.push_str(&format!("{}:\n", paint(BOLD, target)));
-        lines(value, 2, &mut out);
-    }
+/// For people: the target as a heading, and YAML-like lines.
+fn as_text(target: &str, value: &Json) -> String {
+    let mut out = format!("{}:\n", paint(BOLD, target));
+    lines(value, 2, &mut out);
     out
 }
 
