@@ -63,7 +63,7 @@ fn differences(salt: &Json, compiled: &Compiled) -> Vec<String> {
     let pairs = low.iter().zip(&mine).filter(|(salt, mine)| salt != mine);
     found.extend(pairs.map(|(salt, mine)| format!("a chunk\n  Salt:   {salt}\n  kstate: {mine}")));
     let salts: BTreeSet<String> = texts(&salt["edges"]).collect();
-    let mine = compiled.graph.as_ref().map(edges).unwrap_or_default();
+    let mine = compiled.graph.as_deref().map(edges).unwrap_or_default();
     found.extend(salts.difference(&mine).map(|edge| format!("an edge that only Salt has\n  {edge}")));
     found.extend(mine.difference(&salts).map(|edge| format!("an edge that only kstate has\n  {edge}")));
     found

@@ -547,7 +547,7 @@ impl<'a> Session<'a> {
         }
         let mut suspicions = Vec::new();
         if contact == Contact::Never {
-            let (chunks, graph) = (compiled.chunks(), compiled.graph.as_ref());
+            let (chunks, graph) = (compiled.chunks(), compiled.graph.as_deref());
             suspicions = suspicion::look(&States { chunks, planned: &states, graph });
             suspicions.append(&mut compiled.suspicions);
             suspicions = suspicions.iter().map(|problem| secrets.mask_problem(problem)).collect();

@@ -43,7 +43,7 @@ pub use digest::digest;
 pub use event::{Event, Sink};
 pub use facts::{Facts, Stop};
 pub use fleet::side_by_side;
-pub use graph::{Flaws, Graph, Requisite, RequisiteKind, Unmet, distance, fnmatch, nearest};
+pub use graph::{Flaws, Graph, Requisite, RequisiteKind, Unlinked, Unmet, distance, fnmatch, nearest};
 pub use hold::Hold;
 pub use map::Map;
 pub use node::{Data, Node};

@@ -15,6 +15,7 @@ mod observe;
 mod records;
 mod refuse;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::kept::Claim;
@@ -28,7 +29,7 @@ use observe::Host;
 /// What is declared for one host, ready to run.
 #[derive(Debug)]
 pub struct Plan {
-    pub graph: Graph,
+    pub graph: Arc<Graph>,
     /// One for each chunk of the graph.
     pub states: Vec<Planned>,
     pub secrets: Secrets,

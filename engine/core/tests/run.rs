@@ -217,7 +217,7 @@ fn plan(states: &[&str]) -> Plan {
             conditions: Conditions::of(chunk, &[]).unwrap(),
         })
         .collect();
-    Plan { graph, states: planned, secrets: Secrets::default() }
+    Plan { graph: graph.into(), states: planned, secrets: Secrets::default() }
 }
 
 #[derive(Default)]

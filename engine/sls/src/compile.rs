@@ -60,7 +60,7 @@ pub struct Compiled {
     pub sls: BTreeSet<String>,
     pub high: HighState,
     /// The chunks in order; none if there are errors.
-    pub graph: Option<Graph>,
+    pub graph: Option<Arc<Graph>>,
     /// The chunks that are sound, as declared, where there are errors.
     unordered: Vec<Chunk>,
     /// Every problem once, by file and line.
@@ -91,7 +91,7 @@ pub struct Top {
 impl Compiled {
     /// The chunks in order; as declared where they have none.
     pub fn chunks(&self) -> &[Chunk] {
-        self.graph.as_ref().map_or(&self.unordered, Graph::chunks)
+        self.graph.as_deref().map_or(&self.unordered, Graph::chunks)
     }
 
     /// Its pillar, for further SLS.
@@ -252,14 +252,14 @@ impl Tree {
         compiled.sls = files.sls_names();
         compiled.calls.extend(templates.calls());
         let elsewhere = Elsewhere { tree: self, request, pillar: &pillar, run: &compiled.sls, survey };
-        let Linked { high, graph, chunks, problems, suspicions } = link(high, files, &elsewhere);
+        let Linked { high, graph, problems, suspicions } = link(high, files, &elsewhere);
         compiled.suspicions.extend(suspicions);
         compiled.high = high;
         compiled.problems.extend(problems);
         if compiled.has_errors() || !compiled.calls.is_empty() {
-            compiled.unordered = chunks;
+            compiled.unordered = graph.map_or_else(|chunks| chunks, Graph::into_chunks);
         } else {
-            compiled.graph = graph;
+            compiled.graph = graph.ok().map(Arc::new);
         }
     }
 

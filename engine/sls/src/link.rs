@@ -1,6 +1,6 @@
 //! From all declarations of a run to its chunks in order.
 
-use kstate_core::{Chunk, Flaws, Graph, Problem, Unmet};
+use kstate_core::{Chunk, Flaws, Graph, Problem, Unlinked, Unmet};
 
 use crate::elsewhere::Elsewhere;
 use crate::files::Files;
@@ -15,9 +15,8 @@ const EXPLAINED_LIMIT: usize = 100;
 /// What came of it.
 pub(crate) struct Linked {
     pub(crate) high: HighState,
-    pub(crate) graph: Option<Graph>,
-    /// The chunks that are sound, in the order of the graph if there is one.
-    pub(crate) chunks: Vec<Chunk>,
+    /// Or else the chunks that are sound.
+    pub(crate) graph: Result<Graph, Vec<Chunk>>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) suspicions: Vec<Problem>,
 }
@@ -33,12 +32,12 @@ pub(crate) fn link(mut high: HighState, files: Files<'_>, elsewhere: &Elsewhere<
     let excluded = high.apply_exclusions();
     let suspicions = low::deaf_watches(&high);
     let chunks = low::chunks(&high, &mut problems);
-    let (graph, chunks, flaws) = match Graph::link(chunks.clone()) {
+    let (graph, flaws) = match Graph::link(chunks) {
         Ok(graph) => {
-            let (chunks, flaws) = (graph.chunks().to_vec(), graph.flaws().clone());
-            (Some(graph), chunks, flaws)
+            let flaws = graph.flaws().clone();
+            (Ok(graph), flaws)
         }
-        Err(flaws) => (None, chunks, flaws),
+        Err(Unlinked { chunks, flaws }) => (Err(chunks), flaws),
     };
     let Flaws { unmet: more, problems: unreadable } = flaws;
     unmet.extend(more);
@@ -47,7 +46,7 @@ pub(crate) fn link(mut high: HighState, files: Files<'_>, elsewhere: &Elsewhere<
     problems.extend(certain.enumerate().map(|(index, unmet)| {
         if index < EXPLAINED_LIMIT { elsewhere.explain(unmet, &excluded) } else { unmet.problem }
     }));
-    Linked { high, graph, chunks, problems, suspicions }
+    Linked { high, graph, problems, suspicions }
 }
 
 /// Whether what is missing from the run may hold what a requisite names.

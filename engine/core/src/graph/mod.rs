@@ -134,6 +134,13 @@ pub struct Flaws {
     pub problems: Vec<Problem>,
 }
 
+/// Chunks that make no graph, and why. One in whose place another stands is left out.
+#[derive(Clone, Debug)]
+pub struct Unlinked {
+    pub chunks: Vec<Chunk>,
+    pub flaws: Flaws,
+}
+
 /// The chunks of a host in the order of their run, with their requisites looked up.
 #[derive(Clone, Debug)]
 pub struct Graph {
@@ -157,7 +164,7 @@ impl Graph {
     ///
     /// A chunk's own order number is its argument `order` where it has one, as Salt reads it, else [`Chunk::order`].
     /// The errors are all requisites that name nothing and all cycles.
-    pub fn link(chunks: Vec<Chunk>) -> Result<Graph, Flaws> {
+    pub fn link(chunks: Vec<Chunk>) -> Result<Graph, Unlinked> {
         let (chunks, earlier) = collapse(chunks);
         let mut linking = Linking {
             lookup: Lookup::new(&chunks),
@@ -175,7 +182,7 @@ impl Graph {
         }
         let Linking { requisites, named, mut flaws, .. } = linking;
         if named > TARGETS_LIMIT {
-            return Err(flaws);
+            return Err(Unlinked { chunks, flaws });
         }
         let sequence = order::sequence(&chunks, &requisites);
         if sequence.is_none() {
@@ -185,13 +192,17 @@ impl Graph {
             Some(sequence) if !flaws.are_errors() => {
                 Ok(Graph::arranged(chunks, requisites, &sequence, flaws))
             }
-            _ => Err(flaws),
+            _ => Err(Unlinked { chunks, flaws }),
         }
     }
 
     /// The chunks in the order of their run. A chunk with `prereq` stands before the ones it names.
     pub fn chunks(&self) -> &[Chunk] {
         &self.chunks
+    }
+
+    pub fn into_chunks(self) -> Vec<Chunk> {
+        self.chunks
     }
 
     /// The requisites of a chunk, kind by kind in the order of [`RequisiteKind::ALL`]; what came by `listen_in` last.

@@ -47,7 +47,7 @@ impl Tree {
     }
 
     fn problems(self) -> Vec<Problem> {
-        let Flaws { unmet, problems } = Graph::link(self.0).unwrap_err();
+        let Flaws { unmet, problems } = Graph::link(self.0).unwrap_err().flaws;
         unmet.into_iter().map(|unmet| unmet.problem).chain(problems).collect()
     }
 }
