@@ -199,8 +199,9 @@ impl<'a> Files<'a> {
     fn merge(&mut self, high: &mut HighState, more: HighState) {
         high.extensions.extend(more.extensions);
         high.exclusions.extend(more.exclusions);
+        let known = high.places();
         for state in more.states {
-            let Some(first) = high.get(&state.id) else {
+            let Some(first) = known.get(&state.id).map(|&place| &high.states[place]) else {
                 high.states.push(state);
                 continue;
             };

@@ -11,6 +11,8 @@ pub(crate) const PARTS: usize = 2_000_000;
 pub(crate) const PART_BYTES: usize = 64;
 /// How many files may include each other in a row.
 pub(crate) const INCLUDES: usize = 100;
+/// How many steps `extend` and the `_in` requisites of a run may take.
+pub(crate) const EXTENDING: usize = 100_000_000;
 /// How many missing states are told with similar names, which takes a look at every name.
 pub(crate) const HINTED: usize = 100;
 /// How many words the tags of a template may have.

@@ -1,9 +1,11 @@
 //! From the high state to chunks, in the order of declaration (Salt: `compile_high_data`).
 
 use kstate_core::suspicion::deaf_watch;
-use kstate_core::{Chunk, Data, Node, Problem, Value};
+use kstate_core::{Chunk, Data, Map, Node, Problem, Value};
 
+use crate::high::effort::parts_of;
 use crate::high::{HighState, Item, Module, State};
+use crate::limits;
 
 /// The modules that answer to `watch`. For any other, `watch` means `require`.
 const WATCHING: [&str; 14] = [
@@ -29,6 +31,7 @@ const LAST: f64 = 1_000_000.0;
 /// Takes the declarations apart: a chunk for each id, module and name.
 pub(crate) fn chunks(high: &HighState, problems: &mut Vec<Problem>) -> Vec<Chunk> {
     let mut all: Vec<Draft> = Vec::new();
+    let mut repeated = 0;
     for state in &high.states {
         if state.is_passed_over() {
             let message = format!("`{}` begins with `__`: Salt passes over it", state.id);
@@ -36,7 +39,7 @@ pub(crate) fn chunks(high: &HighState, problems: &mut Vec<Problem>) -> Vec<Chunk
             continue;
         }
         for module in &state.modules {
-            all.extend(drafts(state, module, problems));
+            all.extend(drafts(state, module, &mut repeated, problems));
         }
     }
     number(&mut all, problems);
@@ -49,7 +52,8 @@ struct Draft {
     name_order: u32,
 }
 
-fn drafts(state: &State, module: &Module, problems: &mut Vec<Problem>) -> Vec<Draft> {
+/// `repeated` counts the parts of the arguments that `names` have repeated so far.
+fn drafts(state: &State, module: &Module, repeated: &mut usize, problems: &mut Vec<Problem>) -> Vec<Draft> {
     // A module without a function can only have come by `extend` or a requisite.
     let Some(fun) = module.function() else {
         let message = format!("`{}` has nothing of the module `{}` to run", state.id, module.name);
@@ -68,14 +72,16 @@ fn drafts(state: &State, module: &Module, problems: &mut Vec<Problem>) -> Vec<Dr
         places: ["name", "__id__"].map(|key| (key.to_owned(), state.at.clone())).into(),
         at: module.function_at().clone(),
     };
-    let mut names: Vec<&Node> = Vec::new();
+    let (mut names, mut known): (Vec<&Node>, Map) = Default::default();
     for item in module.items() {
         let Item::Arguments { entries, .. } = item else { continue };
         for (key, value) in entries {
             match key.text() {
                 Some("names") => {
                     for name in value.list().unwrap_or_default() {
-                        if !names.iter().any(|known| known.value() == name.value()) {
+                        let value = name.value();
+                        if known.get_key(&value).is_none() {
+                            known.insert(value, true);
                             names.push(name);
                         }
                     }
@@ -84,12 +90,32 @@ fn drafts(state: &State, module: &Module, problems: &mut Vec<Problem>) -> Vec<Dr
             }
         }
     }
+    if names.len() > 1 {
+        let parts = chunk.arguments.iter().map(|(_, value)| 1 + parts_of(value)).sum::<usize>();
+        let before = *repeated;
+        *repeated = before.saturating_add(parts.saturating_mul(names.len()));
+        if *repeated > limits::PARTS {
+            if before <= limits::PARTS {
+                problems.push(too_many(state, &names));
+            }
+            names.truncate(1);
+        }
+    }
     let mut drafts =
         if names.is_empty() { vec![Draft { chunk, name_order: 0 }] } else { named(&chunk, &names, problems) };
     for draft in &mut drafts {
         settle_watch(&mut draft.chunk);
     }
     drafts
+}
+
+fn too_many(state: &State, names: &[&Node]) -> Problem {
+    let message = format!(
+        "the `names` of this run repeat arguments with more than {} parts, up to here",
+        limits::PARTS
+    );
+    let problem = Problem::error(message).of(&state.id).hint("give the names fewer or smaller arguments");
+    problem.at(names.first().map_or(&state.at, |name| &name.at))
 }
 
 /// A chunk for each entry of `names`; `- name: [{argument: value}]` has arguments of its own.
@@ -143,8 +169,9 @@ fn set(chunk: &mut Chunk, key: &Node, value: &Node, id: &str) {
         Some(name) => name.to_owned(),
         None => key.value().to_string(),
     };
-    chunk.places.insert(name.clone(), key.at.clone());
-    match chunk.arguments.iter_mut().find(|(known, _)| *known == name) {
+    let is_known = chunk.places.insert(name.clone(), key.at.clone()).is_some();
+    let mut known = chunk.arguments.iter_mut().filter(|(known, _)| *known == name);
+    match if is_known { known.next() } else { None } {
         Some((_, old)) => *old = value.clone(),
         None => chunk.arguments.push((name, value.clone())),
     }

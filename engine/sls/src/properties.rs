@@ -341,6 +341,60 @@ impl Storage for Files {
     }
 }
 
+/// What is wrong with a tree.
+fn problems(files: &[(&str, &str)]) -> Vec<Problem> {
+    let stored = files.iter().map(|(path, text)| (Path::new("/t").join(path), (*text).to_owned()));
+    let root = Root {
+        dir: "/t".into(),
+        file_roots: vec!["/t/salt".into()],
+        pillar_roots: vec!["/t/pillar".into()],
+        roster: "/t/roster".into(),
+        ssh: SshSettings::default(),
+        token_host: None,
+        secrets: Vec::new(),
+    };
+    let tree = Tree::stored(root, Arc::new(Files(stored.collect())));
+    let (grains, pillar, answers) = ([("id", "alpha")].into_iter().collect(), Map::new(), Answers::default());
+    let request = Request { target: "alpha", grains: &grains, pillar: &pillar, sls: &[], answers: &answers };
+    tree.compile(&request).problems
+}
+
+/// The text once for each number.
+fn each(count: usize, text: impl Fn(usize) -> String) -> String {
+    (0..count).map(text).collect()
+}
+
+#[test]
+fn a_short_file_that_asks_for_too_much_is_refused() {
+    let states = |count| each(count, |n| format!("i{n}: test.nop\n"));
+    let long_list = format!(
+        "{}z:\n  test.nop:\n  - require_in:\n{}",
+        states(3_000),
+        each(3_000, |n| format!("    - test: i{n}\n"))
+    );
+    let aliases = format!(
+        "a:\n  test.nop: &a\n  - require: []\n{}extend:\n  a:\n    test:\n{}",
+        each(1_000, |n| format!("i{n}:\n  test: *a\n")),
+        each(1_000, |_| "    - require: [{test: null}]\n".to_owned())
+    );
+    let names = format!(
+        "a:\n  test.nop:\n  - text: {}\n  - names:\n{}",
+        "x".repeat(100_000),
+        each(2_000, |n| format!("    - n{n}\n"))
+    );
+    with_the_least_stack(move || {
+        for (text, expected) in [
+            (long_list, "`extend` and the `_in` requisites of this run ask for too much work, up to here"),
+            (aliases, "`extend` and the `_in` requisites of this run ask for too much work, up to here"),
+            (names, "the `names` of this run repeat arguments with more than 2000000 parts, up to here"),
+        ] {
+            let found = problems(&[("salt/top.sls", "base: {'*': [a]}"), ("salt/a.sls", &text)]);
+            let found: Vec<&str> = found.iter().map(|problem| problem.message.as_str()).collect();
+            assert_eq!(found, [expected]);
+        }
+    });
+}
+
 #[test]
 fn a_tree_compiles_or_is_refused() {
     let sls = || prop_oneof![row(YAML, 20), changed(states(), YAML)];
@@ -356,22 +410,7 @@ fn a_tree_compiles_or_is_refused() {
                 ("pillar/top.sls", "base:\n  '*': [a]\n"),
                 ("pillar/a.sls", &pillar),
             ];
-            let stored = files.map(|(path, text)| (Path::new("/t").join(path), text.to_owned()));
-            let root = Root {
-                dir: "/t".into(),
-                file_roots: vec!["/t/salt".into()],
-                pillar_roots: vec!["/t/pillar".into()],
-                roster: "/t/roster".into(),
-                ssh: SshSettings::default(),
-                token_host: None,
-                secrets: Vec::new(),
-            };
-            let tree = Tree::stored(root, Arc::new(Files(stored.into())));
-            let (grains, pillar, answers) =
-                ([("id", "alpha")].into_iter().collect(), Map::new(), Answers::default());
-            let request =
-                Request { target: "alpha", grains: &grains, pillar: &pillar, sls: &[], answers: &answers };
-            for problem in tree.compile(&request).problems {
+            for problem in problems(&files) {
                 let at = problem.at.as_ref().unwrap_or_else(|| panic!("it has no place: {problem}"));
                 let (_, text) = files.iter().find(|(path, _)| **path == *at.file).unwrap();
                 stands_inside(&problem, text);

@@ -2,6 +2,7 @@
 
 use kstate_core::{Data, Node, Problem, Unmet, nearest};
 
+use super::effort::{Effort, size};
 use super::shared::{grow, spread};
 use super::verify::is_requisite;
 use super::{Body, Exclusion, Extension, HighState, Item, State};
@@ -22,16 +23,22 @@ pub(crate) fn reconcile(
     mut extensions: Vec<Extension>,
     finding: Finding,
     unmet: &mut Vec<Unmet>,
+    effort: &mut Effort,
 ) {
+    let (places, size) = (high.places(), size(high));
     for place in 0..extensions.len() {
         let extension = &extensions[place];
         let Some(first) = extension.modules.first() else { continue };
-        let known = high.get(&extension.id).is_some_and(|state| state.module(&first.name).is_some());
-        let target = if known {
-            extension.id.clone()
+        let own = places.get(&extension.id).copied();
+        let known = own.filter(|&own| high.states[own].module(&first.name).is_some());
+        let state = if let Some(known) = known {
+            known
         } else {
-            match find_name(high, &extension.id, &first.name, finding).as_slice() {
-                [only] => only.clone(),
+            if !effort.allows(size, &extension.at) {
+                return;
+            }
+            match find_name(high, own, &extension.id, &first.name, finding).as_slice() {
+                [only] => *only,
                 found => {
                     unmet.push(Unmet {
                         module: first.name.clone(),
@@ -49,41 +56,48 @@ pub(crate) fn reconcile(
         if high.exclusions.iter().any(is_excluded) {
             continue;
         }
-        let Some(state) = high.states.iter().position(|state| state.id == target) else { continue };
         for module in 0..extension.modules.len() {
-            extend(&mut high.states, state, &mut extensions, (place, module));
+            extend(&mut high.states, state, &mut extensions, (place, module), effort);
         }
         // What it gave is no longer shared with it.
         extensions[place].modules.clear();
     }
 }
 
-/// The ids that Salt finds for a name: by id, else by any argument that has it as its value.
-pub(crate) fn find_name(high: &HighState, name: &str, module: &str, finding: Finding) -> Vec<String> {
-    if let Some(state) = high.get(name)
-        && (finding == Finding::Lax || state.module(module).is_some())
+/// The states that Salt finds for a name: by id, which has the place `own`, else by any argument that has it as its value.
+pub(crate) fn find_name(
+    high: &HighState,
+    own: Option<usize>,
+    name: &str,
+    module: &str,
+    finding: Finding,
+) -> Vec<usize> {
+    if let Some(own) = own
+        && (finding == Finding::Lax || high.states[own].module(module).is_some())
     {
-        return vec![name.to_owned()];
+        return vec![own];
+    }
+    let states = high.states.iter().enumerate();
+    if module == "sls" {
+        return states.filter(|(_, state)| *state.sls == *name).map(|(place, _)| place).collect();
     }
     let mut found = Vec::new();
-    if module == "sls" {
-        return high
-            .states
-            .iter()
-            .filter(|state| *state.sls == *name)
-            .map(|state| state.id.clone())
-            .collect();
-    }
-    for state in &high.states {
+    for (place, state) in states {
         let Some(module) = state.module(module) else { continue };
         let named = |item: &&Item| item.single().is_some_and(|(_, value)| value.text() == Some(name));
-        found.extend(module.items().iter().filter(named).map(|_| state.id.clone()));
+        found.extend(module.items().iter().filter(named).map(|_| place));
     }
     found
 }
 
 /// Extends a module of a state, or gives the state the module.
-fn extend(states: &mut [State], state: usize, extensions: &mut [Extension], (place, new): (usize, usize)) {
+fn extend(
+    states: &mut [State],
+    state: usize,
+    extensions: &mut [Extension],
+    (place, new): (usize, usize),
+    effort: &mut Effort,
+) {
     let module = &extensions[place].modules[new];
     let modules = &mut states[state].modules;
     let Some(known) = modules.iter().position(|known| known.name == module.name) else {
@@ -95,10 +109,13 @@ fn extend(states: &mut [State], state: usize, extensions: &mut [Extension], (pla
         return;
     }
     for item in 0..module.items().len() {
-        merge(states, (state, known), extensions, (place, new, item));
+        merge(states, (state, known), extensions, (place, new, item), effort);
+        if effort.is_passed() {
+            return;
+        }
     }
     if states[state].modules[known].identity.is_shared() {
-        spread(states, state, known);
+        spread(states, state, known, effort);
     }
 }
 
@@ -108,9 +125,14 @@ fn merge(
     (state, module): (usize, usize),
     extensions: &mut [Extension],
     (place, new, item): (usize, usize, usize),
+    effort: &mut Effort,
 ) {
     let mut done = false;
-    for index in 0..states[state].modules[module].items().len() {
+    let count = states[state].modules[module].items().len();
+    if !effort.allows(count, &extensions[place].at) {
+        return;
+    }
+    for index in 0..count {
         // What is new may have grown with what it was added to.
         let new = &extensions[place].modules[new].items()[item];
         let Body::List(items) = &mut states[state].modules[module].body else { return };
@@ -123,7 +145,7 @@ fn merge(
             Meeting::NameForNames => items[index] = new.clone(),
             Meeting::Adds(more) => {
                 done = true;
-                add(states, (state, module, index), extensions, &more);
+                add(states, (state, module, index), extensions, &more, effort);
             }
         }
     }
@@ -152,7 +174,7 @@ fn meeting(known: &Item, new: &Item) -> Meeting {
             let (Some((known, _)), Some((name, value))) = (known.first(), new.first()) else {
                 return Meeting::None;
             };
-            if name.value() == known.value() {
+            if is_same(name, known) {
                 match name.text().is_some_and(is_requisite) {
                     true => Meeting::Adds(value.list().unwrap_or_default().to_vec()),
                     false => Meeting::Replaces,
@@ -167,24 +189,33 @@ fn meeting(known: &Item, new: &Item) -> Meeting {
     }
 }
 
+/// Whether they have one value.
+fn is_same(a: &Node, b: &Node) -> bool {
+    match (a.text(), b.text()) {
+        (None, None) => a.value() == b.value(),
+        (a, b) => a == b,
+    }
+}
+
 /// Adds to the list of a requisite, wherever it stands.
 fn add(
     states: &mut [State],
     (state, module, item): (usize, usize, usize),
     extensions: &mut [Extension],
     more: &[Node],
+    effort: &mut Effort,
 ) {
     let Body::List(items) = &mut states[state].modules[module].body else { return };
     let Item::Arguments { entries, identity, .. } = &mut items[item] else { return };
     if identity.is_shared() {
         let identity = identity.clone();
-        grow(states, extensions, &identity, more);
+        grow(states, extensions, &identity, more, effort);
     } else if let Some((_, Node { data: Data::List(known), .. })) = entries.first_mut() {
         known.extend_from_slice(more);
     }
 }
 
-fn missing(high: &HighState, extension: &Extension, module: &str, found: &[String], hinted: bool) -> Problem {
+fn missing(high: &HighState, extension: &Extension, module: &str, found: &[usize], hinted: bool) -> Problem {
     let id = &extension.id;
     let problem = if found.is_empty() {
         Problem::error(format!("there is no state `{module}: {id}` in this run to add to"))
@@ -196,8 +227,8 @@ fn missing(high: &HighState, extension: &Extension, module: &str, found: &[Strin
         Some(state) => problem.related(format!("`{id}`"), &state.at),
         None => problem,
     };
-    for id in found {
-        problem = place(problem, id);
+    for state in found.iter().map(|&found| &high.states[found]) {
+        problem = problem.related(format!("`{}`", state.id), &state.at);
     }
     if !found.is_empty() {
         return problem.hint("name the state by its id");

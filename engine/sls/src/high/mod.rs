@@ -1,11 +1,13 @@
 //! The high state: what the SLS of a run declare, by id, before it is taken apart into chunks.
 
 pub(crate) mod declare;
+pub(crate) mod effort;
 pub(crate) mod extend;
 pub(crate) mod requisite_in;
 pub(crate) mod shared;
 pub(crate) mod verify;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use kstate_core::{Data, Map, Node, Position, Value, fnmatch};
@@ -209,6 +211,11 @@ impl State {
 impl HighState {
     pub(crate) fn get(&self, id: &str) -> Option<&State> {
         self.states.iter().find(|state| state.id == id)
+    }
+
+    /// Where each id stands.
+    pub(crate) fn places(&self) -> HashMap<String, usize> {
+        self.states.iter().enumerate().map(|(place, state)| (state.id.clone(), place)).collect()
     }
 
     /// Removes what `exclude` names, and gives it with what names it.

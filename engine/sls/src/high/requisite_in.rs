@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kstate_core::{Data, Node, Position, Problem, Unmet};
 
+use super::effort::{Effort, PART, parts_of_module, size};
 use super::extend::{Finding, entry, find_name, reconcile};
 use super::shared::Identity;
 use super::{Body, Extension, HighState, Item, Module, State, single};
@@ -39,9 +40,18 @@ const NOT_USED: [&str; 15] = [
     "names",
 ];
 
+/// What it costs to add a state to a requisite: an entry has three parts.
+const ADDITION: usize = 3 * PART;
+
 /// Resolves them all, in the order of the declarations.
-pub(crate) fn resolve(high: &mut HighState, unmet: &mut Vec<Unmet>, problems: &mut Vec<Problem>) {
+pub(crate) fn resolve(
+    high: &mut HighState,
+    unmet: &mut Vec<Unmet>,
+    problems: &mut Vec<Problem>,
+    effort: &mut Effort,
+) {
     let mut additions = Additions::default();
+    let (places, size) = (high.places(), size(high));
     for state in &high.states {
         for module in &state.modules {
             for item in module.items() {
@@ -49,13 +59,13 @@ pub(crate) fn resolve(high: &mut HighState, unmet: &mut Vec<Unmet>, problems: &m
                 let Some((name, value)) = entries.first() else { continue };
                 let handled = HANDLED.iter().find(|(handled, _)| name.text() == Some(handled));
                 if let Some((key, requisite)) = handled {
-                    let from = From { high, state, module, key, requisite };
-                    from.collect(value, &mut additions, unmet, problems);
+                    let from = From { high, places: &places, size, state, module, key, requisite };
+                    from.collect(value, &mut additions, unmet, problems, effort);
                 }
             }
         }
     }
-    reconcile(high, additions.extensions(), Finding::Strict, unmet);
+    reconcile(high, additions.extensions(), Finding::Strict, unmet, effort);
 }
 
 /// The extensions in the order in which their ids came up.
@@ -109,6 +119,10 @@ impl Addition {
 /// The state whose argument is looked at.
 struct From<'a> {
     high: &'a HighState,
+    /// Where each id stands in it.
+    places: &'a HashMap<String, usize>,
+    /// The steps that it takes to look at all of it.
+    size: usize,
     state: &'a State,
     module: &'a Module,
     key: &'a str,
@@ -122,10 +136,14 @@ impl From<'_> {
         additions: &mut Additions,
         unmet: &mut Vec<Unmet>,
         problems: &mut Vec<Problem>,
+        effort: &mut Effort,
     ) {
         match &value.data {
             Data::Map(entries) => {
                 for (module, name) in entries {
+                    if !effort.allows(ADDITION, &value.at) {
+                        return;
+                    }
                     if let Some((module, name)) = self.names(module, name, problems) {
                         self.add(&name, &module, &value.at, additions);
                     }
@@ -135,6 +153,9 @@ impl From<'_> {
                 // Salt goes over the targets of the earlier entries again with each entry.
                 let mut hinges: Vec<(String, String)> = Vec::new();
                 for item in items {
+                    if item.text().is_some() && !effort.allows(self.size, &item.at) {
+                        return;
+                    }
                     let Some((module, name)) = self.target(item, unmet, problems) else { continue };
                     if module == "sls" {
                         hinges = self.of_file(&name);
@@ -142,6 +163,9 @@ impl From<'_> {
                         hinges.push((name, module));
                     }
                     for (name, module) in &hinges {
+                        if !effort.allows(self.cost(name), &item.at) {
+                            return;
+                        }
                         match self.key {
                             "use" => self.take_from(name, module, &item.at, additions),
                             "use_in" => self.give_to(name, module, &item.at, additions),
@@ -175,7 +199,7 @@ impl From<'_> {
             return self.names(module, name, problems);
         }
         let name = item.text()?;
-        if let Some(state) = self.high.get(name) {
+        if let Some(state) = self.get(name) {
             return state.modules.first().map(|module| (module.name.clone(), name.to_owned()));
         }
         // An id is found by its `name`, too.
@@ -222,6 +246,30 @@ impl From<'_> {
         Some((module_name.to_owned(), name.to_owned()))
     }
 
+    fn get(&self, id: &str) -> Option<&State> {
+        self.places.get(id).map(|&place| &self.high.states[place])
+    }
+
+    /// The states that `use` or `use_in` means, which have the module.
+    fn used(&self, name: &str, module: &str) -> impl Iterator<Item = (&State, &Module)> {
+        let found = find_name(self.high, self.places.get(name).copied(), name, module, Finding::Strict);
+        let states = found.into_iter().map(|place| &self.high.states[place]);
+        let module = module.to_owned();
+        states.filter_map(move |state| Some((state, state.module(&module)?)))
+    }
+
+    /// The steps that it takes to add what a name means.
+    fn cost(&self, name: &str) -> usize {
+        match (self.requisite, self.get(name)) {
+            ("use", Some(other)) => {
+                let items = other.modules.iter().map(|module| module.items().len()).sum::<usize>();
+                items * self.module.items().len() + parts_of_module(self.module) * PART
+            }
+            ("use", None) => self.size + parts_of_module(self.module) * PART,
+            _ => ADDITION,
+        }
+    }
+
     /// All states of a SLS.
     fn of_file(&self, sls: &str) -> Vec<(String, String)> {
         let states = self.high.states.iter().filter(|state| *state.sls == *sls);
@@ -252,8 +300,7 @@ impl From<'_> {
 
     /// `use`: this state gets the arguments of another that it lacks.
     fn take_from(&self, name: &str, module: &str, at: &Position, additions: &mut Additions) {
-        for id in find_name(self.high, name, module, Finding::Strict) {
-            let Some(source) = self.high.get(&id).and_then(|state| state.module(module)) else { continue };
+        for (_, source) in self.used(name, module) {
             let items = additions.to(&self.state.id, at).items(&self.module.name);
             items.extend(lacking(source, self.module));
         }
@@ -261,9 +308,8 @@ impl From<'_> {
 
     /// `use_in`: another state gets the arguments of this one that it lacks.
     fn give_to(&self, name: &str, module: &str, at: &Position, additions: &mut Additions) {
-        for id in find_name(self.high, name, module, Finding::Strict) {
-            let Some(target) = self.high.get(&id).and_then(|state| state.module(module)) else { continue };
-            let items = additions.to(&id, at).items(module);
+        for (state, target) in self.used(name, module) {
+            let items = additions.to(&state.id, at).items(module);
             items.extend(lacking(self.module, target));
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use kstate_core::{Data, Node};
 
+use super::effort::{Effort, PART, parts, parts_of_module};
 use super::{Body, Extension, Item, State};
 
 /// Which list it is. A clone is the same list.
@@ -91,17 +92,29 @@ pub(crate) fn join_functions(states: &mut [State]) {
 }
 
 /// Lets all places of a module's list have what it has now.
-pub(crate) fn spread(states: &mut [State], state: usize, module: usize) {
+pub(crate) fn spread(states: &mut [State], state: usize, module: usize, effort: &mut Effort) {
     let changed = states[state].modules[module].clone();
+    let steps = parts_of_module(&changed) * PART;
     for other in states.iter_mut().flat_map(|state| &mut state.modules) {
-        if other.identity.is(&changed.identity) {
+        let is_place = other.identity.is(&changed.identity);
+        if !effort.allows(if is_place { steps } else { 1 }, &changed.at) {
+            return;
+        }
+        if is_place {
             other.body = changed.body.clone();
         }
     }
 }
 
 /// Adds to a requisite's list in all its places, in states and in extensions that are yet to come.
-pub(crate) fn grow(states: &mut [State], pending: &mut [Extension], list: &Identity, more: &[Node]) {
+pub(crate) fn grow(
+    states: &mut [State],
+    pending: &mut [Extension],
+    list: &Identity,
+    more: &[Node],
+    effort: &mut Effort,
+) {
+    let steps = parts(more) * PART;
     let modules = states.iter_mut().flat_map(|state| &mut state.modules);
     for module in modules.chain(pending.iter_mut().flat_map(|extension| &mut extension.modules)) {
         let Body::List(items) = &mut module.body else { continue };
@@ -109,9 +122,13 @@ pub(crate) fn grow(states: &mut [State], pending: &mut [Extension], list: &Ident
             if let Item::Arguments { entries, identity, .. } = item
                 && identity.is(list)
                 && let Some((_, Node { data: Data::List(known), .. })) = entries.first_mut()
+                && effort.allows(steps, &module.at)
             {
                 known.extend_from_slice(more);
             }
+        }
+        if !effort.allows(1, &module.at) {
+            return;
         }
     }
 }
