@@ -148,6 +148,25 @@ enum Key {
     Node(Node),
 }
 
+/// Whether what begins on a line with content ends with the text, in a line that nothing ends.
+fn is_cut_off(span: &Span, end: (usize, usize)) -> bool {
+    (span.end.line(), span.end.col()) == end && span.end.col() >= span.start.col().max(1)
+}
+
+/// A text below `|` or `>` without the line break that the parser adds where the last line has none; PyYAML adds none.
+fn without_break(event: Event<'_>) -> Event<'_> {
+    match event {
+        Event::Scalar(text, style @ (ScalarStyle::Literal | ScalarStyle::Folded), anchor, tag) => {
+            let text = match text.strip_suffix('\n') {
+                Some(rest) => rest.to_owned().into(),
+                None => text,
+            };
+            Event::Scalar(text, style, anchor, tag)
+        }
+        other => other,
+    }
+}
+
 impl<'a> Reader<'a> {
     fn new(text: &'a str, repaired: &'a Repaired, origin: &'a dyn Fn(u32, u32) -> Position) -> Self {
         Reader {
@@ -167,8 +186,12 @@ impl<'a> Reader<'a> {
 
     fn read(&mut self) -> Result<Node, Failure> {
         self.check_characters()?;
-        for event in Events(Parser::new_from_str(&self.repaired.text)) {
+        let text = &self.repaired.text;
+        let last = text.split('\n').enumerate().last();
+        let end = last.map_or((1, 0), |(line, last)| (line + 1, last.chars().count()));
+        for event in Events(Parser::new_from_str(text)) {
             let (event, span) = event.map_err(Failure::Syntax)?;
+            let event = if is_cut_off(&span, end) { without_break(event) } else { event };
             self.take(event, span)?;
         }
         let end = Node::scalar(Value::Null, self.place(1, 0));
