@@ -24,6 +24,13 @@ TARGETS = ["host%02d" % number for number in range(50)]
 FILES, STATES = 20, 25
 GRAINS = json.loads((pathlib.Path(__file__).parent / "grains.json").read_text())
 RUNS = 3
+MEASURE = """\
+import os, sys, time
+begin = time.monotonic()
+_, status, usage = os.wait4(os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ), 0)
+print(time.monotonic() - begin, usage.ru_maxrss, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 
 SLS = """\
 {{% from 'lib/map.jinja' import app, box with context %}}
@@ -132,16 +139,16 @@ def salt_time(work, root):
 
 
 def kstate_time(kstate, root):
+    """Seconds, peak MB, and the chunks by target. A process of its own starts kstate: the peak of a process counts what its
+    parent had when it was forked, and this one holds Salt's answers."""
     words = [kstate, "--root", root, "show", "lowstate", "--grains", root / "grains.json", "--format", "json"]
     with open(root.parent / "out.json", "w+b") as out:
-        begin = time.monotonic()
-        process = subprocess.Popen(words, stdout=out)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - begin
-        if status:
-            sys.exit("kstate failed")
+        done = subprocess.run([sys.executable, "-c", MEASURE, *words], stdout=out, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            sys.exit("kstate failed: " + done.stderr)
+        seconds, peak = done.stderr.split()[-2:]
         out.seek(0)
-        return seconds, usage.ru_maxrss / 1024, json.load(out)
+        return float(seconds), int(peak) / 1024, json.load(out)
 
 
 def identities(chunks):
