@@ -222,8 +222,8 @@ fn round_trips_do_not_grow_with_the_number_of_files() {
             costs.push(report["round_trips"].as_u64().unwrap());
         }
     }
-    assert!(costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
-    assert!(costs[0] <= 4, "{costs:?}");
+    assert_eq!(costs[..2], costs[2..]);
+    assert!(costs.iter().all(|cost| *cost <= 4), "{costs:?}");
 }
 
 // --- more than one login

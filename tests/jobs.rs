@@ -7,8 +7,8 @@ use crate::support::{Host, TestEnv, until};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Says that it begins, and six seconds later, that it ended.
-const LONG: &str = "long:\n  cmd.run:\n    - name: echo begins; date >>/srv/begun; sleep 6; date >>/srv/ended; echo ends\n    \
+/// Says that it begins and, after longer than a run has time to come back, that it ended.
+const LONG: &str = "long:\n  cmd.run:\n    - name: echo begins; date >>/srv/begun; sleep 16; date >>/srv/ended; echo ends\n    \
                     - durable: True\n    - tmux: deploy\n    - creates: /srv/ended\n";
 
 fn begun(host: &Host) -> bool {
