@@ -515,10 +515,12 @@ impl Seen<'_> {
         if self.discreet || text.is_empty() || text.chars().count() > LONGEST {
             return "quote it".to_owned();
         }
+        // Of a key the colon stays outside.
+        let (text, colon) = text.strip_suffix(':').map_or((text, ""), |key| (key, ":"));
         if text.contains('\'') && !text.contains(['"', '\\']) {
-            format!("quote it: `\"{text}\"`")
+            format!("quote it: `\"{text}\"{colon}`")
         } else {
-            format!("quote it: `'{}'`", text.replace('\'', "''"))
+            format!("quote it: `'{}'{colon}`", text.replace('\'', "''"))
         }
     }
 }
