@@ -15,34 +15,59 @@ use crate::ui::{BOLD, DIM, GREEN, RED, YELLOW, elapsed, paint};
 
 /// Lists what runs and ran.
 pub(super) fn jobs(session: &Session<'_>, options: &Global) -> Result<Exit, CommandError> {
-    let asked = session
-        .with_hosts(|host| kept_of(host.transport.as_mut()).map(|kept| (host.target.clone(), kept)))?;
-    let mut exit = Exit::Done;
-    let mut document = JsonMap::new();
-    let mut text = String::new();
-    for host in asked {
-        match host {
-            Ok((target, kept)) => {
-                if !kept.jobs.is_empty() {
-                    text.push_str(&format!("{}\n", paint(BOLD, &target)));
+    let text = |target: &str, kept: &Kept| {
+        let head = format!("{}\n", paint(BOLD, target));
+        let lines: String = kept.jobs.iter().map(|job| line(job, kept)).collect();
+        if lines.is_empty() { lines } else { head + &lines }
+    };
+    let listing =
+        Listing { ask: kept::everything, text: &text, json: &|kept| kept.jobs.iter().map(as_json).collect() };
+    listing.tell(session, options, "No jobs.")
+}
+
+/// A part of what hosts keep, as it is told.
+pub(super) struct Listing<'a> {
+    pub(super) ask: fn() -> Job,
+    pub(super) text: &'a dyn Fn(&str, &Kept) -> String,
+    pub(super) json: &'a dyn Fn(&Kept) -> Json,
+}
+
+impl Listing<'_> {
+    /// Asks all hosts; `nothing` is said where they have nothing to tell.
+    pub(super) fn tell(
+        &self,
+        session: &Session<'_>,
+        options: &Global,
+        nothing: &str,
+    ) -> Result<Exit, CommandError> {
+        let ask = self.ask;
+        let asked = session.with_hosts(|host| {
+            kept_of(host.transport.as_mut(), ask()).map(|kept| (host.target.clone(), kept))
+        })?;
+        let mut exit = Exit::Done;
+        let mut document = JsonMap::new();
+        let mut text = String::new();
+        for host in asked {
+            match host {
+                Ok((target, kept)) => {
+                    text.push_str(&(self.text)(&target, &kept));
+                    document.insert(target, (self.json)(&kept));
                 }
-                kept.jobs.iter().for_each(|job| text.push_str(&line(job, &kept)));
-                document.insert(target, kept.jobs.iter().map(as_json).collect());
+                Err(lost) => exit = exit.worst(session.tell_lost(&lost)),
             }
-            Err(lost) => exit = exit.worst(session.tell_lost(&lost)),
         }
+        match options.format {
+            Format::Json => session.ui.data(&format!("{:#}\n", Json::Object(document))),
+            Format::Text if text.is_empty() => session.ui.talk(nothing),
+            Format::Text => session.ui.data(&text),
+        }
+        Ok(exit)
     }
-    match options.format {
-        Format::Json => session.ui.data(&format!("{:#}\n", Json::Object(document))),
-        Format::Text if text.is_empty() => session.ui.talk("No jobs."),
-        Format::Text => session.ui.data(&text),
-    }
-    Ok(exit)
 }
 
 /// Prints what a job says, until it ends; the exit code says how.
 pub(super) fn attach(session: &Session<'_>, name: &str) -> Result<Exit, CommandError> {
-    let asked = session.with_hosts(|host| match kept_of(host.transport.as_mut()) {
+    let asked = session.with_hosts(|host| match kept_of(host.transport.as_mut(), kept::everything()) {
         Ok(kept) => {
             let found: Vec<KeptJob> = kept.jobs.into_iter().filter(|job| is_meant(job, name)).collect();
             match found.as_slice() {
@@ -79,8 +104,8 @@ fn is_meant(job: &KeptJob, name: &str) -> bool {
     job.id.starts_with(name) || (job.state == name && job.stage == Stage::Running)
 }
 
-fn kept_of(transport: &mut (dyn Transport + '_)) -> Result<Kept, String> {
-    let reply = one(transport, kept::everything()).map_err(|error| error.to_string())?;
+fn kept_of(transport: &mut (dyn Transport + '_), ask: Job) -> Result<Kept, String> {
+    let reply = one(transport, ask).map_err(|error| error.to_string())?;
     kept::read(&reply).map_err(|error| error.to_string())
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use kstate_core::kept::token::look;
 use kstate_core::kept::{self, Holder, Kept, Taken};
 use kstate_core::{Job, Problem, Transport};
-use serde_json::{Map as JsonMap, Value as Json, json};
+use serde_json::{Value as Json, json};
 
-use crate::args::{Format, Global, TokenCommand};
+use super::jobs::Listing;
+use crate::args::{Global, TokenCommand};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::session::{Session, unknown_place};
@@ -33,33 +34,16 @@ pub(super) fn token(
 }
 
 fn show(session: &Session<'_>, options: &Global) -> Result<Exit, CommandError> {
-    let asked = session.with_hosts(|host| {
-        let reply = run(host.transport.as_mut(), look())?;
-        let kept = kept::read(&reply).map_err(|error| error.to_string())?;
-        Ok((host.target.clone(), kept))
-    })?;
-    let mut exit = Exit::Done;
-    let mut document = JsonMap::new();
-    let mut text = String::new();
-    for host in asked {
-        match host {
-            Ok((target, kept)) => {
-                text.push_str(&format!("{}\n", paint(BOLD, &target)));
-                let holders = kept.token.holders(&kept);
-                holders.iter().for_each(|holder| text.push_str(&format!("  {}\n", paint(YELLOW, holder))));
-                if holders.is_empty() {
-                    text.push_str(&format!("  {}\n", paint(GREEN, "free")));
-                }
-                document.insert(target, as_json(&kept));
-            }
-            Err(lost) => exit = exit.worst(session.tell_lost(&lost)),
+    let text = |target: &str, kept: &Kept| {
+        let mut text = format!("{}\n", paint(BOLD, target));
+        let holders = kept.token.holders(kept);
+        holders.iter().for_each(|holder| text.push_str(&format!("  {}\n", paint(YELLOW, holder))));
+        if holders.is_empty() {
+            text.push_str(&format!("  {}\n", paint(GREEN, "free")));
         }
-    }
-    match options.format {
-        Format::Json => session.ui.data(&format!("{:#}\n", Json::Object(document))),
-        Format::Text => session.ui.data(&text),
-    }
-    Ok(exit)
+        text
+    };
+    Listing { ask: look, text: &text, json: &as_json }.tell(session, options, "No host.")
 }
 
 /// Holds the token of all hosts, or of none.

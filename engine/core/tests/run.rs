@@ -234,19 +234,14 @@ impl Sink for Log {
     }
 }
 
+fn host_run<'a>(plan: &'a Plan, sink: &'a Log, interrupt: &'a Interrupt) -> HostRun<'a> {
+    let (claim, again, planned) = (None, None, None);
+    HostRun { target: "t", name: "r", plan, sink, interrupt, claim, again, accepted: &[], planned }
+}
+
 fn run(plan: &Plan, host: &mut FakeHost, apply: bool) -> (HostReport, Vec<String>) {
     let (sink, interrupt) = (Log::default(), Interrupt::default());
-    let run = HostRun {
-        target: "t",
-        name: "r",
-        plan,
-        sink: &sink,
-        interrupt: &interrupt,
-        claim: None,
-        again: None,
-        accepted: &[],
-        planned: None,
-    };
+    let run = host_run(plan, &sink, &interrupt);
     let report = if apply { run.apply(host) } else { run.diff(host) };
     (report, sink.0.into_inner().unwrap())
 }
@@ -534,18 +529,7 @@ fn an_interrupt_ends_the_run_between_two_changes() {
     let interrupt = Interrupt::default();
     interrupt.raise();
     let (sink, plan, mut host) = (Log::default(), plan(&["a set"]), FakeHost::default());
-    let report = HostRun {
-        target: "t",
-        name: "r",
-        plan: &plan,
-        sink: &sink,
-        interrupt: &interrupt,
-        claim: None,
-        again: None,
-        accepted: &[],
-        planned: None,
-    }
-    .apply(&mut host);
+    let report = host_run(&plan, &sink, &interrupt).apply(&mut host);
     assert!(report.interrupted);
     assert!(host.on.is_empty());
     assert_eq!(outcomes(&report), ["a skipped"]);
