@@ -8,5 +8,7 @@ uwsgi:
     - name: uwsgi
     - enable: True
     - reload: True
+    # As long as a request may take; the report says when the workers of the old code were gone.
+    - old_workers: 60
     - require:
       - pkg: uwsgi

@@ -25,8 +25,8 @@ fn a_watching_service_is_reloaded_and_not_restarted_if_it_says_so() {
     let sls = |text: &str| {
         format!(
             "/srv/settings:\n  file.managed:\n    - contents: {text}\n\
-             uwsgi:\n  service.running:\n    - reload: True\n    - watch:\n      - file: /srv/settings\n\
-             apache2:\n  service.running:\n    - reload: True\n    - watch:\n      - file: /srv/settings\n\
+             uwsgi:\n  service.running:\n    - reload: True\n    - old_workers: 30\n    - watch:\n      - file: /srv/settings\n\
+             apache2:\n  service.running:\n    - reload: True\n    - old_workers: 30\n    - watch:\n      - file: /srv/settings\n\
              cron:\n  service.running:\n    - watch:\n      - file: /srv/settings\n"
         )
     };
@@ -55,6 +55,10 @@ fn a_watching_service_is_reloaded_and_not_restarted_if_it_says_so() {
     for service in services {
         assert_eq!(output.outcome(service), "changed", "{service}: {output}");
     }
+    for service in ["uwsgi", "apache2"] {
+        assert!(output.reason(service).contains("workers of before were gone after"), "{output}");
+    }
+    assert_eq!(output.json()["targets"][&host.name]["states"][3]["reason"], serde_json::Value::Null);
     env.diff().exits(0);
 }
 

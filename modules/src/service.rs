@@ -36,6 +36,8 @@ pub(crate) struct Manner {
     pub(crate) runtime: bool,
     /// Seconds to wait after it.
     pub(crate) delay: u32,
+    /// Seconds for which a reload waits until the processes are gone that it replaces, and tells when they were.
+    pub(crate) old_workers: u32,
 }
 
 /// For how long a service is watched after its start, in tenths of a second. A script of init.d has gone when the
@@ -53,6 +55,30 @@ const LIVES: &str = r#"alive() {
   said=$(SYSTEMCTL_SKIP_REDIRECT=1 _SYSTEMCTL_SKIP_REDIRECT=1 "/etc/init.d/$s" status 2>&1) || return
   case $said in *failed*|*"not running"*|*[Uu]sage*) return 1 ;; esac
 }
+"#;
+
+/// Functions that name the workers of the service `$s`, all of its processes but the topmost, each by its number and when
+/// it was started: `workers` prints them, and `left` those of `$before` that still run.
+const WORKERS: &str = r#"started() { read -r line 2>/dev/null <"/proc/$1/stat" || return; set -- ${line##*) }; echo "${2} ${20}"; }
+workers() {
+  cg=$(systemctl show -p ControlGroup --value -- "$s" 2>/dev/null) || return 0
+  [ -n "$cg" ] || return 0
+  all=" $(cat "/sys/fs/cgroup$cg/cgroup.procs" "/sys/fs/cgroup/systemd$cg/cgroup.procs" 2>/dev/null | sort -u | tr '
+' ' ') "
+  for pid in $all; do set -- $(started "$pid"); case $all in *" ${1:-none} "*) echo "$pid $2" ;; esac; done
+}
+left() { echo "$before" | while read -r pid start; do set -- $(started "$pid"); [ "${2:-none}" != "$start" ] || echo "$pid"; done; }
+now() { date +%s%3N; }
+"#;
+
+/// Waits for the workers that a reload has replaced.
+const AWAIT: &str = r#"if [ -n "$before" ]; then
+  n=$(echo "$before" | wc -l) since=$(now)
+  while old=$(left); [ -n "$old" ] && [ $(($(now) - since)) -lt $((old_workers * 1000)) ]; do sleep 0.1; done
+  took=$(($(now) - began))
+  if [ -z "$old" ]; then echo "its $n workers of before were gone after $((took / 1000)).$((took / 100 % 10)) s"
+  else echo "$(echo "$old" | wc -l) of its $n workers of before still run after $old_workers s"; fi
+fi
 "#;
 
 /// What a service said last, for the message about its failure.
@@ -128,7 +154,15 @@ impl Verb {
                 "[ ! -d /run/systemd/system ] || [ \"$(systemctl show -p NeedDaemonReload --value -- \"$s\")\" != yes ] || systemctl daemon-reload\n",
             );
         }
+        let awaits = self == Verb::Reload && manner.old_workers > 0 && !manner.no_block;
+        if awaits {
+            let seconds = manner.old_workers;
+            script.push_str(&format!("{WORKERS}old_workers={seconds} began=$(now) before=$(workers)\n"));
+        }
         script.push_str(&self.script(service.sysv, manner));
+        if awaits {
+            script.push_str(AWAIT);
+        }
         if manner.delay > 0 {
             script.push_str(&format!("sleep {}\n", manner.delay));
         }
@@ -142,7 +176,7 @@ impl Verb {
         };
         let after = self.after(service);
         let command = Command::shell(script.trim_end()).told(format!("service {name} {}", self.word()));
-        Run::new(command, touches)
+        Run { tells: awaits, ..Run::new(command, touches) }
             .foretells(Question::Service(name.to_owned()), Answer::Service(after))
             .into()
     }

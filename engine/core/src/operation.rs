@@ -82,6 +82,8 @@ pub struct Run {
     pub success: Vec<i32>,
     /// What it prints is not shown to anybody.
     pub hide_output: bool,
+    /// What it prints is a word about what it did, for the report.
+    pub tells: bool,
     /// It runs apart from the connection, and goes on when that is lost.
     pub durable: Option<Durable>,
 }
@@ -101,6 +103,7 @@ impl Run {
             foretells: Vec::new(),
             success: vec![0],
             hide_output: false,
+            tells: false,
             durable: None,
         }
     }

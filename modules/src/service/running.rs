@@ -30,6 +30,10 @@ pub(crate) struct Arguments {
     /// Reloads it on a watched change. Default: `False`, it is restarted.
     #[serde(default)]
     reload: bool,
+    /// Seconds for which a reload waits until the workers are gone that it replaces; the report says when they were. For a
+    /// service whose reload replaces its workers, as those of uWSGI and Apache do. Default: 0, it does not look.
+    #[serde(default)]
+    old_workers: u32,
     /// Restarts it on a watched change, as is done without it: systemd knows no other restart.
     #[serde(default)]
     full_restart: bool,
@@ -104,7 +108,12 @@ impl Declared {
             name: arguments.name,
             enable: arguments.enable,
             reload: arguments.reload,
-            manner: Manner { no_block: arguments.no_block, runtime: false, delay: arguments.init_delay },
+            manner: Manner {
+                no_block: arguments.no_block,
+                runtime: false,
+                delay: arguments.init_delay,
+                old_workers: arguments.old_workers,
+            },
             unmask: arguments.unmask,
             unmask_runtime: arguments.unmask_runtime,
         }

@@ -72,8 +72,12 @@ impl Member {
 
     /// Takes the reply to one of its steps.
     fn take(&mut self, wave: usize, reply: &Reply) {
-        if !self.steps[wave].operation.succeeded(reply.status) {
-            self.failure = Some(failure(&self.steps[wave], reply));
+        let step = &self.steps[wave];
+        if !step.operation.succeeded(reply.status) {
+            self.failure = Some(failure(step, reply));
+        } else if matches!(&step.operation, Operation::Run(run) if run.tells) {
+            let told = String::from_utf8_lossy(&reply.stdout).trim().to_owned();
+            self.note = Some(told).filter(|told| !told.is_empty());
         }
     }
 
