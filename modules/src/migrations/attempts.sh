@@ -1,16 +1,18 @@
-log=$(mktemp) || exit 1
-trap 'rm -f -- "$log" "$log.held" "$log.status"' EXIT
+dir=$(mktemp -d) || exit 1
+log=$dir/log watcher=
+trap '[ -z "$watcher" ] || kill "$watcher" 2>/dev/null; rm -rf -- "$dir"' EXIT
 trap 'exit 143' TERM HUP INT
 n=1
+# Over all attempts: it needs longer to begin than a short wait for a lock takes.
+{ sleep 1; holders; } >>"$dir/held" 2>/dev/null </dev/null &
+watcher=$!
 while :; do
-  { sleep 1; holders; } >"$log.held" 2>/dev/null </dev/null &
-  watcher=$!
-  { sh -c "$line" </dev/null; echo $? >"$log.status"; } 2>&1 | tee -- "$log"
-  kill "$watcher" 2>/dev/null; wait "$watcher" 2>/dev/null
-  status=$(cat "$log.status")
+  : >"$dir/held"
+  { sh -c "$line" </dev/null; echo $? >"$dir/status"; } 2>&1 | tee -- "$log"
+  status=$(cat "$dir/status")
   [ "$status" != 0 ] || exit 0
-  grep -Eq 'LockNotAvailable|lock timeout|DeadlockDetected|deadlock detected' "$log" || exit "$status"
-  held=$(tail -n 1 "$log.held")
+  grep -Eq 'LockNotAvailable|canceling statement due to lock timeout|DeadlockDetected|deadlock detected' "$log" || exit "$status"
+  held=$(tail -n 1 "$dir/held")
   why="a lock was not to be had$within${held:+, held by $held}"
   [ "$n" -lt "$attempts" ] || { echo "gave up after $n attempts: $why" >&2; exit 1; }
   echo "attempt $n of $attempts: $why; once more in $pause s"

@@ -49,9 +49,11 @@ WHERE w.datname = current_database() AND w.wait_event_type = 'Lock' AND cardinal
 """
 
 
-# Who holds what others wait for, line by line as time passes. `ask` takes a statement, outside of a transaction.
+# Who holds what others wait for, line by line as time passes, for as long as the shell lives that has started it. `ask` takes a
+# statement, outside of a transaction.
 def tell_holders(ask):
-    while True:
+    shell = os.getppid()
+    while os.getppid() == shell:
         holders = [f"process {pid} ({user}, `{name}`, {state} for {seconds} s)"
                    for pid, user, name, state, seconds in ask(HOLDERS)]
         if holders:
