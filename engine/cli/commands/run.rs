@@ -38,16 +38,19 @@ pub(super) fn look_at_all<R: Send>(
 pub(super) fn apply(session: &Session<'_>, options: &Global, sls: &[String]) -> Result<Exit, CommandError> {
     let lease = session.lease(sls)?;
     let gathered = gather(session, sls, Contact::Work)?;
-    let exit = if gathered.is_sound() && gathered.refusals().is_empty() {
-        let mut reports = gathered.lost;
-        let claim = session.claim(sls);
-        let make = |mut ready| make(session, &mut ready, &claim);
-        reports.extend(side_by_side(session.jobs(), gathered.ready, make));
-        tell(session, options, Kind::Apply, &reports)
-    } else {
-        refuse(session, options, gathered, &session.claim(sls))
-    };
+    let exit = make_all(session, options, gathered, &session.claim(sls));
     Ok(end(session, lease, exit))
+}
+
+/// Makes the difference of all hosts, if the tree compiles for all of them and all have given their token.
+fn make_all(session: &Session<'_>, options: &Global, gathered: Gathered, claim: &Claim) -> Exit {
+    if !gathered.is_sound() || !gathered.refusals().is_empty() {
+        return refuse(session, options, gathered, claim);
+    }
+    let mut reports = gathered.lost;
+    let make = |mut ready| make(session, &mut ready, claim);
+    reports.extend(side_by_side(session.jobs(), gathered.ready, make));
+    tell(session, options, Kind::Apply, &reports)
 }
 
 /// Gives the token back that was taken at its place.
@@ -115,14 +118,7 @@ pub(super) fn ask_and_apply(
             .collect(),
         ready,
     };
-    let exit = if gathered.refusals().is_empty() {
-        let mut reports = gathered.lost;
-        let make = |mut ready| make(session, &mut ready, &claim);
-        reports.extend(side_by_side(session.jobs(), gathered.ready, make));
-        tell(session, options, Kind::Apply, &reports)
-    } else {
-        refuse(session, options, gathered, &claim)
-    };
+    let exit = make_all(session, options, gathered, &claim);
     Ok(end(session, lease, exit))
 }
 
