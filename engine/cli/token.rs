@@ -23,7 +23,7 @@ pub(crate) fn owner() -> String {
 /// Runs one job whatever is pressed.
 pub(crate) fn surely(transport: &mut (dyn Transport + '_), job: Job) -> Result<Reply, ExchangeError> {
     transport.heed_interrupt(false);
-    let reply = transport.exchange(&[job], &mut |_| {}).map(|mut replies| replies.pop().unwrap_or_default());
+    let reply = transport.run(job);
     transport.heed_interrupt(true);
     reply
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kstate_core::kept::job::{follow, followed};
 use kstate_core::kept::{self, Kept, KeptJob, Stage};
-use kstate_core::{ExchangeError, Job, Reply, Transport};
+use kstate_core::{Job, Transport};
 use serde_json::{Map as JsonMap, Value as Json, json};
 
 use crate::args::{Format, Global};
@@ -105,12 +105,8 @@ fn is_meant(job: &KeptJob, name: &str) -> bool {
 }
 
 fn kept_of(transport: &mut (dyn Transport + '_), ask: Job) -> Result<Kept, String> {
-    let reply = one(transport, ask).map_err(|error| error.to_string())?;
+    let reply = transport.run(ask).map_err(|error| error.to_string())?;
     kept::read(&reply).map_err(|error| error.to_string())
-}
-
-fn one(transport: &mut (dyn Transport + '_), job: Job) -> Result<Reply, ExchangeError> {
-    transport.exchange(&[job], &mut |_| {}).map(|mut replies| replies.pop().unwrap_or_default())
 }
 
 fn to_its_end(session: &Session<'_>, host: &mut Reached, job: &KeptJob) -> Result<Exit, CommandError> {
@@ -119,7 +115,7 @@ fn to_its_end(session: &Session<'_>, host: &mut Reached, job: &KeptJob) -> Resul
         |message: String| CommandError::failed(format!("{}: job {}: {message}", host.target, job.id));
     let mut offset = 0;
     loop {
-        let reply = match one(host.transport.as_mut(), follow(&job.id, offset, NEWS)) {
+        let reply = match host.transport.run(follow(&job.id, offset, NEWS)) {
             Ok(reply) => reply,
             Err(error) if session.interrupt.is_raised() => {
                 session.ui.talk(&format!("{}: job {} goes on ({error})", host.target, job.id));

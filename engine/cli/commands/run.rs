@@ -126,9 +126,9 @@ pub(super) fn ask_and_apply(
 fn take(session: &Session<'_>, ready: Vec<Ready>, claim: &Claim) -> Vec<Ready> {
     side_by_side(session.jobs(), ready, |mut ready| {
         if let Some(transport) = &mut ready.transport {
-            let taken = transport.exchange(&[claim.take()], &mut |_| {});
+            let taken = transport.run(claim.take());
             ready.token = Some(match taken {
-                Ok(replies) => Taken::read(&replies.into_iter().next().unwrap_or_default()),
+                Ok(reply) => Taken::read(&reply),
                 Err(error) => Taken::CannotTell(error.to_string()),
             });
         }

@@ -80,6 +80,11 @@ pub trait Transport: Send {
         watch: &mut dyn FnMut(Output<'_>),
     ) -> Result<Vec<Reply>, ExchangeError>;
 
+    /// Runs one job.
+    fn run(&mut self, job: Job) -> Result<Reply, ExchangeError> {
+        self.exchange(&[job], &mut |_| {}).map(|mut replies| replies.pop().unwrap_or_default())
+    }
+
     /// Whether an interrupt ends what is running; it does unless this says otherwise.
     fn heed_interrupt(&mut self, _heed: bool) {}
 
