@@ -589,40 +589,45 @@ impl<'a> Session<'a> {
         transport: Option<&mut (dyn Transport + '_)>,
         rider: Option<Job>,
     ) -> Result<Known, String> {
-        let (own, stand_in, reply) = match (transport, &self.grains) {
-            (_, Some(given)) if rider.is_none() => (given.clone(), None, None),
-            (Some(transport), given) => {
-                let jobs: Vec<Job> = [kstate_modules::grains::job()].into_iter().chain(rider).collect();
-                let mut waits = |output: Output<'_>| {
-                    if output.job == 1 && output.stderr {
-                        let line = String::from_utf8_lossy(output.bytes);
-                        self.ui.talk(&format!("{}: {}", target.name, line.trim()));
-                    }
-                };
-                let mut replies =
-                    transport.exchange(&jobs, &mut waits).map_err(|e| e.to_string())?.into_iter();
-                let reply = replies.next().unwrap_or_default();
-                let own = match given {
-                    Some(given) => given.clone(),
-                    None => match kstate_modules::grains::read(&reply).map_err(|error| error.to_string())? {
-                        Value::Map(grains) => {
-                            remembered::store(&self.tree.root().dir, &target.name, &grains);
-                            grains
-                        }
-                        other => return Err(format!("the grains are {}", other.kind())),
-                    },
-                };
-                (own, None, replies.next())
+        let mut jobs = Vec::new();
+        if self.grains.is_none() {
+            jobs.push(kstate_modules::grains::job());
+        }
+        let before = jobs.len();
+        jobs.extend(rider);
+        let mut waits = |output: Output<'_>| {
+            if output.job == before && output.stderr {
+                let line = String::from_utf8_lossy(output.bytes);
+                self.ui.talk(&format!("{}: {}", target.name, line.trim()));
             }
-            (None, Some(given)) => (given.clone(), None, None),
-            (None, None) => {
-                let (own, stand_in) = remembered::load(&self.tree.root().dir, &target.name);
-                (own, stand_in, None)
+        };
+        let is_asked = transport.is_some();
+        let mut replies = match transport {
+            Some(transport) if !jobs.is_empty() => {
+                transport.exchange(&jobs, &mut waits).map_err(|e| e.to_string())?
             }
+            _ => Vec::new(),
+        };
+        let reply = (replies.len() > before).then(|| replies.pop()).flatten();
+        let (own, stand_in) = match &self.grains {
+            Some(given) => (given.clone(), None),
+            None if is_asked => (self.own_grains(target, &replies.pop().unwrap_or_default())?, None),
+            None => remembered::load(&self.tree.root().dir, &target.name),
         };
         let mut grains = merged(&own, &target.grains);
         grains.insert("id", target.name.as_str());
         Ok(Known { grains, stand_in, reply })
+    }
+
+    /// What the host itself has told, which is remembered.
+    fn own_grains(&self, target: &Target, reply: &Reply) -> Result<Map, String> {
+        match kstate_modules::grains::read(reply).map_err(|error| error.to_string())? {
+            Value::Map(grains) => {
+                remembered::store(&self.tree.root().dir, &target.name, &grains);
+                Ok(grains)
+            }
+            other => Err(format!("the grains are {}", other.kind())),
+        }
     }
 
     /// What this run asks a host's token for.
