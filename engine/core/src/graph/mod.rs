@@ -225,6 +225,11 @@ impl Graph {
         self.requisites[chunk].iter().any(|requisite| requisite.kind == RequisiteKind::Around)
     }
 
+    /// Whether a chunk runs only when another one asks for it.
+    pub fn is_asked_for(&self, chunk: usize) -> bool {
+        self.requisites[chunk].iter().any(|requisite| requisite.kind.asks())
+    }
+
     /// The chunks that name a chunk in a requisite of one of these kinds, in rising order.
     pub fn naming(&self, chunk: usize, kinds: &[RequisiteKind]) -> Vec<usize> {
         let names =

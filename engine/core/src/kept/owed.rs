@@ -6,8 +6,8 @@ use super::{FOLDER, MAKE, Record};
 use crate::{Chunk, Job, digest};
 
 /// Sets `$O` to the folders of what is owed. Root does what runs of other users owe, who may not do it themselves.
-pub(super) const FOLDERS: &str = "O=$K/owed; [ \"$(id -u)\" != 0 ] || O=$(echo \"$O\"; getent passwd | cut -d: -f6 | sort -u | \
-     while read -r h; do [ ! -d \"$h/.local/state/kstate/owed\" ] || echo \"$h/.local/state/kstate/owed\"; done)\n";
+pub(super) const FOLDERS: &str = "O=$K/owed; [ \"$(id -u)\" != 0 ] || O=$(echo \"$O\"; getent passwd | \
+     while IFS=: read -r _ _ _ _ _ h _; do [ ! -d \"$h/.local/state/kstate/owed\" ] || echo \"$h/.local/state/kstate/owed\"; done)\n";
 
 /// Prints what is owed.
 pub(super) const LISTING: &str = "for o in $O; do for f in \"$o\"/*; do [ -f \"$f\" ] || continue; \

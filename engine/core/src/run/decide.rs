@@ -87,7 +87,7 @@ impl Decider<'_> {
         }
         match self.difference(index, depth) {
             Ok(Decision::Act(steps)) if lack.bars_making(chunk, &steps) => Ok(Decision::Unmet(lack.reason())),
-            Err(Stop::Failed(reason)) if lack.may_hinder(chunk) => {
+            Err(Stop::Failed(reason)) if !lack.owns(chunk) => {
                 Ok(Decision::Unmet(format!("{} ({reason})", lack.reason())))
             }
             decided => decided,
@@ -100,7 +100,8 @@ impl Decider<'_> {
             return Ok(Decision::Rest(Some(reason)));
         }
         let mut steps = state.resource.diff(self.facts)?;
-        if state.conditions.is_guarded() || self.is_asked_for(index) {
+        // What others ask for is no more due every time.
+        if state.conditions.is_guarded() || self.run.plan.graph.is_asked_for(index) {
             for step in &mut steps {
                 step.always = false;
             }
@@ -114,11 +115,6 @@ impl Decider<'_> {
         let holds = self.run.holds(index, self.facts);
         let is_held = holds.iter().any(|hold| !hold.accepted);
         Ok(if is_held { Decision::Held(steps, holds) } else { Decision::Act(steps) })
-    }
-
-    /// Whether it runs only when another state asks for it: then it is no more due every time.
-    fn is_asked_for(&self, index: usize) -> bool {
-        self.run.plan.graph.requisites(index).iter().any(|requisite| requisite.kind.asks())
     }
 
     /// A watched change has an effect of its own only on a state that is as declared.

@@ -13,7 +13,7 @@ impl Lack {
     }
 
     /// Whether the state is of a user who has a login.
-    fn owns(&self, chunk: &Chunk) -> bool {
+    pub(super) fn owns(&self, chunk: &Chunk) -> bool {
         let user = |name| chunk.argument(name).and_then(Node::text);
         user("user").or_else(|| user("runas")).is_some_and(|user| self.has(user))
     }
@@ -26,14 +26,9 @@ impl Lack {
 
     /// Whether nobody can make the steps of a state.
     pub(super) fn bars_making(&self, chunk: &Chunk, steps: &[Step]) -> bool {
-        let jobs = steps.iter().filter_map(|step| step.operation.job());
+        let mut jobs = steps.iter().filter_map(|step| step.operation.job());
         let owns = self.owns(chunk);
-        jobs.into_iter().any(|job| job.user.as_deref().map_or(!owns, |user| !self.has(user)))
-    }
-
-    /// Whether what a state lacks may be the login.
-    pub(super) fn may_hinder(&self, chunk: &Chunk) -> bool {
-        !self.owns(chunk)
+        jobs.any(|job| job.user.as_deref().map_or(!owns, |user| !self.has(user)))
     }
 
     pub(super) fn reason(&self) -> String {

@@ -49,10 +49,9 @@ impl Making<'_, '_, '_> {
         let plan = self.run.plan;
         let mut first = None;
         for (index, state) in plan.states.iter().enumerate() {
-            let is_asked_for = plan.graph.requisites(index).iter().any(|requisite| requisite.kind.asks());
             let is_kept_back = !matches!(state.conditions.hold(&self.host.facts), Ok(None));
             let holds = self.run.holds(index, &self.host.facts);
-            if is_asked_for || is_kept_back || holds.iter().all(|hold| hold.accepted) {
+            if plan.graph.is_asked_for(index) || is_kept_back || holds.iter().all(|hold| hold.accepted) {
                 continue;
             }
             if let Ok(steps) = state.resource.diff(&self.host.facts)
