@@ -28,19 +28,7 @@ fn the_kingfisher_demo_does_what_it_says_from_a_bare_server() {
 #[ignore = "needs a sandbox host"]
 fn the_difference_of_a_bare_server_has_no_false_failure() {
     let host = Host::pristine("bare");
-    let env = TestEnv::of(&host, "");
-    let example = repository().join("examples/kingfisher");
-    let pillar = example.join("pillar");
-    let states = repository().join("states");
-    env.write(
-        "kstate.yaml",
-        &format!(
-            "file_roots: [{}]\npillar_roots: [{}]\nroster: roster\n",
-            states.display(),
-            pillar.display()
-        ),
-    );
-    env.write("roster", &format!("kingfisher-process: {}\n", host.name));
+    let env = TestEnv::kingfisher(&host);
     let output = env.kstate(&["diff", "ocdskingfisherprocess", "--format", "json"]);
     output.exits(2);
     let report = output.report();

@@ -21,6 +21,8 @@ mod functions;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod kingfisher;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod mistakes;

@@ -1,6 +1,7 @@
 //! A throw-away server of one test: systemd, sshd, a file system and an address of its own. See `tests/sandbox`.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -35,6 +36,17 @@ impl Host {
 
     pub(crate) fn ssh_config(&self) -> PathBuf {
         self.dir.join("ssh_config")
+    }
+
+    pub(crate) fn address(&self) -> String {
+        fs::read_to_string(self.dir.join("address")).unwrap().trim().to_owned()
+    }
+
+    /// Copies a file or a folder of this machine into a folder of the host.
+    pub(crate) fn plant(&self, from: &Path, to: &str) {
+        let folder = self.dir.join("rootfs").join(to);
+        fs::create_dir_all(&folder).unwrap();
+        run(Command::new("cp").arg("-a").args([from, &folder]), "", Duration::from_secs(60)).exits(0);
     }
 
     /// Runs a script on the host as root, and returns what it says. It has to end well.

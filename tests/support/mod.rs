@@ -1,10 +1,12 @@
 //! What the end-to-end tests stand on: a tree of their own, the real program, and servers to point it at.
 
+mod crawler;
 mod host;
 mod output;
 mod sshd;
 mod tree;
 
+pub(crate) use crawler::{Post, crawl};
 pub(crate) use host::Host;
 pub(crate) use output::{Output, Running, run};
 pub(crate) use sshd::Sshd;

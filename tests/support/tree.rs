@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::output::Running;
-use super::{Host, Output, Sshd, run};
+use super::{Host, Output, Sshd, repository, run};
 
 /// A folder that is removed with its value.
 pub(crate) struct Folder(PathBuf);
@@ -78,6 +78,18 @@ impl TestEnv {
         env.write("roster", &format!("{0}: {0}\n", host.name));
         env.write("states/top.sls", "base:\n  '*':\n    - it\n");
         env.sls("it", sls);
+        env
+    }
+
+    /// The tree of the example, whose server is a sandbox host.
+    pub(crate) fn kingfisher(host: &Host) -> Self {
+        let mut env = TestEnv::new();
+        env.reach(&host.ssh_config());
+        env.write("roster", &format!("kingfisher-process: {}\n", host.name));
+        let (states, pillar) = (repository().join("states"), repository().join("examples/kingfisher/pillar"));
+        let (states, pillar) = (states.display(), pillar.display());
+        let configuration = format!("file_roots: [{states}]\npillar_roots: [{pillar}]\nroster: roster\n");
+        env.write("kstate.yaml", &configuration);
         env
     }
 
