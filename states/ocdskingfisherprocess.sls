@@ -288,6 +288,32 @@ createdatabase-{{ processdir }}:
     - require:
       - cron: {{ user }}-workers-paused
 
+# Nothing goes on with code or configuration of before, whoever has changed them.
+{% set code = [
+    processdir,
+    processdir ~ '.ve/',
+    processdir ~ 'wsgi.py',
+    userdir ~ '/.config/ocdskingfisher-process/config.ini',
+    userdir ~ '/.config/ocdskingfisher-process/logging.json'] %}
+
+{{ user }}-workers-current:
+  process.current:
+    - pattern: ' ocdskingfisher-process-cli '
+    - user: {{ user }}
+    - code: {{ code|json }}
+    - require:
+      - alembic: createdatabase-{{ processdir }}
+      - file: {{ processdir }}wsgi.py
+
+uwsgi-current:
+  service.current:
+    - service: uwsgi
+    - code: {{ code|json }}
+    - require:
+      - service: uwsgi
+      - alembic: createdatabase-{{ processdir }}
+      - file: {{ processdir }}wsgi.py
+
 createdatabase-{{ viewsdir }}:
   alembic.upgraded:
     - user: {{ user }}

@@ -8,7 +8,7 @@ uwsgi:
     - name: uwsgi
     - enable: True
     - reload: True
-    # As long as a request may take; the report says when the workers of the old code were gone.
+    # As long as uWSGI lets workers of before finish (its `reload-mercy`); the report says when they were gone.
     - old_workers: 60
     - require:
       - pkg: uwsgi

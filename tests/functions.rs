@@ -447,6 +447,18 @@ kstate-e2e-worker:
         by_hand: "setsid kstate-e2e-worker 3000 >/dev/null 2>&1 </dev/null &",
     },
     Case {
+        function: "process.current",
+        id: "kstate-e2e-current",
+        sls: "
+kstate-e2e-current:
+  process.current:
+    - code: /srv/t/code
+",
+        before: "cp /usr/bin/sleep /usr/local/bin/kstate-e2e-current; setsid kstate-e2e-current 3000 >/dev/null 2>&1 </dev/null & sleep 0.2; date >/srv/t/code",
+        proof: "! pgrep -x kstate-e2e-curr",
+        by_hand: "setsid kstate-e2e-current 3000 >/dev/null 2>&1 </dev/null & sleep 0.2; date >/srv/t/code",
+    },
+    Case {
         function: "ssh_auth.present",
         id: "a key",
         sls: "
@@ -713,6 +725,7 @@ const ELSEWHERE: &[&str] = &[
     "module.wait",
     "module.watch",
     "process.stopped",
+    "service.current",
     "service.stopped",
     "test.check_pillar",
     "test.configurable_test_state",

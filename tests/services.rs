@@ -134,3 +134,54 @@ fn a_service_that_does_not_exist_or_does_not_start_fails_with_its_reason() {
     assert!(output.reason("nowhere").contains("nowhere"), "{output}");
     assert_eq!(output.outcome("kt-broken"), "failed", "{output}");
 }
+
+/// A service that runs code from a checkout.
+#[test]
+#[ignore = "needs a sandbox host"]
+fn workers_that_are_older_than_their_code_are_found_and_replaced() {
+    let host = Host::full("current");
+    host.sh(UWSGI_APP);
+    host.sh("cd /srv && git init -q app && git config --global user.email ann@example.org && git config --global user.name Ann");
+    let commit = || host.sh("cd /srv/app && date +%N >part && git add part && git commit -qm 'Change it'");
+    commit();
+    host.sh("service uwsgi reload; setsid sleep 87654 >/dev/null 2>&1 </dev/null & sleep 1");
+    let env = TestEnv::of(
+        &host,
+        "served:\n  service.current:\n    - service: uwsgi\n    - code: [/srv/app, /etc/uwsgi/apps-enabled]\n\
+         run:\n  process.current:\n    - pattern: ^sleep 87654\n    - code: /srv/app\n",
+    );
+    let output = env.apply();
+    output.exits(0);
+    for id in ["served", "run"] {
+        assert_eq!(output.outcome(id), "unchanged", "{output}");
+        let remark = output.state(id)["remark"].to_string();
+        assert!(
+            remark.contains("is not older than the code of ") && remark.contains("(`/srv/app`)"),
+            "{remark}"
+        );
+    }
+
+    commit();
+    let uwsgi = main_process(&host, "uwsgi");
+    let before = workers(&host, &uwsgi);
+    let output = env.diff();
+    output
+        .exits(2)
+        .says("1 of whose 1 workers are older than the code of ")
+        .says(", older than the code of ");
+    let output = env.apply();
+    output.exits(0);
+    for id in ["served", "run"] {
+        assert_eq!(output.outcome(id), "changed", "{output}");
+    }
+    assert_eq!(main_process(&host, "uwsgi"), uwsgi, "it was restarted: {output}");
+    assert_ne!(workers(&host, &uwsgi), before, "{output}");
+    assert_eq!(host.sh("pgrep -fc '^sleep 87654' || true"), "0", "{output}");
+    env.apply().exits(0);
+    let output = env.diff();
+    output.exits(0);
+    assert_eq!(output.state("run")["remark"].as_str().unwrap().find("no process runs the code of "), Some(0));
+
+    host.sh("mv /srv/app /srv/other");
+    env.apply().exits(1).says("there is no `/srv/app`, the age of which is asked");
+}

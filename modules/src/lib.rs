@@ -2,6 +2,7 @@
 //! differs. A file holds one function, or a few that belong together; to add one, write its file and put a line into
 //! [`FUNCTIONS`].
 
+mod age;
 mod alembic;
 mod apache_module;
 pub mod book;
@@ -85,7 +86,9 @@ pub static FUNCTIONS: &[Function] = &[
     Function::of::<postgres_user::UserAbsent>(),
     Function::of::<postgres_user::User>(),
     Function::of::<process::Absent>(),
+    Function::of::<process::Current>(),
     Function::of::<process::Stopped>(),
+    Function::of::<service::Current>(),
     Function::of::<service::Dead>(),
     Function::of::<service::Disabled>(),
     Function::of::<service::Enabled>(),

@@ -1,9 +1,11 @@
 //! Processes, by their command lines.
 
 mod absent;
+mod current;
 mod stopped;
 
 pub(crate) use absent::Absent;
+pub(crate) use current::Current;
 pub(crate) use stopped::Stopped;
 
 use fancy_regex::Regex;
@@ -35,6 +37,20 @@ impl Meant {
         match Regex::new(pattern) {
             Ok(pattern) => Ok(Meant { pattern, user, timeout }),
             Err(error) => Err(cx.error(argument, format!("it is not a regular expression: {error}"))),
+        }
+    }
+
+    /// By the argument `pattern`, or by the name where that is not given.
+    fn by(
+        cx: &Context<'_>,
+        name: &str,
+        pattern: Option<&str>,
+        user: Option<String>,
+        timeout: u32,
+    ) -> Result<Self, Problem> {
+        match pattern {
+            Some(pattern) => Meant::new(cx, "pattern", pattern, user, timeout),
+            None => Meant::new(cx, "name", name, user, timeout),
         }
     }
 

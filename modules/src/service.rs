@@ -1,10 +1,12 @@
 //! Services: units of systemd and scripts in `/etc/init.d`.
 
+mod current;
 mod enabled;
 mod masked;
 mod running;
 mod stopped;
 
+pub(crate) use current::Current;
 pub(crate) use enabled::{Disabled, Enabled};
 pub(crate) use masked::{Masked, Unmasked};
 pub(crate) use running::{Dead, Running};
@@ -59,7 +61,7 @@ const LIVES: &str = r#"alive() {
 
 /// Functions that name the workers of the service `$s`, all of its processes but the topmost, each by its number and when
 /// it was started: `workers` prints them, and `left` those of `$before` that still run.
-const WORKERS: &str = r#"started() { read -r line 2>/dev/null <"/proc/$1/stat" || return; set -- ${line##*) }; echo "${2} ${20}"; }
+pub(crate) const WORKERS: &str = r#"started() { read -r line 2>/dev/null <"/proc/$1/stat" || return; set -- ${line##*) }; echo "${2} ${20}"; }
 workers() {
   cg=$(systemctl show -p ControlGroup --value -- "$s" 2>/dev/null) || return 0
   [ -n "$cg" ] || return 0

@@ -51,6 +51,9 @@ fn state(state: &StateReport) -> Json {
         "changes": state.changes.iter().map(change).collect::<Vec<_>>(),
         "reason": state.reason, "duration_ms": millis(state.duration),
     });
+    if let Some(remark) = &state.remark {
+        json["remark"] = remark.as_str().into();
+    }
     if let Some(revision) = &state.revision {
         json["revision"] = revision.as_str().into();
     }

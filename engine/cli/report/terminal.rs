@@ -1,4 +1,4 @@
-//! What a person sees: hosts, changed things first, unchanged ones only counted.
+//! What a person sees: hosts, changed things first, unchanged ones only counted, but for what is worth a remark after a change.
 
 use anstyle::Style;
 use kstate_core::{Change, HostReport, Outcome, Prediction, StateReport};
@@ -18,8 +18,12 @@ pub(crate) fn host(kind: Kind, report: &HostReport, verbose: bool) -> String {
         out.push_str(&hints(report));
         return out;
     }
-    let mut states: Vec<&StateReport> =
-        report.states.iter().filter(|s| verbose || is_worth_showing(s)).collect();
+    let has_changed = report.count(Outcome::Changed) > 0;
+    let mut states: Vec<&StateReport> = report
+        .states
+        .iter()
+        .filter(|state| verbose || is_worth_showing(state) || (has_changed && state.remark.is_some()))
+        .collect();
     states.sort_by_key(|state| rank(state.outcome));
     for state in states {
         out.push_str(&self::state(state));
@@ -117,6 +121,7 @@ fn state(state: &StateReport) -> String {
         };
         out.push_str(&indent(&format!("{what}{reason}"), 6));
     }
+    out.push_str(&indent(state.remark.as_deref().unwrap_or_default(), 6));
     for change in &state.changes {
         out.push_str(&self::change(change));
     }

@@ -118,6 +118,17 @@ impl Question {
         }
     }
 
+    /// Whether the answer hangs on the processes that run.
+    pub(crate) fn is_fleeting(&self) -> bool {
+        match self {
+            Question::Processes => true,
+            Question::Run(command) => {
+                command.depends.as_ref().is_some_and(|depends| depends.contains(&Touch::Processes))
+            }
+            _ => false,
+        }
+    }
+
     fn kind(&self) -> u8 {
         match self {
             Question::Path(_) => 0,

@@ -18,6 +18,8 @@ pub struct StateReport {
     pub changes: Vec<Change>,
     /// Why it failed, was skipped, or cannot be told.
     pub reason: Option<String>,
+    /// What is worth saying of what is as declared.
+    pub remark: Option<String>,
     /// What keeps it back, or has been let pass.
     pub holds: Vec<Hold>,
     /// Of `diff`: a digest of what was found and would be done. `None`: nothing.

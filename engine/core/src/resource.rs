@@ -41,6 +41,11 @@ pub trait Resource: fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
+    /// What is worth saying of the host when it is as declared.
+    fn remark(&self, _facts: &Facts) -> Option<String> {
+        None
+    }
+
     /// What somebody has to let pass before it acts.
     fn holds(&self, _facts: &Facts) -> Result<Vec<Hold>, Stop> {
         Ok(Vec::new())

@@ -57,11 +57,8 @@ impl State for Stopped {
     type Arguments = Arguments;
 
     fn declare(arguments: Arguments, cx: &Context<'_>) -> Result<Self, Vec<Problem>> {
-        let (argument, pattern) = match &arguments.pattern {
-            Some(pattern) => ("pattern", pattern),
-            None => ("name", &arguments.name),
-        };
-        let meant = Meant::new(cx, argument, pattern, arguments.user, arguments.timeout);
+        let Arguments { name, pattern, user, timeout } = arguments;
+        let meant = Meant::by(cx, &name, pattern.as_deref(), user, timeout);
         meant.map(Stopped).map_err(|problem| vec![problem])
     }
 }

@@ -253,8 +253,10 @@ impl Making<'_, '_, '_> {
             Ok(Decision::Act(_)) => return,
             Ok(Decision::Held(steps, holds)) => return self.hold_back(index, &steps, holds),
             Ok(Decision::Rest(reason)) => {
+                let resource = &self.run.plan.states[index].resource;
+                let remark = if reason.is_none() { resource.remark(&self.host.facts) } else { None };
                 let reason = self.see_left(index).or(reason);
-                Record::new(chunk, Outcome::Unchanged, reason)
+                Record::new(chunk, Outcome::Unchanged, reason).with_remark(remark)
             }
             Ok(Decision::NotAsked(reason)) => Record::not_asked(chunk, Outcome::Skipped, reason),
             Ok(Decision::Unmet(reason)) => Record::unmet(chunk, reason),

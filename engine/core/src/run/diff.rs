@@ -62,7 +62,8 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
                 ),
                 None => Record::new(chunk, Outcome::InSync, Some(reason)),
             },
-            Ok(Ok(Decision::Rest(None))) => Record::new(chunk, Outcome::InSync, None),
+            Ok(Ok(Decision::Rest(None))) => Record::new(chunk, Outcome::InSync, None)
+                .with_remark(plan.states[index].resource.remark(&host.facts)),
             Ok(Ok(Decision::NotAsked(reason))) => Record::not_asked(chunk, Outcome::InSync, reason),
             // What is broken is reported where it stands; what hangs on it cannot be told.
             Ok(Ok(Decision::Unmet(reason))) => Record::new(chunk, Outcome::Unknown, Some(reason)),

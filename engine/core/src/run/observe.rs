@@ -200,10 +200,10 @@ impl Planned {
         Step::digest(&self.resource.diff(facts).unwrap_or_default())
     }
 
-    /// Whether all that it asks is which processes run: these come and go by themselves.
+    /// Whether all that it asks is about the processes that run: these come and go by themselves.
     pub(super) fn is_fleeting(&self) -> bool {
         let questions = self.resource.questions();
-        !questions.is_empty() && questions.iter().all(|question| *question == Question::Processes)
+        !questions.is_empty() && questions.iter().all(Question::is_fleeting)
     }
 
     /// What it asks, given what is known, that has no answer yet.

@@ -101,6 +101,7 @@ impl Record {
             asked: true,
             changes: Vec::new(),
             reason,
+            remark: None,
             holds: Vec::new(),
             steps: None,
             found: None,
@@ -138,6 +139,11 @@ impl Record {
         self
     }
 
+    pub(super) fn with_remark(mut self, remark: Option<String>) -> Self {
+        self.report.remark = remark;
+        self
+    }
+
     pub(super) fn masked(mut self, secrets: &Secrets) -> Self {
         if secrets.is_empty() {
             return self;
@@ -147,7 +153,9 @@ impl Record {
             *text = secrets.mask(text);
         }
         report.changes = report.changes.iter().map(|change| secrets.mask_change(change)).collect();
-        report.reason = report.reason.as_deref().map(|reason| secrets.mask(reason));
+        for text in [&mut report.reason, &mut report.remark].into_iter().flatten() {
+            *text = secrets.mask(text);
+        }
         for text in report.holds.iter_mut().flat_map(|hold| hold.commits.iter_mut().chain([&mut hold.path])) {
             *text = secrets.mask(text);
         }
