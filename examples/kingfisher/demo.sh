@@ -98,6 +98,7 @@ tar -C "$here" -cf - app make-repositories.sh | on_host sh -c '
 echo "The host is $address ($flavour). Below, kstate stands for: $kstate_binary ${kstate_options[*]}"
 
 ## The steps
+cd "$work" || die "there is no folder $work"
 
 step 'Make the server'
 kstate 0 apply ocdskingfisherprocess --yes
@@ -145,8 +146,8 @@ check 'the server still runs the old code' "$(get / | value '["version"]')" 1.0.
 
 step 'Workers of two kinds are at work, and somebody keeps a job in the crontab that is commented out'
 for kind in process-redis-queue process-redis-queue process-redis-queue-collection-store-finished; do
-    on_host sh -c "setsid runuser -u ocdskfp -- sh -c 'cd ~ocdskfp/ocdskingfisherprocess/; . .ve/bin/activate; \
-        python ocdskingfisher-process-cli $kind --runforseconds 3000' >/dev/null 2>&1 </dev/null &"
+    worker="cd ~ocdskfp/ocdskingfisherprocess/; . .ve/bin/activate; python ocdskingfisher-process-cli $kind --runforseconds 3000"
+    on_host sh -c "setsid runuser -u ocdskfp -- sh -c '$worker' >/dev/null 2>&1 </dev/null &"
 done
 by_hand "{ echo '#0 4 * * * python ocdskingfisher-process-cli by-hand'; crontab -u ocdskfp -l; } | crontab -u ocdskfp -"
 # Which kinds of workers run, by their arguments, and since when.
@@ -160,8 +161,8 @@ kinds=$(workers)
 check 'two kinds of workers are at work' "$(echo $kinds | wc -w)" 2
 crontab=$(on_host crontab -u ocdskfp -l | sha256sum)
 
-step 'Look: the commits are listed'
-kstate 2 diff ocdskingfisherprocess
+step 'Look, and save it as a plan: the commits are listed'
+kstate 2 diff ocdskingfisherprocess --out deploy.plan
 checkout=/srv/git/kingfisher-process.git/home/ocdskfp/ocdskingfisherprocess/
 for title in 'Say how much work is queued' 'Check the prefix of an ocid' \
     'Make room for the number of items of a collection' \
@@ -171,12 +172,53 @@ done
 check 'and the migration that they bring' \
     "$(changes_of createdatabase-/home/ocdskfp/ocdskingfisherprocess/ | grep -cF '+8b6d5e27fa90 cached items count')" 1
 
-step 'Deploy them'
-before=$(master)
-kstate 0 apply ocdskingfisherprocess --yes
+step 'Ada has the token, so nobody else deploys'
+who=ada told 0 token hold -t $name -m 'at work on the disks' --for 2h
+who=robin told 1 apply --plan deploy.plan
+says 'it says who has it, and since when' "the token is held by ada@$(uname -n), since "
+says 'until when, and why' ' more: at work on the disks'
+who=ada told 0 token release -t $name
+
+step 'A sixth commit arrives: the plan of five is not carried out'
+by_hand '/srv/kingfisher/make-repositories.sh /srv/git sixth-commit'
+told 1 apply --plan deploy.plan
+says 'it says what has moved' 'planned: revision: a0e98b9 -> 15bac0c (5 commits); now: revision: a0e98b9 -> '
+says 'and that nothing was done' 'nothing is changed, on no host'
+check 'the server still runs the old code' "$(get / | value '["version"]')" 1.0.0
+
+step 'It changes requirements.txt, so it is held until somebody lets it pass'
+told 1 apply ocdskingfisherprocess --yes
+says 'it says which commit, and how to let it pass' \
+    'Sign what is queued; `--accept requirements.txt` lets it pass'
+check 'the server still runs the old code' "$(get / | value '["version"]')" 1.0.0
+typed kstate diff ocdskingfisherprocess --accept requirements.txt '|' grep -B 1 -A 4 accepted
+run diff ocdskingfisherprocess --accept requirements.txt | tee told | grep -B 1 -A 4 accepted
+check 'kstate diff ends with 2' "${PIPESTATUS[0]}" 2
+says 'accepted, it would pass' 'accepted: `requirements.txt` is changed by'
+
+step 'It is taken back, and two people carry the plan out at once'
+by_hand 'git --git-dir /srv/git/kingfisher-process.git update-ref refs/heads/master master~1'
+before=$(master) began=$SECONDS
+running=()
+for who in ada robin; do
+    typed kstate apply --plan deploy.plan
+    USER=$who CLICOLOR_FORCE=$colours run apply --plan deploy.plan --format json >$who.json 2>$who.told &
+    running+=($!)
+done
+unset who
+wait "${running[0]}"; ends=$?
+wait "${running[1]}"; ends+=" $?"
+if [ "$ends" = '0 1' ]; then winner=ada loser=robin; else winner=robin loser=ada; fi
+check 'one of them does it, the other does not' "$(tr ' ' '\n' <<<"$ends" | sort | xargs)" '0 1'
+cp $loser.told told
+cat told
+says 'and is told who is at work' "the token is in use by $winner@$(uname -n), since "
+cp $winner.json report.json
+made $((SECONDS - began))
 check 'code, reload and migration, with the workers away' "$(ids changed | tr '\n' ' ')" "$(printf '%s\n' \
     $checkout createdatabase-/home/ocdskfp/ocdskingfisherprocess/ ocdskfp-workers-paused ocdskfp-workers-stopped uwsgi |
     sort | tr '\n' ' ')"
+check 'five changes were predicted, five happened' "$(fact prediction | value '["predicted"], j["happened"]')" '(5, 5)'
 check 'each kind of worker is at work again' "$(workers)" "$kinds"
 deployed=$(on_host sh -c "cd ~ocdskfp/ocdskingfisherprocess; find . -path ./.ve -prune -o -name '*.py' -printf '%T@\n'" |
     sort -n | tail -n 1 | cut -d. -f1)

@@ -3,13 +3,14 @@
 #
 #   make-repositories.sh DIR                kingfisher-process.git and kingfisher-views.git, as they are first deployed
 #   make-repositories.sh DIR new-commits    five more commits for kingfisher-process.git, one with a migration
+#   make-repositories.sh DIR sixth-commit   one more, which changes requirements.txt
 set -eu
 
 usage() {
     sed -n 's/^# \{0,1\}//p; /^set /q' "$0" >&2
     exit 64
 }
-[ $# -ge 1 ] && [ $# -le 2 ] && [ "${2:-new-commits}" = new-commits ] || usage
+case $#,${2:-} in 1,* | 2,new-commits | 2,sixth-commit) ;; *) usage ;; esac
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
 app=$(cd "$(dirname "$0")/app" && pwd)
@@ -75,4 +76,16 @@ new_commits() {
     git -C "$work/tree" push --quiet origin master
 }
 
-if [ $# = 1 ]; then first_commits; else new_commits; fi
+sixth_commit() {
+    git clone --quiet "$dir/kingfisher-process.git" "$work/tree"
+    mkdir "$work/sixth"
+    { cat "$work/tree/requirements.txt"; echo itsdangerous; } >"$work/sixth/requirements.txt"
+    add "$work/sixth" '2019-12-20T09:30:00Z' 'Sign what is queued' requirements.txt
+    git -C "$work/tree" push --quiet origin master
+}
+
+case ${2:-} in
+    '') first_commits ;;
+    new-commits) new_commits ;;
+    sixth-commit) sixth_commit ;;
+esac
