@@ -126,6 +126,12 @@ fn the_token_is_taken_on_all_hosts_or_on_none() {
     fs::write(env.scratch("go"), "").unwrap();
     ada.wait(LIMIT).exits(0);
     run_as(&env, "bob", &APPLY).exits(0);
+    // It is given back at once by a run that ends before it has begun, or that reaches no host.
+    for (target, exit) in [("nobody", 1), ("nobody", 1), ("nobody", 1), ("gone", 4)] {
+        env.write("roster", &(one.roster("one") + &two.roster("two") + "gone: {host: 127.0.0.1, port: 1}\n"));
+        run_as(&env, "ada", &[&APPLY[..], &["-t", target]].concat()).exits(exit);
+        run_as(&env, "bob", &["token", "show"]).exits(0).says("  free");
+    }
     env.write("kstate.yaml", "file_roots: [states]\nroster: roster\ntoken: {host: three}\n");
     run_as(&env, "bob", &APPLY).exits(1).says("no host `three`");
     run_as(&env, "bob", &["token", "show"]).exits(1).says("no host `three`");

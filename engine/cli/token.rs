@@ -44,8 +44,9 @@ pub(crate) fn refusal(target: &str, taken: &Taken) -> Option<Problem> {
 /// The token at its place, for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    stop: Sender<()>,
-    keeper: JoinHandle<Result<(), String>>,
+    /// What is dropped ends the keeper.
+    stop: Option<Sender<()>>,
+    keeper: Option<JoinHandle<Result<(), String>>>,
 }
 
 /// What keeps a token.
@@ -61,13 +62,25 @@ impl Lease {
     /// Keeps a token that was taken.
     pub(crate) fn keep(keeper: Keeper) -> Self {
         let (stop, stopped) = mpsc::channel();
-        Lease { stop, keeper: std::thread::spawn(move || keeper.keep(&stopped)) }
+        let keeper = std::thread::spawn(move || keeper.keep(&stopped));
+        Lease { stop: Some(stop), keeper: Some(keeper) }
     }
 
     /// Gives it back. The error says that it was taken away meanwhile.
-    pub(crate) fn end(self) -> Result<(), String> {
-        drop(self.stop);
-        self.keeper.join().unwrap_or(Ok(()))
+    pub(crate) fn end(mut self) -> Result<(), String> {
+        self.give_back()
+    }
+
+    fn give_back(&mut self) -> Result<(), String> {
+        drop(self.stop.take());
+        self.keeper.take().map_or(Ok(()), |keeper| keeper.join().unwrap_or(Ok(())))
+    }
+}
+
+impl Drop for Lease {
+    /// Whichever way a run ends, the token is given back before.
+    fn drop(&mut self) {
+        let _ = self.give_back();
     }
 }
 

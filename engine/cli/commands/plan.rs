@@ -4,7 +4,7 @@ use std::path::Path;
 
 use kstate_core::{HostReport, Problem, side_by_side};
 
-use super::run::{end, gather, give_back, look_at_all, make, refuse, run, tell, unmade};
+use super::run::{cleared, end, gather, give_back, look_at_all, make, run, tell, unmade};
 use crate::args::Global;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -42,9 +42,10 @@ pub(super) fn apply(session: &Session<'_>, options: &Global, plan: &Saved) -> Re
 fn carry_out(session: &Session<'_>, options: &Global, plan: &Saved) -> Result<Exit, CommandError> {
     let claim = session.claim(plan.sls());
     let gathered = gather(session, plan.sls(), Contact::Work)?;
-    if !gathered.is_sound() || !gathered.refusals().is_empty() {
-        return Ok(refuse(session, options, gathered, &claim));
-    }
+    let gathered = match cleared(session, options, gathered, &claim) {
+        Ok(gathered) => gathered,
+        Err(refused) => return Ok(refused),
+    };
     let looked_at = side_by_side(session.jobs(), gathered.ready, |mut ready| {
         let looked = look(session, &mut ready);
         ready.shown = Some(looked.report.states.clone());

@@ -42,11 +42,12 @@ pub(super) fn apply(session: &Session<'_>, options: &Global, sls: &[String]) -> 
     Ok(end(session, lease, exit))
 }
 
-/// Makes the difference of all hosts, if the tree compiles for all of them and all have given their token.
+/// Makes the difference of all hosts, if none refuses it.
 fn make_all(session: &Session<'_>, options: &Global, gathered: Gathered, claim: &Claim) -> Exit {
-    if !gathered.is_sound() || !gathered.refusals().is_empty() {
-        return refuse(session, options, gathered, claim);
-    }
+    let gathered = match cleared(session, options, gathered, claim) {
+        Ok(gathered) => gathered,
+        Err(refused) => return refused,
+    };
     let mut reports = gathered.lost;
     let make = |mut ready| make(session, &mut ready, claim);
     reports.extend(side_by_side(session.jobs(), gathered.ready, make));
@@ -72,9 +73,10 @@ pub(super) fn ask_and_apply(
 ) -> Result<Exit, CommandError> {
     let claim = session.claim(sls);
     let gathered = gather(session, sls, Contact::Host)?;
-    if !gathered.is_sound() {
-        return Ok(refuse(session, options, gathered, &claim));
-    }
+    let gathered = match cleared(session, options, gathered, &claim) {
+        Ok(gathered) => gathered,
+        Err(refused) => return Ok(refused),
+    };
     let looked_at = side_by_side(session.jobs(), gathered.ready, |mut ready| {
         let report = run(session, Kind::Diff, &mut ready, None);
         session.ui.ended(&ready.target);
@@ -155,13 +157,8 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Whether the tree compiles for all of them.
-    pub(super) fn is_sound(&self) -> bool {
-        self.ready.iter().all(is_sound)
-    }
-
     /// The hosts that do not give their token, and why.
-    pub(super) fn refusals(&self) -> Vec<(&Ready, Problem)> {
+    fn refusals(&self) -> Vec<(&Ready, Problem)> {
         let refusal = |ready: &Ready| token::refusal(&ready.target, ready.token.as_ref()?);
         self.ready.iter().filter_map(|ready| Some((ready, refusal(ready)?))).collect()
     }
@@ -190,8 +187,19 @@ pub(super) fn gather(
     Ok(gathered)
 }
 
+/// All hosts, if the tree compiles for all of them and no token is refused. Otherwise this tells why none is changed.
+pub(super) fn cleared(
+    session: &Session<'_>,
+    options: &Global,
+    gathered: Gathered,
+    claim: &Claim,
+) -> Result<Gathered, Exit> {
+    let is_clear = gathered.ready.iter().all(is_sound) && gathered.refusals().is_empty();
+    if is_clear { Ok(gathered) } else { Err(refuse(session, options, gathered, claim)) }
+}
+
 /// Tells what is wrong with the tree, or who has the token; nothing is made, on no host.
-pub(super) fn refuse(session: &Session<'_>, options: &Global, mut gathered: Gathered, claim: &Claim) -> Exit {
+fn refuse(session: &Session<'_>, options: &Global, mut gathered: Gathered, claim: &Claim) -> Exit {
     give_back(session, &mut gathered.ready, claim);
     let mut reports: Vec<HostReport> = gathered.ready.iter().map(unmade).collect();
     let mut add = |target: &str, problem: Problem| {
