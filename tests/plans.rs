@@ -80,6 +80,19 @@ fn a_sixth_commit_refuses_the_plan() {
 }
 
 #[test]
+fn a_first_clone_is_pinned_too() {
+    let deployment = Deployment::new("");
+    fs::remove_dir_all(deployment.dir()).unwrap();
+    let clone = |commit: &str| format!("clone of {}: {} (main)", deployment.upstream.display(), &commit[..7]);
+    let shown = clone(&deployment.git("upstream", &["rev-parse", "HEAD"]));
+    plan(&deployment.env).exits(2).says(&shown);
+    let now = clone(&five(&deployment));
+    let output = carried_out(&deployment.env, &[]);
+    output.exits(1).says(&format!("`app`: planned: {shown}; now: {now}"));
+    assert!(!deployment.dir().exists());
+}
+
+#[test]
 fn a_checkout_that_was_as_declared_is_pinned_too() {
     let deployment = Deployment::new(BESIDE);
     fs::remove_file(deployment.env.scratch("beside")).unwrap();

@@ -540,7 +540,7 @@ impl Latest {
         let a = &self.arguments;
         let target = a.target.trim_end_matches('/');
         let commit = match seen.wanted() {
-            "" => a.rev.clone(),
+            "" => format!("{} (which commit that is cannot be told yet)", a.rev),
             commit => format!("{} ({})", short(commit), a.rev),
         };
         let mut changes = vec![Change::new(format!("clone of {}", a.name), Value::Null, commit)];
@@ -743,7 +743,10 @@ mod tests {
     fn without_git_a_clone_can_still_be_told() {
         let resource = declare(APP, &Tree::default());
         let steps = resource.diff(&facts(&*resource, "nogit\n")).unwrap();
-        assert_eq!(changes(&steps), ["clone of https://example.org/app.git: master"]);
+        assert_eq!(
+            changes(&steps),
+            ["clone of https://example.org/app.git: master (which commit that is cannot be told yet)"]
+        );
     }
 
     #[test]
