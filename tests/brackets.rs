@@ -134,6 +134,25 @@ fn the_host_itself_brings_back_what_a_dead_controller_took_away() {
 
 #[test]
 #[ignore = "needs a sandbox host"]
+fn what_is_only_taken_up_enters_no_bracket() {
+    let host = Host::full("taken-up");
+    let env = TestEnv::of(&host, &TREE.replace("    - creates: /srv/ended\n", ""));
+    die_while_migrating(&env, &host);
+    until("the host leaves them", || host.sh("ls /var/lib/kstate/brackets").is_empty());
+    let output = env.diff();
+    assert!(output.reason("migrate").contains("has done it"), "{output}");
+    for id in ["paused", "stopped", "redis-server"] {
+        assert_eq!(output.outcome(id), "in_sync", "{id}: {output}");
+    }
+    let output = env.apply();
+    output.exits(0);
+    assert!(output.reason("migrate").contains("its result is taken up"), "{output}");
+    assert_eq!(output.outcome("paused"), "unchanged", "{output}");
+    assert_eq!(host.sh("wc -l </srv/begun"), "1", "{output}");
+}
+
+#[test]
+#[ignore = "needs a sandbox host"]
 fn what_is_open_after_a_reboot_is_told_by_diff_and_closed_by_apply() {
     let host = Host::full("reboot");
     let env = TestEnv::of(&host, TREE);

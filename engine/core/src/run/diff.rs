@@ -1,7 +1,7 @@
 //! Showing: each state is decided on, and its steps are pretended to be made.
 
 use super::decide::{Decision, decide, listened};
-use super::durable::to_take_up;
+use super::durable::{is_done, to_take_up};
 use super::observe::{Host, ahead};
 use super::records::{Changed, Record, Records};
 use super::{Broken, HostRun};
@@ -13,6 +13,8 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
     let mut pending = Pending::default();
     // Brackets that have had their turn, with what they would take away: they do what their states do.
     let mut brackets: Vec<(usize, Vec<Step>)> = Vec::new();
+    // States that do nothing but take up the result of an earlier run.
+    let mut taken_up = Vec::new();
     run.event(Event::Asking { questions: plan.states.iter().map(|state| state.questions().len()).sum() });
     if let Err(error) = host.observe(&plan.states) {
         return (records.into_reports(), Some(Broken::asking(&error)));
@@ -46,6 +48,9 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
             Ok(Ok(Decision::Act(steps) | Decision::Held(steps, _))) => {
                 let mut record = act(run, index, &steps);
                 record.report.reason = to_take_up(&host.facts, chunk, &steps);
+                if is_done(&host.facts, chunk, &steps) {
+                    taken_up.push(index);
+                }
                 record = record.with_holds(run.holds(index, &host.facts));
                 for step in &steps {
                     host.facts.predict(&step.operation, &chunk.id);
@@ -74,7 +79,9 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
         records.put(index, record);
     }
     for (index, steps) in &brackets {
-        let record = bracket(run, *index, steps, &records).masked(&plan.secrets);
+        let mut inside = plan.graph.targets(*index, RequisiteKind::Around);
+        inside.retain(|state| !taken_up.contains(state));
+        let record = bracket(run, *index, steps, &inside, &records).masked(&plan.secrets);
         run.event(Event::Finished(Box::new(record.report.clone())));
         records.put(*index, record);
     }
@@ -90,10 +97,9 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
 }
 
 /// A bracket does what the states do that it is around: it would be entered, or not, or nobody can tell.
-fn bracket(run: &HostRun<'_>, index: usize, steps: &[Step], records: &Records) -> Record {
+fn bracket(run: &HostRun<'_>, index: usize, steps: &[Step], inside: &[usize], records: &Records) -> Record {
     let graph = &run.plan.graph;
     let chunk = &graph.chunks()[index];
-    let inside = graph.targets(index, RequisiteKind::Around);
     let is = |outcomes: &[Outcome]| {
         let found = inside.iter().find(|state| {
             records.get(**state).is_some_and(|record| outcomes.contains(&record.report.outcome))
