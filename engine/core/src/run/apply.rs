@@ -682,9 +682,9 @@ impl Making<'_, '_, '_> {
             }
         }
         let Ok(kept) = self.host.facts.kept().cloned() else { return Ok(()) };
-        let awaited = self.surely(kept::run::await_end(&kept.shell))?;
-        let shell = String::from_utf8_lossy(&awaited.stdout).trim().to_owned();
-        self.host.facts.learn(Question::Kept, Ok(Answer::Kept(Box::new(Kept { shell, ..kept }))));
+        let awaited = self.surely(kept::run::await_end(&kept.shells))?;
+        let shells = String::from_utf8_lossy(&awaited.stdout).trim().to_owned();
+        self.host.facts.learn(Question::Kept, Ok(Answer::Kept(Box::new(Kept { shells, ..kept }))));
         Ok(())
     }
 
