@@ -259,7 +259,7 @@ impl Making<'_, '_, '_> {
                 Record::new(chunk, Outcome::Unchanged, reason).with_remark(remark)
             }
             Ok(Decision::NotAsked(reason)) => Record::not_asked(chunk, Outcome::Skipped, reason),
-            Ok(Decision::Unmet(reason)) => Record::unmet(chunk, reason),
+            Ok(Decision::Unmet(reason) | Decision::Barred(reason)) => Record::unmet(chunk, reason),
             Err(stop) => Record::new(chunk, Outcome::Failed, Some(stop.to_string())),
         };
         // A listener has its turn to react yet.
