@@ -52,12 +52,15 @@ const GRACE: u32 = 20;
 const SILENCE: u32 = 60;
 
 /// `leave DIR FROM` brings back what the brackets of a run have taken away, down from the last one to that number. Who
-/// else does so at the same time has to wait, and finds nothing to do.
+/// else does so at the same time has to wait, and finds nothing to do. What it says goes by way of a file: it must not be
+/// ended in the middle because nobody listens any more.
 const LEAVE: &str = r#"leave() { (
 flock 9 || exit 1
 for d in $(ls -d "$1"/[0-9]* 2>/dev/null | sort -r); do
 [ "${d##*/}" -ge "$2" ] || break
-kstate_bracket=$d sh "$d/restore" 9>&- </dev/null && rm -rf "$d" || exit 1
+kstate_bracket=$d sh "$d/restore" >"$1/told" 2>&1 9>&- </dev/null; s=$?
+cat "$1/told"
+[ $s = 0 ] && rm -rf "$d" || exit 1
 done
 ) 9>>"$1/lock"; }
 "#;

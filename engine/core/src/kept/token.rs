@@ -141,17 +141,14 @@ make() { k=$T/kstate-$1.$M; drop; mkdir -m 755 "$k" || exit 1; }
 lock() { exec 9<"$T" && flock -w 30 9 || { echo "$T cannot be locked" >&2; exit 1; }; }
 "#;
 
-fn tokens() -> String {
-    TOKENS.replace("SILENCE", &SILENCE.to_string()).replace("GRACE", &GRACE.to_string())
-}
-
 fn functions() -> String {
-    format!("umask 022\n{IDENTITY}{ASK}{BEAT}{}", tokens())
+    let tokens = TOKENS.replace("SILENCE", &SILENCE.to_string()).replace("GRACE", &GRACE.to_string());
+    format!("umask 022\n{IDENTITY}{ASK}{BEAT}{tokens}")
 }
 
-/// Prints who has the token, where `IDENTITY` is there.
+/// Prints who has the token.
 pub(super) fn listing() -> String {
-    format!("({ASK}{}each print)\n", tokens())
+    format!("({}each print)\n", functions())
 }
 
 /// Prints who has the token, and nothing else of what the host keeps.
