@@ -1,9 +1,12 @@
-//! Deployments of Kingfisher Process, as the example declares it, on a real host: no request is lost.
+//! Deployments of Kingfisher Process, as the example declares it, on a real host.
+
+mod cuts;
+mod load;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::support::{Host, Output, Post, TestEnv, crawl, repository, until};
+use crate::support::{Host, Output, TestEnv, repository, until};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -12,67 +15,10 @@ const DEPLOY: [&str; 5] = ["apply", "ocdskingfisherprocess", "--yes", "--format"
 const OLD_SCHEMA: &str = "3f0c2a9d41b7";
 const NEW_SCHEMA: &str = "8b6d5e27fa90";
 
+const OLD_VERSION: &str = r#""version": "1.0.0""#;
+const NEW_VERSION: &str = r#""version": "1.1.0""#;
+
 const KINDS: [&str; 2] = ["process-redis-queue", "process-redis-queue-collection-store-finished"];
-
-#[test]
-#[ignore = "needs a sandbox host"]
-#[expect(clippy::print_stdout, reason = "it says how much was posted")]
-fn no_request_is_lost_while_commits_with_a_migration_are_deployed() {
-    let server = Kingfisher::start("load");
-    let runs = std::env::var("KSTATE_LOAD_RUNS").map_or(1, |runs| runs.parse().unwrap());
-    let mut first = 1;
-    for order in ["before_migration", "after_migration"] {
-        for run in 1..=runs {
-            server.prepare();
-            let before = server.before();
-            let pillar = format!(r#"{{"deploy": {{"reload": "{order}"}}}}"#);
-            let (posts, output) = crawl(&server.host.address(), first, || {
-                server.env.start(&[&DEPLOY[..], &["--pillar", &pillar]].concat()).wait(LIMIT)
-            });
-            let load = Load::of(&posts, &server.stored(first));
-            println!(
-                "{order}, run {run}: {load}, {:.1} s, exit {:?}",
-                output.took.as_secs_f32(),
-                output.status
-            );
-            output.exits(0);
-            server.is_deployed_since(&before, &output);
-            assert!(load.failed.is_empty() && load.lost.is_empty(), "{load}: {output}");
-            assert!(load.during > 50, "too few to say anything: {load}");
-            first += u32::try_from(posts.len()).unwrap();
-        }
-    }
-}
-
-/// What became of posts.
-struct Load<'p> {
-    posts: usize,
-    during: usize,
-    failed: Vec<(u32, &'p str)>,
-    /// Acknowledged, but not in the database.
-    lost: Vec<u32>,
-}
-
-impl<'p> Load<'p> {
-    fn of(posts: &'p [Post], stored: &BTreeSet<u32>) -> Self {
-        let failure = |post: &'p Post| Some((post.number, post.answer.as_ref().err()?.as_str()));
-        let is_lost = |post: &&Post| post.answer.is_ok() && !stored.contains(&post.number);
-        Load {
-            posts: posts.len(),
-            during: posts.iter().filter(|post| post.is_during).count(),
-            failed: posts.iter().filter_map(failure).collect(),
-            lost: posts.iter().filter(is_lost).map(|post| post.number).collect(),
-        }
-    }
-}
-
-impl std::fmt::Display for Load<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Load { posts, during, failed, lost } = self;
-        write!(f, "{posts} posts, {during} of them during the deployment, {} failed", failed.len())?;
-        write!(f, " {:?}, {} lost", failed.iter().take(3).collect::<Vec<_>>(), lost.len())
-    }
-}
 
 /// What was there before a deployment.
 struct Before {
@@ -117,23 +63,18 @@ impl Kingfisher {
             ));
             self.host.sh("service uwsgi reload");
         }
-        let version = "curl -s -H 'Host: process.kingfisher.open-contracting.org' localhost";
-        until("the old code serves", || self.host.sh(version).contains("1.0.0"));
-        for kind in KINDS {
-            if self.workers(kind).is_empty() {
-                self.work(kind);
-            }
-        }
+        until("the old code serves", || self.version().contains(OLD_VERSION));
+        KINDS.iter().for_each(|kind| self.work(kind));
         self.offer(&self.new_commit);
     }
 
-    /// Starts a worker as cron does.
+    /// Starts a worker as a person does, in place of those that are there.
     fn work(&self, kind: &str) {
         self.host.sh(&format!(
-            "cd /; setsid runuser -u ocdskfp -- sh -c 'cd ~/ocdskingfisherprocess/; . .ve/bin/activate; \
+            "cd /; pkill -KILL -u ocdskfp -f ' {kind} --runforseconds 3000$'; setsid runuser -u ocdskfp -- sh -c 'cd ~/ocdskingfisherprocess/; . .ve/bin/activate; \
              python ocdskingfisher-process-cli {kind} --runforseconds 3000' >/dev/null 2>&1 </dev/null &"
         ));
-        until("it works", || !self.workers(kind).is_empty());
+        until("it works", || self.workers(kind).len() == 1);
     }
 
     /// The processes of workers of this kind which the test has started, or which came back for them.
@@ -155,8 +96,15 @@ impl Kingfisher {
     #[track_caller]
     fn is_deployed_since(&self, before: &Before, output: &Output) {
         assert_eq!(self.schema(), NEW_SCHEMA, "{output}");
-        assert_eq!(self.crontab(), before.crontab, "{output}");
+        assert!(self.version().contains(NEW_VERSION), "{output}");
         assert_eq!(self.uwsgi(), before.uwsgi, "uWSGI was restarted: {output}");
+        self.is_restored_since(before, output);
+    }
+
+    /// The crontab is the same, and instead of each worker there is a new one.
+    #[track_caller]
+    fn is_restored_since(&self, before: &Before, output: &Output) {
+        assert_eq!(self.crontab(), before.crontab, "{output}");
         for (kind, before) in KINDS.iter().zip(&before.workers) {
             until("a worker of each kind works again", || !self.workers(kind).is_empty());
             let workers = self.workers(kind);
@@ -165,6 +113,11 @@ impl Kingfisher {
                 "{kind}: {workers:?}, {before:?}: {output}"
             );
         }
+    }
+
+    /// What the application says of itself, through Apache.
+    fn version(&self) -> String {
+        self.host.sh("curl -s -H 'Host: process.kingfisher.open-contracting.org' localhost")
     }
 
     /// What the repository has to give.

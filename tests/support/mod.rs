@@ -3,12 +3,14 @@
 mod crawler;
 mod host;
 mod output;
+mod relay;
 mod sshd;
 mod tree;
 
 pub(crate) use crawler::{Post, crawl};
 pub(crate) use host::Host;
 pub(crate) use output::{Output, Running, run};
+pub(crate) use relay::Relay;
 pub(crate) use sshd::Sshd;
 pub(crate) use tree::{Folder, TestEnv};
 
