@@ -58,6 +58,14 @@ fn a_plan_that_has_been_carried_out_says_so() {
     carried_out(&deployment.env, &["--format", "json"]).exits(0);
     let output = carried_out(&deployment.env, &[]);
     output.exits(1).says("nothing is changed, on no host").says("it has been applied already");
+    // What has come since is no part of it.
+    fs::remove_file(deployment.env.scratch("beside")).unwrap();
+    carried_out(&deployment.env, &[]).exits(1).does_not_say("already").says("save a new plan");
+    plan(&deployment.env).exits(2);
+    fs::write(deployment.env.scratch("beside"), "x\n").unwrap();
+    plan(&deployment.env).exits(0);
+    fs::remove_file(deployment.env.scratch("beside")).unwrap();
+    carried_out(&deployment.env, &[]).exits(1).does_not_say("already").says("save a new plan");
 }
 
 #[test]
@@ -293,7 +301,7 @@ fn a_file_that_is_no_plan_is_refused_and_kept() {
     fs::write(&file, &whole[..whole.len() / 2]).unwrap();
     carried_out(env, &[]).exits(1).says("is not a plan of kstate, or is broken");
     fs::write(&file, whole.replace("\"outcome\"", "\"outcomes\"")).unwrap();
-    carried_out(env, &[]).exits(1).says("is broken: unknown field `outcomes`");
+    carried_out(env, &[]).exits(1).says("is a broken plan: unknown field `outcomes`");
     fs::write(
         &file,
         whole.replace(concat!("\"version\": \"", env!("CARGO_PKG_VERSION")), "\"version\": \"0.0.1"),

@@ -57,6 +57,29 @@ fn a_terminal_gets_no_colour_where_nobody_wants_it() {
 }
 
 #[test]
+fn what_a_host_says_does_not_steer_the_terminal() {
+    const HIDES: [&str; 3] = ["\u{1b}[8m", "\u{1b}]0;title\u{7}", "\u{9b}2J"];
+    let (env, file) = greeting();
+    std::fs::write(&file, HIDES.concat()).unwrap();
+    env.sls(
+        "it",
+        &format!(
+            "{}:\n  file.managed:\n    - contents: hello\nfails:\n  cmd.run:\n    - name: printf '\\033[8mhidden' >&2; false\n",
+            file.display()
+        ),
+    );
+    let output = at_a_terminal(&env, "y\n", &["apply", "it"], &[]);
+    output.exits(1).says("-␛[8m␛]0;title␇\u{fffd}2J").says("ended with status 1: ␛[8mhidden");
+    for hides in HIDES {
+        output.does_not_say(hides);
+    }
+    // A program gets what there is.
+    std::fs::write(&file, HIDES.concat()).unwrap();
+    let change = env.diff().report()["states"][0]["changes"][0].clone();
+    assert!(change["diff"].as_str().unwrap().contains(&HIDES.concat()), "{change}");
+}
+
+#[test]
 fn yes_at_the_question_makes_the_difference() {
     let (env, file) = greeting();
     let output = at_a_terminal(&env, "y\n", &["apply", "it"], &[]);

@@ -90,6 +90,42 @@ fn a_token_that_is_held_keeps_others_out_and_not_its_holder() {
 }
 
 #[test]
+fn a_token_is_told_in_a_line_whatever_stands_in_it() {
+    let env = TestEnv::local("it:\n  test.nop: []\n");
+    let ada = |words: &[&str]| run_as(&env, "ada", words);
+    let bob = |words: &[&str]| run_as(&env, "bob", words);
+    for (time, why) in [
+        ("0s", "a second at least and a year at most"),
+        ("99999999999y", "a second at least and a year at most"),
+        ("long", "write `30min`, `2h` or `1day`"),
+    ] {
+        ada(&["token", "hold", "--for", time]).exits(64).says(why);
+    }
+    ada(&["token", "show"]).exits(0).says("  free");
+
+    ada(&["token", "hold", "-m", "a\r\nb:\tc\n@ run x\u{1b}]0;t\u{7}\u{9b}2J"]).exits(0);
+    bob(&APPLY).exits(1).says("2 h more: a b: c @ run x]0;t\u{fffd}2J\n");
+    ada(&["token", "hold", "-m", &"long".repeat(2000)]).exits(0);
+    bob(&["token", "show"]).exits(0).says("held by ada@").says("longlong…\n");
+    bob(&APPLY).exits(1).says("held by ada@").says("longlong…\n");
+
+    // Whoever has written something else there keeps others out, and is told.
+    let place = |entry: fs::DirEntry| Some(entry.path()).filter(|path| path.join("about").exists());
+    let hold = fs::read_dir(env.path("..")).unwrap().find_map(|entry| place(entry.unwrap())).unwrap();
+    let about = fs::read_to_string(hold.join("about")).unwrap();
+    let until = about.lines().find(|line| line.starts_with("until: ")).unwrap();
+    fs::write(hold.join("about"), format!("{until}\nrubbish\u{0}")).unwrap();
+    bob(&["token", "show"]).exits(0).says("held by somebody unknown, for 2 h more\n");
+    bob(&APPLY).exits(1).says("held by somebody unknown, for ").says("`kstate token release --force`");
+    bob(&["token", "release", "--force"]).exits(0).says("given back; it was held by somebody unknown");
+    bob(&APPLY).exits(0);
+    bob(&["token", "hold"]).exits(0);
+    fs::write(hold.join("about"), "").unwrap();
+    ada(&["token", "show"]).exits(0).says("  free");
+    ada(&APPLY).exits(0);
+}
+
+#[test]
 fn the_token_is_taken_on_all_hosts_or_on_none() {
     let (one, two) = (Sshd::start(), Sshd::start());
     let env = TestEnv::over(&one, "");

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -225,8 +226,8 @@ pub(crate) enum TokenCommand {
         #[arg(short, long, value_name = "REASON", default_value = "")]
         message: String,
         /// For how long: `30min`, `2h`, `1day`
-        #[arg(long = "for", value_name = "TIME", default_value = "2h", value_parser = humantime::parse_duration)]
-        duration: std::time::Duration,
+        #[arg(long = "for", value_name = "TIME", default_value = "2h", value_parser = time_to_hold)]
+        duration: Duration,
     },
     /// Gives it back
     Release {
@@ -234,6 +235,15 @@ pub(crate) enum TokenCommand {
         #[arg(long)]
         force: bool,
     },
+}
+
+fn time_to_hold(text: &str) -> Result<Duration, String> {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    match humantime::parse_duration(text) {
+        Ok(time) if (Duration::from_secs(1)..=YEAR).contains(&time) => Ok(time),
+        Ok(_) => Err("a token is held for a second at least and a year at most".into()),
+        Err(error) => Err(format!("{error}; write `30min`, `2h` or `1day`")),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -17,6 +17,7 @@ mod saved;
 mod session;
 mod token;
 mod ui;
+mod visible;
 
 use std::process::ExitCode;
 

@@ -172,16 +172,19 @@ impl Saved {
         let file = path.display();
         let bytes =
             fs::read(path).map_err(|error| CommandError::usage(format!("`--plan {file}`: {error}")))?;
-        let Some(json) = parse(&bytes) else {
-            return Err(CommandError::failed(format!("`{file}` is not a plan of kstate, or is broken")));
+        let useless = |why: String| {
+            CommandError::failed(format!("`{file}` {why}"))
+                .hint("make a new plan by `kstate diff --out FILE`")
         };
-        let version = json["version"].as_str().unwrap_or("?");
-        if version != VERSION {
-            let message = format!("`{file}` was made by kstate {version}, and this is {VERSION}");
-            return Err(CommandError::failed(message).hint("make a new one by `kstate diff --out FILE`"));
+        let Some(json) = parse(&bytes) else {
+            return Err(useless("is not a plan of kstate, or is broken".to_owned()));
+        };
+        match json["version"].as_str() {
+            Some(VERSION) => {}
+            Some(other) => return Err(useless(format!("was made by kstate {other}, and this is {VERSION}"))),
+            None => return Err(useless("is a broken plan: it does not say which kstate made it".to_owned())),
         }
-        serde_json::from_value(json)
-            .map_err(|error| CommandError::failed(format!("the plan `{file}` is broken: {error}")))
+        serde_json::from_value(json).map_err(|error| useless(format!("is a broken plan: {error}")))
     }
 
     /// The options under which it holds.
@@ -220,17 +223,12 @@ impl Saved {
         self.targets.iter().find(|target| !is_there(target)).map(|target| target.name.as_str())
     }
 
-    /// Whether everything that it would change is as declared now.
+    /// Whether it was to change something, and nothing differs any more.
     pub(crate) fn is_done(&self, looked: &[Looked]) -> bool {
-        let done = |host: &Looked, planned: &SavedState| {
-            let now = host.report.states.iter().find(|now| planned.is(now));
-            planned.outcome != Outcome::Drift.name() || now.is_some_and(|now| now.outcome == Outcome::InSync)
-        };
-        let all = |host: &Looked| {
-            let target = self.target(&host.report.target);
-            target.is_some_and(|target| target.states.iter().all(|planned| done(host, planned)))
-        };
-        looked.iter().all(all)
+        let mut planned = self.targets.iter().flat_map(|target| &target.states);
+        let mut now = looked.iter().flat_map(|host| &host.report.states);
+        let differs = |state: &StateReport| !matches!(state.outcome, Outcome::InSync | Outcome::Always);
+        planned.any(|state| state.outcome == Outcome::Drift.name()) && !now.any(differs)
     }
 
     fn target(&self, name: &str) -> Option<&SavedTarget> {

@@ -595,10 +595,14 @@ impl<'a> Session<'a> {
         }
         let before = jobs.len();
         jobs.extend(rider);
+        let mut said = String::new();
         let mut waits = |output: Output<'_>| {
             if output.job == before && output.stderr {
-                let line = String::from_utf8_lossy(output.bytes);
-                self.ui.talk(&format!("{}: {}", target.name, line.trim()));
+                said.push_str(&String::from_utf8_lossy(output.bytes));
+                while let Some((line, rest)) = said.split_once('\n') {
+                    self.ui.talk(&format!("{}: {line}", target.name));
+                    said = rest.to_owned();
+                }
             }
         };
         let is_asked = transport.is_some();

@@ -9,6 +9,8 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use kstate_core::{Event, Outcome, Sink, StateReport};
 
+use crate::visible::{plain, styled};
+
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
 pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
@@ -16,9 +18,9 @@ pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
 
-/// Text in a style. Whether the style is seen is decided where the text is written.
+/// Foreign text in a style. Whether the style is seen is decided where the text is written.
 pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
-    format!("{style}{text}{style:#}")
+    format!("{style}{}{style:#}", plain(&text.to_string()))
 }
 
 pub(crate) struct Ui {
@@ -54,13 +56,17 @@ impl Ui {
         }
     }
 
-    /// Data. A reader that has gone away (`| head`) is no error.
+    /// Data for people. A reader that has gone away (`| head`) is no error.
     pub(crate) fn data(&self, text: &str) {
-        let mut out = anstream::stdout().lock();
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        self.raw(styled(text).as_bytes());
     }
 
-    /// Data that a program of a host printed, as it is.
+    /// A document for programs.
+    pub(crate) fn document(&self, json: &serde_json::Value) {
+        self.raw(format!("{json:#}\n").as_bytes());
+    }
+
+    /// Data as it is.
     pub(crate) fn raw(&self, bytes: &[u8]) {
         self.progress.suspend(|| {
             let mut out = anstream::stdout().lock();
@@ -72,7 +78,7 @@ impl Ui {
     pub(crate) fn talk(&self, text: &str) {
         self.progress.suspend(|| {
             let mut err = anstream::stderr().lock();
-            let _ = writeln!(err, "{text}");
+            let _ = writeln!(err, "{}", styled(text));
         });
     }
 
@@ -125,7 +131,7 @@ impl Ui {
         }
         let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(host) = hosts.get(target) {
-            host.bar.set_message(format!("{}: {}", host.doing, line.trim()));
+            host.bar.set_message(format!("{}: {}", host.doing, plain(line.trim())));
         }
     }
 

@@ -50,7 +50,7 @@ pub(super) fn check(session: &Session<'_>, options: &Global, strict: bool) -> Re
         checked.problems.extend(session.problems.iter().cloned());
     }
     match options.format {
-        Format::Json => session.ui.data(&format!("{:#}\n", document(&checked))),
+        Format::Json => session.ui.document(&document(&checked)),
         Format::Text => tell(session, &checked, forgotten.len()),
     }
     let mut problems = checked.iter().flat_map(Checked::all);

@@ -92,7 +92,7 @@ pub(super) fn compare(
             if !problems.is_empty() {
                 ui.talk(problems.trim_end());
             }
-            ui.data(&format!("{:#}\n", comparison::document(&comparison)));
+            ui.document(&comparison::document(&comparison));
         }
     }
     Ok(exit(&comparison))

@@ -57,7 +57,7 @@ impl Listing<'_> {
             }
         }
         match options.format {
-            Format::Json => session.ui.data(&format!("{:#}\n", Json::Object(document))),
+            Format::Json => session.ui.document(&Json::Object(document)),
             Format::Text if text.is_empty() => session.ui.talk(nothing),
             Format::Text => session.ui.data(&text),
         }

@@ -289,8 +289,7 @@ pub(super) fn tell(session: &Session<'_>, options: &Global, kind: Kind, reports:
         Format::Text => tell_people(session, options, kind, reports),
         Format::Json => {
             problems(session, reports);
-            let document = report::json::document(kind, &session.run, reports);
-            session.ui.data(&format!("{document:#}\n"));
+            session.ui.document(&report::json::document(kind, &session.run, reports));
             exit(kind, reports)
         }
     }

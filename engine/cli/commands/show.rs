@@ -62,11 +62,11 @@ pub(super) fn show(
             parts.push(member(&target, &json!({ "errors": errors })));
         }
     }
-    session.ui.data(&match options.format {
-        Format::Json if parts.is_empty() => "{}\n".to_owned(),
-        Format::Json => format!("{{\n{}\n}}\n", parts.join(",\n")),
-        Format::Text => parts.concat(),
-    });
+    match options.format {
+        Format::Json if parts.is_empty() => session.ui.raw(b"{}\n"),
+        Format::Json => session.ui.raw(format!("{{\n{}\n}}\n", parts.join(",\n")).as_bytes()),
+        Format::Text => session.ui.data(&parts.concat()),
+    }
     Ok(exit)
 }
 

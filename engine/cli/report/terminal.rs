@@ -5,6 +5,7 @@ use kstate_core::{Change, HostReport, Outcome, Prediction, StateReport};
 
 use super::Kind;
 use crate::ui::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, count, elapsed, paint};
+use crate::visible::plain;
 
 /// The report of one host.
 pub(crate) fn host(kind: Kind, report: &HostReport, verbose: bool) -> String {
@@ -145,7 +146,7 @@ pub(super) fn change(change: &Change) -> String {
 }
 
 fn indent(text: &str, by: usize) -> String {
-    text.lines().map(|line| format!("{:by$}{line}\n", "")).collect()
+    plain(text).lines().map(|line| format!("{:by$}{line}\n", "")).collect()
 }
 
 /// A long command line on one line.

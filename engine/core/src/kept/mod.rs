@@ -134,8 +134,8 @@ pub fn read(reply: &Reply) -> Result<Kept, CannotTell> {
             "now" => kept.now = name.parse().unwrap_or_default(),
             "bracket" => kept.brackets.extend(OpenBracket::read(name, &record)),
             "job" => kept.jobs.extend(KeptJob::read(name, &record)),
-            "hold" => kept.token.hold = Holder::read(&record),
-            "run" => kept.token.run = Holder::read(&record),
+            "hold" => kept.token.hold = Some(Holder::read(&record)),
+            "run" => kept.token.run = Some(Holder::read(&record)),
             "owed" => kept.owed.extend(Owed::read(&record)),
             _ => {}
         }

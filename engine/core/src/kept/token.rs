@@ -25,7 +25,7 @@ pub struct Holder {
     /// The run that has it. `None`: it is held.
     pub run: Option<String>,
     /// The host's clock.
-    pub since: u64,
+    pub since: Option<u64>,
     /// When a hold ends, by the host's clock.
     pub until: Option<u64>,
 }
@@ -39,16 +39,21 @@ pub struct Token {
 }
 
 impl Holder {
-    pub(super) fn read(record: &Record) -> Option<Self> {
-        let text = |name| record.get(name).map(str::to_owned);
-        Some(Holder {
-            owner: text("owner")?,
+    /// Whatever is missing: who holds a token keeps others out all the same.
+    pub(super) fn read(record: &Record) -> Self {
+        let text = |name| record.get(name).map(in_a_line);
+        Holder {
+            owner: text("owner").unwrap_or_else(|| "somebody unknown".into()),
             reason: text("reason").unwrap_or_default(),
             run: text("run"),
-            since: record.number("since")?,
+            since: record.number("since"),
             until: record.number("until"),
-        })
+        }
     }
+}
+
+fn in_a_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl Token {
@@ -63,7 +68,10 @@ impl Holder {
     fn line(&self, kept: &Kept) -> String {
         let Holder { owner, reason, run, since, until } = self;
         let verb = if run.is_some() { "in use by" } else { "held by" };
-        let mut line = format!("{verb} {owner}, since {} ago", kept.ago(*since));
+        let mut line = format!("{verb} {owner}");
+        if let Some(since) = since {
+            line.push_str(&format!(", since {} ago", kept.ago(*since)));
+        }
         if let Some(until) = until {
             line.push_str(&format!(", for {} more", super::ago(until.saturating_sub(kept.now))));
         }
@@ -123,6 +131,9 @@ pub(crate) const OUSTED: i32 = 9;
 const GRACE: u32 = 10;
 const SILENCE: u32 = 300;
 
+/// How many characters of a reason are kept.
+const LONGEST_REASON: usize = 300;
+
 /// Functions: `each COMMAND` has it look at each token as `$k`; `lives` asks whether the run of `$k` does, or may
 /// connect again, or has left something running; `list` prints the records; `says FIELD VALUE` asks what `$k` says.
 const TOKENS: &str = r#"T=${KSTATE_TOKENS:-/var/tmp} M=$(id -u)
@@ -158,7 +169,12 @@ pub fn look() -> Job {
 
 impl Claim {
     fn record(&self) -> Record {
-        Record::default().with("owner", &self.owner).with("reason", &self.reason)
+        let mut reason = in_a_line(&self.reason);
+        if let Some((end, _)) = reason.char_indices().nth(LONGEST_REASON) {
+            reason.truncate(end);
+            reason.push('…');
+        }
+        Record::default().with("owner", &self.owner).with("reason", reason)
     }
 
     /// The beginning of each script: who asks.
