@@ -123,6 +123,20 @@ fn the_host_itself_brings_back_what_a_dead_controller_took_away() {
     output.exits(0);
     assert_eq!(host.sh("wc -l </srv/begun"), "1", "{output}");
 
+    // The second Ctrl-C does not wait for the migration.
+    prepare(&host);
+    let running = migrating(&env, &host);
+    running.interrupt();
+    std::thread::sleep(Duration::from_millis(500));
+    running.interrupt();
+    let output = running.wait(LIMIT);
+    output.exits(130);
+    assert_eq!(host.try_sh("test -e /srv/ended").status, Some(1), "it was waited for: {output}");
+    until("the host leaves them", || host.sh("ls /var/lib/kstate/brackets").is_empty());
+    assert_eq!(state(&host), restored(&host));
+    env.apply().exits(0);
+    assert_eq!(host.sh("wc -l </srv/begun; wc -l </srv/ended"), "1\n1");
+
     // Somebody else comes while the command still runs: it is awaited, and nothing is run beside it.
     die_while_migrating(&env, &host);
     let output = env.apply();
