@@ -228,14 +228,23 @@ fn round_trips_do_not_grow_with_the_number_of_files() {
 
 // --- more than one login
 
-#[test]
-#[ignore = "needs a sandbox host"]
-fn what_is_of_a_user_goes_by_the_login_of_that_user_and_the_rest_is_told_where_there_is_no_other() {
-    let host = Host::pristine("logins");
+/// A second user whom the same key lets in.
+fn add_deployer(host: &Host) {
     host.sh(
         "useradd -m -s /bin/bash deployer && mkdir -p ~deployer/.ssh && cp ~/.ssh/authorized_keys ~deployer/.ssh/ && \
          chown -R deployer: ~deployer/.ssh && passwd -d deployer >/dev/null",
     );
+}
+
+fn enlist(env: &TestEnv, host: &Host, logins: &str) {
+    env.write("roster", &format!("{0}:\n  host: {0}\n  logins: {{{logins}}}\n", host.name));
+}
+
+#[test]
+#[ignore = "needs a sandbox host"]
+fn what_is_of_a_user_goes_by_the_login_of_that_user_and_the_rest_is_told_where_there_is_no_other() {
+    let host = Host::pristine("logins");
+    add_deployer(&host);
     let env = TestEnv::of(
         &host,
         "code:\n  cmd.run:\n    - name: (id -un; p=$PPID; until [ $p -le 1 ]; do ps -o comm= -p $p; p=$(ps -o ppid= -p $p); done) >>~/who; touch ~/code\n    - runas: deployer\n    - creates: /home/deployer/code\n\
@@ -244,9 +253,7 @@ fn what_is_of_a_user_goes_by_the_login_of_that_user_and_the_rest_is_told_where_t
          /srv/file:\n  file.managed:\n    - contents: x\n\
          /home/deployer/file:\n  file.managed:\n    - contents: x\n    - user: deployer\n",
     );
-    let roster = |logins: &str| {
-        env.write("roster", &format!("{0}:\n  host: {0}\n  logins: {{{logins}}}\n", host.name))
-    };
+    let roster = |logins: &str| enlist(&env, &host, logins);
     let clean = || host.sh("rm -f ~deployer/code ~deployer/file ~deployer/who /srv/reloaded /srv/file");
 
     roster("root: , deployer: ");
@@ -289,6 +296,39 @@ fn what_is_of_a_user_goes_by_the_login_of_that_user_and_the_rest_is_told_where_t
     env.apply().exits(0);
     assert_eq!(host.sh("cat /srv/reloaded"), "root");
     env.diff().exits(0);
+}
+
+/// What runs over the second login is awaited like what runs over the first, by this run and by the next one.
+#[test]
+#[ignore = "needs a sandbox host"]
+fn a_command_of_a_second_login_runs_once_whatever_becomes_of_the_connections() {
+    let host = Host::pristine("second");
+    add_deployer(&host);
+    let env = TestEnv::of(
+        &host,
+        "code:\n  cmd.run:\n    - name: date >>~/begun; sleep 14; touch ~/ended\n    - runas: deployer\n    - creates: /home/deployer/ended\n",
+    );
+    enlist(&env, &host, "root: , deployer: ");
+    let begin = || {
+        host.sh("rm -f ~deployer/begun ~deployer/ended");
+        let running = env.start(&["apply", "it", "--yes", "--format", "json"]);
+        until("it runs", || host.try_sh("test -e ~deployer/begun").status == Some(0));
+        running
+    };
+    let running = begin();
+    host.end_sessions();
+    let output = running.wait(Duration::from_secs(60));
+    output.exits(0).says("connected again");
+    assert_eq!(output.outcome("code"), "changed", "{output}");
+    assert_eq!(host.sh("wc -l <~deployer/begun"), "1", "{output}");
+
+    let mut running = begin();
+    running.child.kill().unwrap();
+    running.wait(Duration::from_secs(60));
+    let output = env.apply();
+    output.exits(0);
+    assert_eq!(output.outcome("code"), "unchanged", "{output}");
+    assert_eq!(host.sh("wc -l <~deployer/begun"), "1", "{output}");
 }
 
 #[test]

@@ -223,6 +223,10 @@ check 'each kind of worker is at work again' "$(workers)" "$kinds"
 deployed=$(on_host sh -c "cd ~ocdskfp/ocdskingfisherprocess; find . -path ./.ve -prune -o -name '*.py' -printf '%T@\n'" |
     sort -n | tail -n 1 | cut -d. -f1)
 check 'none of them is older than the code' "$([ "$(oldest)" -ge "$deployed" ] && echo none)" none
+for id in ocdskfp-workers-current uwsgi-current; do
+    remark_of $id | sed 's/^/   /'
+    check "$id: the report says so, too" "$(remark_of $id | grep -cE '^none of its [0-9]+ processes is older than the code')" 1
+done
 check 'the crontab is what it was, byte for byte' "$(on_host crontab -u ocdskfp -l | sha256sum)" "$crontab"
 check 'uWSGI was reloaded, not restarted' "$(master)" "$before"
 kstate 0 diff ocdskingfisherprocess

@@ -95,6 +95,8 @@ ids() { query='print("\n".join(sorted(s["id"] for s in states if s["outcome"] ==
 fact() { query='print(*[json.dumps(t.get(sys.argv[2])) for t in targets])' ask_report "$1"; }
 # All text of one state's changes, to look something up in it.
 changes_of() { query='print(json.dumps([s["changes"] for s in states if s["id"] == sys.argv[2]]))' ask_report "$1"; }
+# What is worth saying of a state that is as declared.
+remark_of() { query='print(*[s.get("remark") for s in states if s["id"] == sys.argv[2]])' ask_report "$1"; }
 made() {
     printf '   %s changed, %s unchanged, %s failed, %s skipped; %s s\n' "$(count changed)" "$(count unchanged)" \
         "$(count failed)" "$(count skipped)" "$1"

@@ -64,7 +64,7 @@ impl Host {
 
     /// Ends all sessions of sshd but the one that does this.
     pub(crate) fn end_sessions(&self) {
-        self.sh("ps -eo pid=,args= | awk '/^ *[0-9]+ sshd: root@notty/ && $1 != P { print $1 }' P=$PPID | xargs -r kill -KILL");
+        self.sh("ps -eo pid=,args= | awk '/^ *[0-9]+ sshd: [a-z]+@notty/ && $1 != P { print $1 }' P=$PPID | xargs -r kill -KILL");
     }
 
     /// Starts it again, and waits until it answers.

@@ -30,6 +30,8 @@ pub struct StateReport {
     pub revision: Option<String>,
     /// What it does follows the processes that run at the moment.
     pub is_fleeting: bool,
+    /// Of `diff`: it needs a login that cannot be had.
+    pub is_barred: bool,
     pub duration: Duration,
 }
 

@@ -90,6 +90,11 @@ pub trait Transport: Send {
 
     fn traffic(&self) -> Traffic;
 
+    /// The number of the held shell on the host.
+    fn process(&self) -> Option<u32> {
+        None
+    }
+
     /// The login that everything should go by and that cannot be had, if that is so.
     fn lack(&self) -> Option<&Lack> {
         None

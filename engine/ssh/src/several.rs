@@ -8,6 +8,8 @@ use crate::login::Login;
 pub(crate) struct Several {
     /// The main one is the first, unless it is lacking.
     lines: Vec<Line>,
+    /// Tells the jobs of the first line which held shells there are beside it.
+    beside: String,
     lack: Option<Lack>,
 }
 
@@ -55,7 +57,10 @@ impl Several {
             }),
             None => None,
         };
-        Ok(Box::new(Several { lines, lack }))
+        let others = lines.iter().skip(1).filter_map(|line| line.transport.process());
+        let beside =
+            format!("kstate_beside='{}'\n", others.map(|n| n.to_string()).collect::<Vec<_>>().join(" "));
+        Ok(Box::new(Several { lines, beside, lack }))
     }
 
     fn way(&self, job: &Job) -> Way {
@@ -77,7 +82,12 @@ impl Several {
         watch: &mut dyn FnMut(Output<'_>),
     ) -> Result<Vec<Reply>, ExchangeError> {
         match way {
-            Way::First => self.lines[0].transport.exchange(jobs, watch),
+            Way::First => {
+                let tell =
+                    |job: &Job| Job { script: format!("{}{}", self.beside, job.script), ..job.clone() };
+                let jobs: Vec<Job> = jobs.iter().map(tell).collect();
+                self.lines[0].transport.exchange(&jobs, watch)
+            }
             Way::Own(line) => self.lines[line].transport.exchange(jobs, watch),
             Way::Nowhere => Ok(jobs.iter().map(|job| self.refuse(job)).collect()),
         }

@@ -276,6 +276,10 @@ impl Transport for SshTransport {
         self.heeds_interrupt = heed;
     }
 
+    fn process(&self) -> Option<u32> {
+        Some(self.held.process)
+    }
+
     fn traffic(&self) -> Traffic {
         let (bytes_sent, bytes_received) = total(&self.held.session.bytes);
         Traffic { logins: 1, round_trips: self.held.round_trips, bytes_sent, bytes_received }

@@ -33,19 +33,25 @@ pub(crate) const FOLDER: &str =
 pub(crate) const MAKE: &str = "[ -d \"$K\" ] || (umask 066; mkdir -p \"$K\") || exit 1\numask 077\n";
 
 /// Functions that know a process for good, because a number alone may come again: `mark PID` prints who it is, `is PID
-/// STARTTIME BOOT` and `alive FILE` ask whether it still is.
+/// STARTTIME BOOT` and `alive FILE` ask whether it still is, and `has_work PID STARTTIME BOOT` whether it has something running
+/// below it. `marks` prints who the held shells of the run are, the main one first.
 pub(crate) const IDENTITY: &str = r#"mark() { m=$1; read -r l 2>/dev/null <"/proc/$m/stat" || return; read -r b </proc/sys/kernel/random/boot_id; set -- ${l##*) }; echo "$m ${20} $b"; }
 is() { t=$2; read -r b </proc/sys/kernel/random/boot_id; [ "$b" = "$3" ] && read -r l 2>/dev/null <"/proc/$1/stat" || return 1; set -- ${l##*) }; [ "${20}" = "$t" ] && [ "$1" != Z ]; }
 alive() { read -r p 2>/dev/null <"$1" && is $p; }
+has_work() { is "$@" && [ -n "$(ps -o pid= --ppid "$1")" ]; }
+marks() { for h in $kstate_shell $kstate_beside; do mark "$h"; done; }
 "#;
+
+/// Prints on one line who the held shells of the run are.
+const TELL: &str = "marks | tr '\\n' ';'";
 
 /// All that a host keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     /// The host's clock when it was asked, in seconds since 1970.
     pub now: u64,
-    /// Who the held shell is: `PID STARTTIME BOOT`.
-    pub shell: String,
+    /// Who the held shells are: `PID STARTTIME BOOT;` for each.
+    pub shells: String,
     pub owed: Vec<Owed>,
     pub jobs: Vec<KeptJob>,
     pub brackets: Vec<OpenBracket>,
@@ -110,7 +116,7 @@ fn listing(all: bool) -> Job {
     let (token, jobs, brackets) = (token::listing(), job::listing(all), bracket::LISTING);
     let (folders, owed) = (owed::FOLDERS, owed::LISTING);
     Job::new(format!(
-        "{IDENTITY}echo \"@ shell $(mark \"$kstate_shell\")\"\necho \"@ now $(date +%s)\"\n{token}\
+        "{IDENTITY}echo \"@ shells $({TELL})\"\necho \"@ now $(date +%s)\"\n{token}\
          {FOLDER}{folders}{jobs}{brackets}{owed}:"
     ))
 }
@@ -130,7 +136,7 @@ pub fn read(reply: &Reply) -> Result<Kept, CannotTell> {
         let (kind, name) = head.split_once(' ').unwrap_or((head, ""));
         let record = Record::parse(fields);
         match kind {
-            "shell" => kept.shell = name.to_owned(),
+            "shells" => kept.shells = name.to_owned(),
             "now" => kept.now = name.parse().unwrap_or_default(),
             "bracket" => kept.brackets.extend(OpenBracket::read(name, &record)),
             "job" => kept.jobs.extend(KeptJob::read(name, &record)),

@@ -152,14 +152,17 @@ make() { k=$T/kstate-$1.$M; drop; mkdir -m 755 "$k" || exit 1; }
 lock() { exec 9<"$T" && flock -w 30 9 || { echo "$T cannot be locked" >&2; exit 1; }; }
 "#;
 
-fn functions() -> String {
-    let tokens = TOKENS.replace("SILENCE", &SILENCE.to_string()).replace("GRACE", &GRACE.to_string());
-    format!("umask 022\n{IDENTITY}{ASK}{BEAT}{tokens}")
+fn tokens() -> String {
+    TOKENS.replace("SILENCE", &SILENCE.to_string()).replace("GRACE", &GRACE.to_string())
 }
 
-/// Prints who has the token.
+fn functions() -> String {
+    format!("umask 022\n{IDENTITY}{ASK}{BEAT}{}", tokens())
+}
+
+/// Prints who has the token, where `IDENTITY` is there.
 pub(super) fn listing() -> String {
-    format!("({}each print)\n", functions())
+    format!("({ASK}{}each print)\n", tokens())
 }
 
 /// Prints who has the token, and nothing else of what the host keeps.

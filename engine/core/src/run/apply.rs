@@ -259,7 +259,7 @@ impl Making<'_, '_, '_> {
                 Record::new(chunk, Outcome::Unchanged, reason).with_remark(remark)
             }
             Ok(Decision::NotAsked(reason)) => Record::not_asked(chunk, Outcome::Skipped, reason),
-            Ok(Decision::Unmet(reason)) => Record::unmet(chunk, reason),
+            Ok(Decision::Unmet(reason) | Decision::Barred(reason)) => Record::unmet(chunk, reason),
             Err(stop) => Record::new(chunk, Outcome::Failed, Some(stop.to_string())),
         };
         // A listener has its turn to react yet.
@@ -682,9 +682,9 @@ impl Making<'_, '_, '_> {
             }
         }
         let Ok(kept) = self.host.facts.kept().cloned() else { return Ok(()) };
-        let awaited = self.surely(kept::run::await_end(&kept.shell))?;
-        let shell = String::from_utf8_lossy(&awaited.stdout).trim().to_owned();
-        self.host.facts.learn(Question::Kept, Ok(Answer::Kept(Box::new(Kept { shell, ..kept }))));
+        let awaited = self.surely(kept::run::await_end(&kept.shells))?;
+        let shells = String::from_utf8_lossy(&awaited.stdout).trim().to_owned();
+        self.host.facts.learn(Question::Kept, Ok(Answer::Kept(Box::new(Kept { shells, ..kept }))));
         Ok(())
     }
 

@@ -12,6 +12,8 @@ pub(super) enum Decision {
     NotAsked(String),
     /// Something that it requires is broken.
     Unmet(String),
+    /// It needs a login that cannot be had.
+    Barred(String),
     Act(Vec<Step>),
     /// It would act, but somebody has to let it pass first.
     Held(Vec<Step>, Vec<Hold>),
@@ -83,12 +85,14 @@ impl Decider<'_> {
     fn with(&self, lack: &Lack, index: usize, depth: usize) -> Result<Decision, Stop> {
         let chunk = &self.run.plan.graph.chunks()[index];
         if lack.bars_asking(&self.run.plan.states[index]) {
-            return Ok(Decision::Unmet(lack.reason()));
+            return Ok(Decision::Barred(lack.reason()));
         }
         match self.difference(index, depth) {
-            Ok(Decision::Act(steps)) if lack.bars_making(chunk, &steps) => Ok(Decision::Unmet(lack.reason())),
+            Ok(Decision::Act(steps)) if lack.bars_making(chunk, &steps) => {
+                Ok(Decision::Barred(lack.reason()))
+            }
             Err(Stop::Failed(reason)) if !lack.owns(chunk) => {
-                Ok(Decision::Unmet(format!("{} ({reason})", lack.reason())))
+                Ok(Decision::Barred(format!("{} ({reason})", lack.reason())))
             }
             decided => decided,
         }
@@ -172,7 +176,7 @@ impl Decider<'_> {
         Ok(match self.decide(target, depth + 1)? {
             Decision::Act(_) => (Standing::Met, Changed::Yes),
             Decision::Rest(_) | Decision::NotAsked(_) => (Standing::Met, Changed::No),
-            Decision::Unmet(_) | Decision::Held(..) => (Standing::Broken, Changed::No),
+            Decision::Unmet(_) | Decision::Barred(_) | Decision::Held(..) => (Standing::Broken, Changed::No),
         })
     }
 

@@ -72,6 +72,7 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
             Ok(Ok(Decision::NotAsked(reason))) => Record::not_asked(chunk, Outcome::InSync, reason),
             // What is broken is reported where it stands; what hangs on it cannot be told.
             Ok(Ok(Decision::Unmet(reason))) => Record::new(chunk, Outcome::Unknown, Some(reason)),
+            Ok(Ok(Decision::Barred(reason))) => Record::barred(chunk, reason),
             Ok(Err(stop)) => stopped(run, index, &stop, &records, &pending),
         };
         let record = record.masked(&plan.secrets);

@@ -46,12 +46,8 @@ impl Sink for Silent {
 pub(super) fn foretell(run: &HostRun<'_>, transport: &mut dyn Transport) -> Option<Problem> {
     let lack = transport.lack()?.clone();
     let (states, _) = diff::walk(&HostRun { sink: &Silent, ..*run }, &mut Host::new(transport));
-    let reason = lack.reason();
-    let barred: Vec<String> = states
-        .iter()
-        .filter(|state| state.reason.as_deref().is_some_and(|told| told.starts_with(&reason)))
-        .map(|state| format!("`{}`", state.id))
-        .collect();
+    let barred: Vec<String> =
+        states.iter().filter(|state| state.is_barred).map(|state| format!("`{}`", state.id)).collect();
     if barred.is_empty() {
         return None;
     }

@@ -107,6 +107,7 @@ impl Record {
             found: None,
             revision: None,
             is_fleeting: false,
+            is_barred: false,
             duration: Duration::ZERO,
         };
         Record { standing, changed, report }
@@ -116,6 +117,13 @@ impl Record {
     pub(super) fn not_asked(chunk: &Chunk, outcome: Outcome, reason: String) -> Self {
         let mut record = Record::new(chunk, outcome, Some(reason));
         record.report.asked = false;
+        record
+    }
+
+    /// It cannot be told, for want of a login.
+    pub(super) fn barred(chunk: &Chunk, reason: String) -> Self {
+        let mut record = Record::new(chunk, Outcome::Unknown, Some(reason));
+        record.report.is_barred = true;
         record
     }
 
