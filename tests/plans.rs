@@ -321,6 +321,14 @@ fn a_file_that_is_no_plan_is_refused_and_kept() {
 }
 
 #[test]
+fn no_plan_is_saved_of_what_fails() {
+    let env = TestEnv::local("");
+    env.sls("it", "/nowhere/a:\n  file.replace:\n    - pattern: a\n    - repl: b\n");
+    plan(&env).exits(1).says("no plan is saved: `").says("hint: mend it").does_not_say("The plan is in");
+    assert!(!file(&env).exists());
+}
+
+#[test]
 fn a_plan_names_its_sls_and_hosts_itself() {
     let (deployment, _) = planned("");
     carried_out(&deployment.env, &["it"]).exits(64);

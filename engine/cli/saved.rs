@@ -132,7 +132,7 @@ fn parse(bytes: &[u8]) -> Option<Json> {
 }
 
 impl Saved {
-    /// A plan is of all hosts that are meant, so all have to have been seen.
+    /// A plan is of all hosts that are meant, so all have to have been seen; and of what can be done.
     pub(crate) fn new(
         options: &Global,
         sls: &[String],
@@ -142,6 +142,12 @@ impl Saved {
         if let Some(host) = looked.iter().find(|host| !host.is_whole()) {
             let message = format!("no plan is saved: `{}` could not be looked at", host.report.target);
             return Err(CommandError::failed(message).hint("leave it out by `-t`"));
+        }
+        for HostReport { target, states, .. } in looked.iter().map(|host| &host.report) {
+            if let Some(state) = states.iter().find(|state| state.outcome == Outcome::Failed) {
+                let message = format!("no plan is saved: `{}` fails on `{target}`", state.id);
+                return Err(CommandError::failed(message).hint("mend it, or name the SLS that are sound"));
+            }
         }
         let asked = Asked {
             sls: sls.to_vec(),

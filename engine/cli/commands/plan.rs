@@ -72,6 +72,8 @@ fn look(session: &Session<'_>, ready: &mut Ready) -> Looked {
     Looked { report: run(session, Kind::Diff, ready, None), declared }
 }
 
+const NEW: &str = "look at what there is now, and save a new plan by `kstate diff --out FILE`";
+
 /// Why a plan is not carried out. `None`: everything is as it was when it was made.
 fn refusal(plan: &Saved, looked: &[Looked], lost: &[HostReport]) -> Option<Problem> {
     let refuse = |why: String| Some(Problem::error(format!("nothing is changed, on no host: {why}")));
@@ -80,12 +82,13 @@ fn refusal(plan: &Saved, looked: &[Looked], lost: &[HostReport]) -> Option<Probl
         return refuse(format!("`{}` could not be looked at", report.target));
     }
     if let Some(name) = plan.gone(looked) {
-        return refuse(format!("`{name}`, which is in the plan, is not meant any more"));
+        let refusal = refuse(format!("`{name}`, which is in the plan, is not meant any more"));
+        return refusal.map(|refusal| refusal.hint(NEW));
     }
     if looked.iter().any(|host| !plan.moved(host).is_empty()) {
         let hint = match plan.is_done(looked) {
             true => "everything that the plan would change is as declared: it has been applied already",
-            false => "look at what there is now, and save a new plan by `kstate diff --out FILE`",
+            false => NEW,
         };
         return refuse("what the plan was made of has moved".to_owned()).map(|refusal| refusal.hint(hint));
     }
