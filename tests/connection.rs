@@ -73,6 +73,33 @@ fn a_command_that_lost_its_connection_is_awaited_over_another_one_and_not_taken_
     assert_eq!(output.report()["logins"], 2, "{output}");
 }
 
+/// In the first look at the host, and in the look at a state after a change.
+#[test]
+fn a_host_that_lost_its_connection_while_it_was_asked_is_asked_over_another_one() {
+    let sshd = Sshd::start();
+    let env = TestEnv::over(&sshd, "");
+    let [first, second, asked] = ["first", "second", "asked"].map(|name| env.scratch(name));
+    env.sls(
+        "it",
+        &format!(
+            "first:\n  cmd.run:\n    - name: touch {0}\n    - creates: {0}\n\
+             second:\n  cmd.run:\n    - name: touch {1}\n    - unless: echo x >>{2}; sleep 2; test -e {1}\n    - require:\n      - cmd: first\n",
+            first.display(),
+            second.display(),
+            asked.display()
+        ),
+    );
+    let running = env.start(&["apply", "it", "--yes", "--format", "json"]);
+    for times in [1, 3] {
+        until("it is asked", || fs::read_to_string(&asked).is_ok_and(|text| text.lines().count() == times));
+        sshd.end_sessions();
+    }
+    let output = running.wait(Duration::from_secs(40));
+    output.exits(0).says("connected again");
+    assert_eq!((output.outcome("first"), output.outcome("second")), ("changed".into(), "changed".into()));
+    assert_eq!(output.report()["logins"], 3, "{output}");
+}
+
 #[test]
 #[ignore = "needs a sandbox host"]
 fn a_link_that_goes_silent_is_noticed_within_30_seconds() {

@@ -13,7 +13,7 @@ use super::{Broken, End, HostRun};
 use crate::kept::{self, Kept};
 use crate::question::Answer;
 use crate::{
-    Event, ExchangeCause, ExchangeError, Hold, Job, Operation, Outcome, Output, Question, Reply,
+    Event, ExchangeCause, ExchangeError, Facts, Hold, Job, Operation, Outcome, Output, Question, Reply,
     RequisiteKind, Run, StateReport, Step, Stop, Touch,
 };
 
@@ -107,7 +107,7 @@ struct Lost {
     of_member: Vec<usize>,
 }
 
-/// How often a state may lose the connection: it may be what cuts it.
+/// How often a state or a question may lose the connection: it may be what cuts it.
 const LOSSES: u32 = 3;
 
 /// What one exchange carries at most.
@@ -119,7 +119,7 @@ impl Making<'_, '_, '_> {
         self.run.event(Event::Asking {
             questions: plan.states.iter().map(|state| state.questions().len()).sum(),
         });
-        self.host.observe(&plan.states).map_err(|error| Broken::asking(&error))?;
+        self.patiently(|making| making.host.observe(&plan.states))?;
         self.refuse_moved()?;
         self.refuse_held()?;
         self.close_old()?;
@@ -204,14 +204,13 @@ impl Making<'_, '_, '_> {
     /// Decides on a state; waits for the group where the decision hangs on it.
     pub(super) fn decide(&mut self, index: usize) -> Result<Result<Decision, Stop>, Broken> {
         loop {
-            let (run, records) = (self.run, &self.records);
-            let decision = self
-                .host
-                .settle(
+            let run = self.run;
+            let decision = self.patiently(|making| {
+                making.host.settle(
                     |facts| ahead(&run.plan.states, index + 1, facts),
-                    |facts| decide(run, index, facts, records),
+                    |facts| decide(run, index, facts, &making.records),
                 )
-                .map_err(|error| Broken::asking(&error))?;
+            })?;
             match decision {
                 Err(Stop::UnderWay) if !self.group.is_empty() => self.flush()?,
                 settled => return Ok(settled),
@@ -306,7 +305,7 @@ impl Making<'_, '_, '_> {
             let questions = if wave + 1 == waves { self.proof_questions(&group) } else { Vec::new() };
             if let Some(durable) = group[0].durable(wave) {
                 self.make_durable(&mut group[0], wave, &durable)?;
-                self.surely_ask(questions)?;
+                self.patiently(|making| making.host.ask(questions.clone()))?;
             } else if let Err(lost) = self.make(&mut group, wave, questions) {
                 return self.resume(group, wave, lost, started);
             }
@@ -375,7 +374,7 @@ impl Making<'_, '_, '_> {
     fn put_down(&mut self) -> Result<(), Broken> {
         // Pressed while the last state was made: it is done, and the caller is told all the same.
         let interrupted = self.check_interrupt();
-        self.host.run_errands().map_err(|error| Broken::asking(&error))?;
+        self.patiently(|making| making.host.run_errands())?;
         for complaint in std::mem::take(&mut self.host.complaints) {
             self.run
                 .event(Event::Warning(format!("the host could not write down what it owes: {complaint}")));
@@ -458,17 +457,11 @@ impl Making<'_, '_, '_> {
     /// What still differs, after the steps.
     fn difference(&mut self, index: usize) -> Result<Option<String>, Broken> {
         let state = &self.run.plan.states[index];
-        let left = self
-            .host
-            .settle(|_| Vec::new(), |facts| state.resource.diff(facts))
-            .map_err(|e| Broken::asking(&e))?;
+        let left = self.settle(|facts| state.resource.diff(facts))?;
         let differs = !matches!(&left, Ok(steps) if steps.iter().all(|step| step.always));
         if differs && state.conditions.is_guarded() {
             // A guard that now keeps the state back is as good a proof.
-            let held = self
-                .host
-                .settle(|_| Vec::new(), |facts| state.conditions.hold(facts))
-                .map_err(|e| Broken::asking(&e))?;
+            let held = self.settle(|facts| state.conditions.hold(facts))?;
             if matches!(held, Ok(Some(_))) {
                 return Ok(None);
             }
@@ -491,7 +484,7 @@ impl Making<'_, '_, '_> {
             return Ok(None);
         }
         let jobs: Vec<Job> = commands.iter().map(crate::Command::job).collect();
-        let replies = self.host.exchange(&jobs, Vec::new(), &mut |_| {}).map_err(|e| Broken::asking(&e))?;
+        let replies = self.patiently(|making| making.host.exchange(&jobs, Vec::new(), &mut |_| {}))?;
         Ok(commands
             .iter()
             .zip(&replies)
@@ -520,10 +513,7 @@ impl Making<'_, '_, '_> {
             self.wait(retry.interval)?;
             self.host.facts.forget(&Touch::Anything);
             let resource = &self.run.plan.states[index].resource;
-            let steps = self
-                .host
-                .settle(|_| Vec::new(), |facts| resource.diff(facts))
-                .map_err(|e| Broken::asking(&e))?;
+            let steps = self.settle(|facts| resource.diff(facts))?;
             let outcome = match steps {
                 Err(stop) => Some(stop.to_string()),
                 Ok(steps) => self.once_more(index, steps, &mut changes)?,
@@ -574,7 +564,7 @@ impl Making<'_, '_, '_> {
         let until = Instant::now() + interval;
         while Instant::now() < until {
             self.check_interrupt()?;
-            self.host.keep_alive().map_err(|error| Broken::asking(&error))?;
+            self.patiently(|making| making.host.keep_alive())?;
             std::thread::sleep(
                 Duration::from_millis(50).min(until.saturating_duration_since(Instant::now())),
             );
@@ -588,11 +578,10 @@ impl Making<'_, '_, '_> {
             if self.run.plan.graph.targets(index, RequisiteKind::Listen).is_empty() {
                 continue;
             }
-            let (run, records) = (self.run, &self.records);
-            let steps = self
-                .host
-                .settle(|_| Vec::new(), |facts| listened(run, index, facts, records))
-                .map_err(|error| Broken::asking(&error))?;
+            let run = self.run;
+            let steps = self.patiently(|making| {
+                making.host.settle(|_| Vec::new(), |facts| listened(run, index, facts, &making.records))
+            })?;
             if let Ok(steps) = steps
                 && !steps.is_empty()
             {
@@ -688,12 +677,31 @@ impl Making<'_, '_, '_> {
         Ok(())
     }
 
-    /// Asks, over another connection if need be.
-    fn surely_ask(&mut self, questions: Vec<Question>) -> Result<(), Broken> {
-        while let Err(error) = self.host.ask(questions.clone()) {
-            self.reconnect(&Broken::asking(&error))?;
+    /// Does what may be done again, over another connection if need be.
+    fn patiently<T>(
+        &mut self,
+        mut act: impl FnMut(&mut Self) -> Result<T, ExchangeError>,
+    ) -> Result<T, Broken> {
+        let mut losses = 0;
+        loop {
+            let broken = match act(self) {
+                Ok(done) => return Ok(done),
+                Err(error) => Broken::asking(&error),
+            };
+            losses += 1;
+            if losses > LOSSES {
+                return Err(broken);
+            }
+            self.reconnect(&broken)?;
         }
-        Ok(())
+    }
+
+    /// Calls `look` until it has what it asks for.
+    pub(super) fn settle<T>(
+        &mut self,
+        look: impl Fn(&Facts) -> Result<T, Stop>,
+    ) -> Result<Result<T, Stop>, Broken> {
+        self.patiently(|making| making.host.settle(|_| Vec::new(), &look))
     }
 
     /// The connection broke in the middle of a group: says of each state whether it was made, was running, or had not

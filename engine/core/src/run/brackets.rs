@@ -157,13 +157,7 @@ impl Making<'_, '_, '_> {
 
     fn bracket(&mut self, index: usize) -> Result<Result<Bracket, Stop>, Broken> {
         let resource = &self.run.plan.states[index].resource;
-        loop {
-            let settled = self.host.settle(|_| Vec::new(), |facts| resource.bracket(facts));
-            match settled {
-                Ok(bracket) => return Ok(bracket),
-                Err(error) => self.reconnect(&Broken::asking(&error))?,
-            }
-        }
+        self.settle(|facts| resource.bracket(facts))
     }
 
     /// Leaves a bracket that could not be entered whole.
