@@ -73,7 +73,7 @@ const RESUME: &str = r#"for d in "$kstate_bracket"/p*; do
 [ -s "$d/cmdline" ] && [ -e "$d/user" ] || continue
 k=${kstate_bracket%/brackets/*}/resumed; mkdir -p "$k"; n=$k/${kstate_bracket##*/brackets/}; n=$k/$(echo "${n#"$k"/}" | tr / .).${d##*/}
 rm -rf "$n"; mv "$d" "$n" || exit 1
-echo "runs again: $(tr '\0' ' ' <"$n/cmdline" | cut -c1-200)"
+echo "runs again: $(tr '\0' ' ' <"$n/cmdline" | cut -c1-200 | sed 's/ $//')"
 as="runuser -u $(cat "$n/user") --"; [ "$(id -un)" != "$(cat "$n/user")" ] || as=
 start="cd \"\$(cat '$n/cwd')\" 2>/dev/null || cd /; { cat '$n/environ' '$n/cmdline'; rm -rf '$n'; } | $as xargs -0 env -i"
 if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] && command -v systemd-run >/dev/null; then

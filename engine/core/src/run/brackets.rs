@@ -276,5 +276,5 @@ impl Making<'_, '_, '_> {
 fn restored(stdout: &[u8]) -> String {
     let text = String::from_utf8_lossy(stdout);
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    if lines.is_empty() { "restored".to_owned() } else { format!("restored: {}", lines.join("; ")) }
+    if lines.is_empty() { "restored".to_owned() } else { lines.join("\n") }
 }
