@@ -79,6 +79,15 @@ fn modules_do_not_know_whether_they_are_shown_or_made() {
 }
 
 #[test]
+fn the_command_line_writes_by_its_ui_alone() {
+    for (path, text) in sources("engine/cli") {
+        for word in ["anstream", "io::stdout", "io::stderr", "println!", "eprint"] {
+            assert!(!text.contains(word) || path.ends_with("ui.rs"), "{} uses {word}", path.display());
+        }
+    }
+}
+
+#[test]
 fn libraries_leave_the_terminal_alone() {
     for folder in ["engine/core/src", "engine/sls/src", "engine/ssh/src", "modules/src"] {
         for (path, text) in sources(folder) {

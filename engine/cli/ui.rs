@@ -108,6 +108,7 @@ impl Ui {
         if !self.live {
             return;
         }
+        let doing = &*plain(doing);
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let host = hosts.entry(target.to_owned()).or_insert_with(|| {
             let bar = self.progress.add(ProgressBar::new_spinner());
