@@ -9,11 +9,16 @@ mod brackets;
 mod decide;
 mod diff;
 mod durable;
+mod group;
 mod line;
 mod login;
+mod loss;
 mod observe;
+mod owing;
 mod records;
 mod refuse;
+mod retry;
+mod said;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,9 +1,10 @@
 //! Brackets while a run makes things: entered just before the first state that they are around acts, left when the last
 //! of those has had its turn, in reverse.
 
-use super::apply::{Making, failure, said};
+use super::apply::Making;
 use super::decide::Decision;
 use super::records::Record;
+use super::said::{failure, said};
 use super::{Broken, End};
 use crate::kept::{self, bracket};
 use crate::resource::Bracket;

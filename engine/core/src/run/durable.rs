@@ -1,7 +1,8 @@
 //! Commands that run apart from the connection: started once, followed to their end over as many connections as it takes,
 //! or taken up where an earlier run has left them.
 
-use super::apply::{Lines, Making};
+use super::apply::Making;
+use super::said::Lines;
 use super::{Broken, End};
 use crate::kept::job::{self, Start};
 use crate::kept::{KeptJob, Stage};
@@ -153,16 +154,6 @@ impl Making<'_, '_, '_> {
                 self.warn(format!(
                     "`{state}` is brought to its end first; a second Ctrl-C leaves it to the host, and `kstate attach {id}` follows it"
                 ));
-            }
-        }
-    }
-
-    /// An exchange of one job that may be done twice, over another connection if need be.
-    pub(super) fn surely(&mut self, job: crate::Job) -> Result<Reply, Broken> {
-        loop {
-            match self.host.exchange(std::slice::from_ref(&job), Vec::new(), &mut |_| {}) {
-                Ok(mut replies) => return Ok(replies.pop().unwrap_or_default()),
-                Err(error) => self.reconnect(&Broken::asking(&error))?,
             }
         }
     }

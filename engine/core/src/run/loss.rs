@@ -1,0 +1,217 @@
+//! What becomes of a run whose connection is lost: another one in its place, and the truth about what was under way.
+
+use std::time::Instant;
+
+use super::apply::Making;
+use super::decide::Decision;
+use super::group::Member;
+use super::records::Record;
+use super::said::failure;
+use super::{Broken, End};
+use crate::kept::{self, Kept};
+use crate::question::{Answer, Question};
+use crate::{ExchangeCause, ExchangeError, Facts, Job, Outcome, Reply, Stop};
+
+/// An exchange that was not answered to its end.
+pub(super) struct Lost {
+    pub(super) error: ExchangeError,
+    /// The place in the group of each job.
+    pub(super) of_member: Vec<usize>,
+}
+
+/// How often a state or a question may lose the connection: it may be what cuts it.
+const LOSSES: u32 = 3;
+
+impl Making<'_, '_, '_> {
+    /// The connection broke in the middle of a group. Over another one, what was running is awaited, and what is not as
+    /// declared by then is made again.
+    pub(super) fn resume(
+        &mut self,
+        group: Vec<Member>,
+        wave: usize,
+        lost: Lost,
+        started: Instant,
+    ) -> Result<(), Broken> {
+        let Lost { error, of_member } = lost;
+        let running = error.running.and_then(|job| of_member.get(job)).copied();
+        let broken = Broken::making(&error, running.map(|place| self.id(group[place].index)).as_deref());
+        let too_often = group.iter().any(|member| member.losses >= LOSSES);
+        if broken.end != End::Lost || too_often {
+            return Err(self.lost(group, wave, &of_member, error, started));
+        }
+        if let Err(broken) = self.reconnect(&broken) {
+            self.lost(group, wave, &of_member, error, started);
+            return Err(broken);
+        }
+        let mut again = Vec::new();
+        for (place, mut member) in group.into_iter().enumerate() {
+            let reply = of_member.iter().position(|p| *p == place).and_then(|job| error.done.get(job));
+            if let Some(reply) = reply {
+                member.take(wave, reply);
+            }
+            let is_done = reply.is_some() && wave + 1 >= member.steps.len();
+            let is_always = member.steps.iter().any(|step| step.always);
+            if member.failure.is_none() && running == Some(place) && is_always {
+                member.failure =
+                    Some(format!("it was running when {}; nobody saw how it ended", error.cause));
+            }
+            let settled = member.failure.is_some()
+                || (is_done && is_always)
+                || self.difference(member.index)?.is_none();
+            if settled {
+                let index = member.index;
+                let record = self.prove(member, started)?;
+                self.strike_owed(index);
+                self.put(index, record);
+            } else {
+                again.push((member.index, member.again, member.losses + 1));
+            }
+        }
+        for (index, again, losses) in again {
+            match self.decide(index)? {
+                Ok(Decision::Act(steps)) => {
+                    self.enlist(Member { again, losses, ..self.member(index, steps) });
+                    self.flush()?;
+                }
+                other => self.rest(index, other),
+            }
+        }
+        Ok(())
+    }
+
+    /// The connection broke in the middle of a group: says of each state whether it was made, was running, or had not
+    /// begun.
+    fn lost(
+        &mut self,
+        group: Vec<Member>,
+        wave: usize,
+        of_member: &[usize],
+        error: ExchangeError,
+        started: Instant,
+    ) -> Broken {
+        let running = error.running.and_then(|job| of_member.get(job)).copied();
+        let mut running_id = None;
+        for (place, member) in group.into_iter().enumerate() {
+            let chunk = &self.run.plan.graph.chunks()[member.index];
+            let job = of_member.iter().position(|p| *p == place);
+            let reply = job.and_then(|job| error.done.get(job));
+            let failed = reply.filter(|reply| !member.steps[wave].operation.succeeded(reply.status));
+            let changes = member.steps.iter().flat_map(|step| step.changes.clone()).collect();
+            let record = if let Some(reason) =
+                member.failure.or_else(|| failed.map(|reply| failure(&member.steps[wave], reply)))
+            {
+                Record::new(chunk, Outcome::Failed, Some(reason))
+            } else if running == Some(place) {
+                running_id = Some(chunk.id.clone());
+                let reason = format!("it was running when {}; nobody saw how it ended", error.cause);
+                Record::new(chunk, Outcome::Failed, Some(reason))
+            } else if reply.is_some() && wave + 1 >= member.steps.len() {
+                Record::new(
+                    chunk,
+                    Outcome::Changed,
+                    Some("done, but not proved: the connection was lost".into()),
+                )
+            } else if reply.is_some() {
+                Record::new(chunk, Outcome::Failed, Some("done in part when the connection was lost".into()))
+            } else {
+                Record::unmet(chunk, "not begun: the connection was lost".into())
+            };
+            let mut record = record.with_changes(changes);
+            record.report.duration = started.elapsed();
+            self.put(member.index, record);
+        }
+        Broken::making(&error, running_id.as_deref())
+    }
+
+    /// Another connection in place of the one that was lost; what still runs over the old one is awaited.
+    pub(super) fn reconnect(&mut self, broken: &Broken) -> Result<(), Broken> {
+        let lost = |message: String| Broken { message, end: broken.end };
+        if broken.end != End::Lost {
+            return Err(lost(broken.message.clone()));
+        }
+        self.host.line.reconnect(self.run, broken).map_err(lost)?;
+        if let Some(claim) = self.run.claim {
+            let taken = self.surely(claim.take())?;
+            if !taken.ok() {
+                self.host.token = None;
+                return Err(Broken::ousted());
+            }
+        }
+        let Ok(kept) = self.host.facts.kept().cloned() else { return Ok(()) };
+        let awaited = self.surely(kept::run::await_end(&kept.shells))?;
+        let shells = String::from_utf8_lossy(&awaited.stdout).trim().to_owned();
+        self.host.facts.learn(Question::Kept, Ok(Answer::Kept(Box::new(Kept { shells, ..kept }))));
+        Ok(())
+    }
+
+    /// Does what may be done again, over another connection if need be.
+    pub(super) fn patiently<T>(
+        &mut self,
+        mut act: impl FnMut(&mut Self) -> Result<T, ExchangeError>,
+    ) -> Result<T, Broken> {
+        let mut losses = 0;
+        loop {
+            let broken = match act(self) {
+                Ok(done) => return Ok(done),
+                Err(error) => Broken::asking(&error),
+            };
+            losses += 1;
+            if losses > LOSSES {
+                return Err(broken);
+            }
+            self.reconnect(&broken)?;
+        }
+    }
+
+    /// Calls `look` until it has what it asks for.
+    pub(super) fn settle<T>(
+        &mut self,
+        look: impl Fn(&Facts) -> Result<T, Stop>,
+    ) -> Result<Result<T, Stop>, Broken> {
+        self.patiently(|making| making.host.settle(|_| Vec::new(), &look))
+    }
+
+    /// An exchange of one job that may be done twice, over another connection if need be.
+    pub(super) fn surely(&mut self, job: Job) -> Result<Reply, Broken> {
+        loop {
+            match self.host.exchange(std::slice::from_ref(&job), Vec::new(), &mut |_| {}) {
+                Ok(mut replies) => return Ok(replies.pop().unwrap_or_default()),
+                Err(error) => self.reconnect(&Broken::asking(&error))?,
+            }
+        }
+    }
+}
+
+impl Broken {
+    pub(super) fn interrupted() -> Self {
+        Broken { message: "interrupted".into(), end: End::Interrupted }
+    }
+
+    pub(super) fn ousted() -> Self {
+        Broken { message: ExchangeCause::Ousted.to_string(), end: End::Ousted }
+    }
+
+    pub(super) fn asking(error: &ExchangeError) -> Self {
+        match error.cause {
+            ExchangeCause::Interrupted => Broken::interrupted(),
+            ExchangeCause::Ousted => Broken::ousted(),
+            _ => Broken {
+                message: format!("{error}, while the host was asked; nothing was running"),
+                end: End::Lost,
+            },
+        }
+    }
+
+    pub(super) fn making(error: &ExchangeError, running: Option<&str>) -> Self {
+        let running = match running {
+            Some(id) => format!("while `{id}` was running"),
+            None => "between two changes".to_owned(),
+        };
+        let end = match error.cause {
+            ExchangeCause::Interrupted => End::Interrupted,
+            ExchangeCause::Ousted => return Broken::ousted(),
+            _ => End::Lost,
+        };
+        Broken { message: format!("{error} {running}"), end }
+    }
+}
