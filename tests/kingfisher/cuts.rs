@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Before, DEPLOY, Kingfisher, LIMIT};
-use crate::support::{Output, Relay, Running, until};
+use crate::support::{Output, Relay, until};
 
 const CHANGED: [&str; 5] = [
     "/srv/git/kingfisher-process.git/home/ocdskfp/ocdskingfisherprocess/",
@@ -61,40 +61,49 @@ enum Cut {
     Session,
     /// The controller is killed.
     Controller,
+    /// The host is started again.
+    Host,
 }
 
 #[test]
 #[ignore = "needs a sandbox host"]
-fn a_deployment_is_whole_whatever_is_cut_while_workers_are_taken_away() {
-    Cuts::start("enter").each_at(&ENTER);
+fn a_deployment_is_whole_wherever_its_connection_is_cut() {
+    let cuts = Cuts::start("cut");
+    for place in [&ENTER, &MIGRATION, &LEAVE] {
+        for cut in [Cut::Relay, Cut::Session] {
+            let (before, output) = cuts.deploy(place, cut);
+            output.exits(0).says("connected again");
+            assert_eq!(output.ids("changed"), CHANGED.map(str::to_owned).into(), "{cut:?}: {output}");
+            assert!(output.ids("failed").is_empty() && output.ids("skipped").is_empty(), "{output}");
+            cuts.are_over_since(&before, 1, &output);
+        }
+    }
 }
 
 #[test]
 #[ignore = "needs a sandbox host"]
-fn a_deployment_is_whole_whatever_is_cut_during_its_migration() {
-    Cuts::start("migrating").each_at(&MIGRATION);
-}
+fn a_deployment_is_whole_wherever_its_controller_is_killed_and_when_the_host_is_rebooted() {
+    let cuts = Cuts::start("killed");
+    let host = &cuts.server.host;
+    for place in [&ENTER, &MIGRATION, &LEAVE] {
+        let (before, output) = cuts.deploy(place, Cut::Controller);
+        assert_eq!(output.status, None, "{output}");
+        until("the host leaves the brackets", || host.sh("ls /var/lib/kstate/brackets").is_empty());
+        cuts.server.is_restored_since(&before, &output);
+        let next = cuts.server.env.kstate(&DEPLOY);
+        next.exits(0);
+        cuts.are_over_since(&before, 1, &next);
+    }
 
-#[test]
-#[ignore = "needs a sandbox host"]
-fn a_deployment_is_whole_whatever_is_cut_while_workers_come_back() {
-    Cuts::start("leave").each_at(&LEAVE);
-}
-
-#[test]
-#[ignore = "needs a sandbox host"]
-fn a_deployment_is_whole_when_the_host_is_rebooted_during_its_migration() {
-    let cuts = Cuts::start("rebooted");
-    let (server, before) = (&cuts.server, cuts.prepare());
-    let running = cuts.deploy_to(&MIGRATION);
-    server.host.reboot();
-    let output = running.wait(LIMIT);
+    let (before, output) = cuts.deploy(&MIGRATION, Cut::Host);
     output.exits(1).says("connected again");
     assert_eq!(output.ids("failed"), BTreeSet::from([MIGRATION_ID.to_owned()]), "{output}");
     assert_eq!(cuts.migrations(), "", "{output}");
-    server.is_restored_since(&before, &output);
-    let before = Before { uwsgi: server.uwsgi(), ..before };
-    cuts.ends(&before, 2);
+    cuts.server.is_restored_since(&before, &output);
+    let next = cuts.server.env.kstate(&DEPLOY);
+    next.exits(0);
+    let before = Before { uwsgi: cuts.server.uwsgi(), ..before };
+    cuts.are_over_since(&before, 2, &next);
 }
 
 struct Cuts {
@@ -121,68 +130,33 @@ impl Cuts {
         Cuts { server, relay }
     }
 
-    fn each_at(&self, place: &Place) {
-        for cut in [Cut::Relay, Cut::Session, Cut::Controller] {
-            let before = self.prepare();
-            let mut running = self.deploy_to(place);
-            match cut {
-                Cut::Relay => self.relay.close(),
-                Cut::Session => self.server.host.end_sessions(),
-                Cut::Controller => running.child.kill().unwrap(),
-            }
-            self.server.host.sh(place.release);
-            let output = running.wait(LIMIT);
-            match cut {
-                Cut::Controller => self.is_left_by_the_host(&output),
-                Cut::Relay | Cut::Session => self.is_true(&output),
-            }
-            self.server.is_restored_since(&before, &output);
-            self.ends(&before, 1);
-        }
-    }
-
-    fn prepare(&self) -> Before {
+    /// A deployment that is cut while the host is held at a place, to its end. And what was there before.
+    fn deploy(&self, place: &Place, cut: Cut) -> (Before, Output) {
+        let host = &self.server.host;
         self.server.prepare();
         self.server.psql("TRUNCATE watched.ddl");
-        self.server.host.sh("rm -rf /var/lib/kstate/jobs");
-        self.server.before()
+        host.sh("rm -rf /var/lib/kstate/jobs");
+        let before = self.server.before();
+        host.sh(place.hold);
+        let mut running = self.server.env.start(&DEPLOY);
+        until("the host is held", || host.try_sh(place.is_reached).status == Some(0));
+        match cut {
+            Cut::Relay => self.relay.close(),
+            Cut::Session => host.end_sessions(),
+            Cut::Controller => running.child.kill().unwrap(),
+            Cut::Host => host.reboot(),
+        }
+        host.sh(place.release);
+        (before, running.wait(LIMIT))
     }
 
-    /// Starts a deployment, and waits until the host holds it there.
-    fn deploy_to(&self, place: &Place) -> Running {
-        self.server.host.sh(place.hold);
-        let running = self.server.env.start(&DEPLOY);
-        until("it is held", || self.server.host.try_sh(place.is_reached).status == Some(0));
-        running
-    }
-
-    /// The controller has seen all of it to its end.
+    /// All is deployed, and another apply changes nothing. So many migrations were begun, and one was made.
     #[track_caller]
-    fn is_true(&self, output: &Output) {
-        output.exits(0).says("connected again");
-        assert_eq!(output.ids("changed"), CHANGED.map(str::to_owned).into(), "{output}");
-        assert!(output.ids("failed").is_empty() && output.ids("skipped").is_empty(), "{output}");
-    }
-
-    #[track_caller]
-    fn is_left_by_the_host(&self, output: &Output) {
-        assert_eq!(output.status, None, "{output}");
-        until("the host leaves the brackets", || {
-            self.server.host.sh("ls /var/lib/kstate/brackets").is_empty()
-        });
-    }
-
-    /// The next apply makes what is left, and the one after that nothing. All of them have begun so many migrations, of
-    /// which one was made.
-    #[track_caller]
-    fn ends(&self, before: &Before, begun: usize) {
-        let next = self.server.env.kstate(&DEPLOY);
-        next.exits(0);
-        self.server.is_deployed_since(before, &next);
-        assert_eq!(self.migrations(), "ALTER TABLE CREATE INDEX", "{next}");
-        let jobs =
-            self.server.host.sh(&format!("grep -lxF 'state: {MIGRATION_ID}' /var/lib/kstate/jobs/*/about"));
-        assert_eq!(jobs.lines().count(), begun, "{jobs}: {next}");
+    fn are_over_since(&self, before: &Before, begun: usize, output: &Output) {
+        self.server.is_deployed_since(before, output);
+        assert_eq!(self.migrations(), "ALTER TABLE CREATE INDEX", "{output}");
+        let begin = format!("grep -lxF 'state: {MIGRATION_ID}' /var/lib/kstate/jobs/*/about");
+        assert_eq!(self.server.host.sh(&begin).lines().count(), begun, "{output}");
         let last = self.server.env.kstate(&DEPLOY);
         assert_eq!(last.exits(0).ids("changed"), BTreeSet::new(), "{last}");
     }

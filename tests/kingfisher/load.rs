@@ -27,9 +27,9 @@ fn no_request_is_lost_while_commits_with_a_migration_are_deployed() {
                 output.status
             );
             output.exits(0);
-            server.is_deployed_since(&before, &output);
             assert!(load.failed.is_empty() && load.lost.is_empty(), "{load}: {output}");
             assert!(load.during > 50, "too few to say anything: {load}");
+            server.is_deployed_since(&before, &output);
             first += u32::try_from(posts.len()).unwrap();
         }
     }
