@@ -133,6 +133,36 @@ fn django_migrations_are_shown_before_they_come_and_do_not_block_the_application
     deploy(&DJANGO);
 }
 
+/// A request holds what the migration needs, and waits for what it has: PostgreSQL would end the one that has waited for a
+/// second, which is the request.
+#[test]
+#[ignore = "needs a sandbox host"]
+fn a_migration_gives_way_to_a_request_before_that_is_ended_for_a_deadlock() {
+    const REQUEST: &str = "BEGIN; INSERT INTO note VALUES (1);
+        DO $$ BEGIN WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active')
+        LOOP PERFORM pg_stat_clear_snapshot(), pg_sleep(0.01); END LOOP; END $$;
+        SELECT 'read ' || count(*) FROM item; COMMIT;";
+    let host = Host::full("deadlock");
+    let server = Server(&host);
+    server.make(&ALEMBIC);
+    let env = TestEnv::of(&host, &ALEMBIC.sls(3));
+    env.apply().exits(0);
+    server.psql("SET ROLE ann; CREATE TABLE note (id integer)");
+    let slowly = "    op.execute('SELECT pg_sleep(0.3)')\n    op.execute('CREATE INDEX ON note (id)')\nE\n";
+    server.commit(&ALEMBIC.later.replace("E\n", slowly));
+    let output = thread::scope(|scope| {
+        let request = scope.spawn(|| server.psql(REQUEST));
+        let output = env.apply();
+        assert_eq!(request.join().unwrap(), "read 0", "{output}");
+        output
+    });
+    output.exits(0);
+    assert_eq!(output.outcome("migrate"), "changed", "{output}");
+    assert_eq!(server.columns(), "id price");
+    let log = host.sh("cat /var/lib/kstate/jobs/*/log");
+    assert!(log.contains("attempt 1 of 4: a lock was not to be had within 0.3 s"), "{log}");
+}
+
 fn deploy(application: &Application) {
     let host = Host::full(application.name);
     let server = Server(&host);
@@ -168,7 +198,7 @@ fn deploy(application: &Application) {
     });
     output.exits(1);
     let reason = output.reason("migrate");
-    assert!(reason.contains("gave up after 2 attempts: a lock was not to be had within 1 s"), "{reason}");
+    assert!(reason.contains("gave up after 2 attempts: a lock was not to be had within 0.3 s"), "{reason}");
     assert!(reason.contains("held by process") && reason.contains("idle in transaction"), "{reason}");
     assert!(slowest < Duration::from_secs(10), "the application was blocked for {slowest:?}");
     assert_eq!(server.columns(), "id", "the schema was touched");

@@ -17,7 +17,9 @@
 //! and is never taken back.
 //!
 //! A migration waits for a lock no longer than `lock_timeout`, because everything else that needs the table waits behind
-//! it. Then it is undone, and tried again after a pause in which the application goes on. PostgreSQL is told by `PGOPTIONS`.
+//! it, and no longer than a third of the server's `deadlock_timeout` (of PostgreSQL's second): a request that holds what the
+//! migration needs, and waits for what it has, would be ended for the deadlock. Then it is undone, and tried again after a pause
+//! in which the application goes on. PostgreSQL is told by `PGOPTIONS`.
 //! All of that runs apart from the connection, as a durable command: see [`cmd.run`](cmd.md).
 
 mod revisions;
@@ -30,7 +32,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::kinds::yes;
-use crate::migrations::{Application, Checkout, Patience, change, lines};
+use crate::migrations::{Application, Checkout, Patience, Timeouts, Wait, change, lines};
 use crate::{Context, State};
 use revisions::Revisions;
 
@@ -54,7 +56,7 @@ pub(crate) struct Arguments {
     /// Environment variables: a mapping.
     #[expect(dead_code, reason = "read from the chunk, which keeps the order")]
     env: Option<IgnoredAny>,
-    /// Seconds that a migration waits for a lock; 0: without end. Keep it below uWSGI's `harakiri`. Default: 5.
+    /// Seconds that a migration waits for a lock at most; 0: without end. Keep it below uWSGI's `harakiri`. Default: 5.
     #[serde(default = "Patience::lock_timeout")]
     lock_timeout: u32,
     /// How often it is tried again where a lock was not to be had. Default: 6.
@@ -125,8 +127,8 @@ impl Resource for Upgraded {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        self.application.check_lock_timeout(seen.lock_timeout)?;
-        Ok(vec![Step::new(changes, self.upgrade())])
+        let wait = self.application.wait(seen.timeouts)?;
+        Ok(vec![Step::new(changes, self.upgrade(wait))])
     }
 }
 
@@ -151,7 +153,7 @@ impl Upgraded {
         self.application.look_ahead(&self.ask(&words)).told(format!("the migrations of {commit}"))
     }
 
-    fn upgrade(&self) -> Operation {
+    fn upgrade(&self, wait: Wait) -> Operation {
         let arguments = join(["--config", self.config.as_str(), "upgrade", "heads"]);
         let (line, told) = match &self.command {
             Some(command) => (command.clone(), command.clone()),
@@ -160,7 +162,7 @@ impl Upgraded {
                 format!("alembic {arguments}"),
             ),
         };
-        self.application.migrate(&line, told, &self.ask(&["holders", &self.config]), self.look())
+        self.application.migrate(&line, told, &self.ask(&["holders", &self.config]), wait, self.look())
     }
 }
 
@@ -172,8 +174,7 @@ struct Seen {
     checkout: Checkout,
     /// The revisions at which each database is: most applications have one.
     databases: Vec<Vec<String>>,
-    /// Milliseconds.
-    lock_timeout: Option<u64>,
+    timeouts: Timeouts,
     folders: Vec<Folder>,
     revisions: Revisions,
 }
@@ -198,7 +199,7 @@ impl Seen {
                 ["at", revision] => {
                     seen.databases.iter_mut().next_back().into_iter().for_each(|at| at.push(revision.into()));
                 }
-                ["lock_timeout", milliseconds] => seen.lock_timeout = milliseconds.parse().ok(),
+                ["timeout", name, milliseconds] => seen.timeouts.take(name, milliseconds),
                 ["folder", path, recursive] => {
                     seen.folders.push(Folder { path: path.into(), recursive: recursive == "1" });
                 }
@@ -244,7 +245,7 @@ mod tests {
     const STATE: &str = "upgrade:\n  alembic.upgraded:\n    - user: ann\n    - cwd: /srv/app/\n    - bin_env: /srv/app/.ve/\n    - config: main.ini\n    - env:\n      - STAGE: live\n";
 
     /// As alembic 1.20 and 1.3 tell it of a PostgreSQL 15.
-    const REACHED: &str = "checkout\t1111111111111111111111111111111111111111\t\ndatabase\tpostgresql\nat\t3f0c2a9d41b7\nlock_timeout\t5000\nfolder\tapp/versions\t0\nrevision\t3f0c2a9d41b7\t\t\t\tstart\n";
+    const REACHED: &str = "checkout\t1111111111111111111111111111111111111111\t\ndatabase\tpostgresql\nat\t3f0c2a9d41b7\ntimeout\tlock_timeout\t5000\ntimeout\tdeadlock_timeout\t1000\nfolder\tapp/versions\t0\nrevision\t3f0c2a9d41b7\t\t\t\tstart\n";
     const LATER: &str =
         "revision\t3f0c2a9d41b7\t\t\t\tstart\nrevision\t8b6d5e27fa90\t3f0c2a9d41b7\t\t\tcached items count\n";
 
@@ -363,7 +364,7 @@ mod tests {
         let job = steps[0].operation.job().unwrap();
         assert_eq!(job.user.as_deref(), Some("ann"));
         for part in
-            ["export STAGE=live", "VIRTUAL_ENV=/srv/app/.ve", "-c lock_timeout=5s", "attempts=7 pause=2"]
+            ["export STAGE=live", "VIRTUAL_ENV=/srv/app/.ve", "-c lock_timeout=334ms", "attempts=7 pause=2"]
         {
             assert!(job.script.contains(part), "{part}: {}", job.script);
         }

@@ -14,7 +14,9 @@
 //! nothing of them is run. A database with a migration that is newer than the code is a failure, and is never taken back.
 //!
 //! A migration waits for a lock no longer than `lock_timeout`, because everything else that needs the table waits behind
-//! it. Then it is undone, and tried again after a pause in which the application goes on. PostgreSQL is told by `PGOPTIONS`.
+//! it, and no longer than a third of the server's `deadlock_timeout` (of PostgreSQL's second): a request that holds what the
+//! migration needs, and waits for what it has, would be ended for the deadlock. Then it is undone, and tried again after a pause
+//! in which the application goes on. PostgreSQL is told by `PGOPTIONS`.
 //! All of that runs apart from the connection, as a durable command: see [`cmd.run`](cmd.md).
 
 mod plan;
@@ -27,7 +29,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::kinds::yes;
-use crate::migrations::{Application, Checkout, Patience, change, lines};
+use crate::migrations::{Application, Checkout, Patience, Timeouts, Wait, change, lines};
 use crate::{Context, State};
 use plan::{Incoming, Name, Plan};
 
@@ -50,7 +52,7 @@ pub(crate) struct Arguments {
     /// Environment variables: a mapping.
     #[expect(dead_code, reason = "read from the chunk, which keeps the order")]
     env: Option<IgnoredAny>,
-    /// Seconds that a migration waits for a lock; 0: without end. Keep it below uWSGI's `harakiri`. Default: 5.
+    /// Seconds that a migration waits for a lock at most; 0: without end. Keep it below uWSGI's `harakiri`. Default: 5.
     #[serde(default = "Patience::lock_timeout")]
     lock_timeout: u32,
     /// How often it is tried again where a lock was not to be had. Default: 6.
@@ -122,8 +124,8 @@ impl Resource for Migrated {
         if due.is_empty() {
             return Ok(Vec::new());
         }
-        self.application.check_lock_timeout(seen.lock_timeout)?;
-        Ok(vec![Step::new(seen.changes(&due), self.migrate())])
+        let wait = self.application.wait(seen.timeouts)?;
+        Ok(vec![Step::new(seen.changes(&due), self.migrate(wait))])
     }
 }
 
@@ -154,13 +156,13 @@ impl Migrated {
         self.application.look_ahead(&ask).told(format!("the migrations of {commit}"))
     }
 
-    fn migrate(&self) -> Operation {
+    fn migrate(&self, wait: Wait) -> Operation {
         let mut words = vec!["migrate", "--noinput"];
         if self.database != default_database() {
             words.extend(["--database", &self.database]);
         }
         let line = self.manage(&words);
-        self.application.migrate(&line, line.clone(), &self.ask("holders"), self.look())
+        self.application.migrate(&line, line.clone(), &self.ask("holders"), wait, self.look())
     }
 }
 
@@ -170,8 +172,7 @@ struct Seen {
     /// Foretold: as declared.
     settled: bool,
     checkout: Checkout,
-    /// Milliseconds.
-    lock_timeout: Option<u64>,
+    timeouts: Timeouts,
     /// `app:folder`, as seen from the application's directory.
     folders: Vec<String>,
     plan: Plan,
@@ -187,7 +188,7 @@ impl Seen {
                 ["checkout", commit, prefix] => {
                     seen.checkout = Checkout { commit: commit.into(), prefix: prefix.into() };
                 }
-                ["lock_timeout", milliseconds] => seen.lock_timeout = milliseconds.parse().ok(),
+                ["timeout", name, milliseconds] => seen.timeouts.take(name, milliseconds),
                 ["folder", app, path] => seen.folders.push(format!("{app}:{path}")),
                 ["conflict", app, names] => {
                     return Err(Stop::Failed(format!(
@@ -239,7 +240,7 @@ mod tests {
     const STATE: &str = "/srv/shop:\n  django.migrated:\n    - user: ann\n    - bin_env: /srv/ve\n    - settings: site.live\n";
 
     /// As Django 5.2 and 2.2 tell it.
-    const MIGRATED: &str = "checkout\t1111111111111111111111111111111111111111\t\ndatabase\tpostgresql\nlock_timeout\t5000\nfolder\tshop\tshop/migrations\napplied\tcontenttypes\t0001_initial\napplied\tshop\t0001_initial\nstray\tshop\t0000_old\t0\n";
+    const MIGRATED: &str = "checkout\t1111111111111111111111111111111111111111\t\ndatabase\tpostgresql\ntimeout\tlock_timeout\t5000\ntimeout\tdeadlock_timeout\t1000\nfolder\tshop\tshop/migrations\napplied\tcontenttypes\t0001_initial\napplied\tshop\t0001_initial\nstray\tshop\t0000_old\t0\n";
 
     fn facts(resource: &dyn Resource, said: &str, commit: &str) -> Facts {
         tests::facts(resource, said, "/srv/shop", commit)

@@ -84,7 +84,7 @@ impl Application {
              git() {{ command git -c safe.directory='*' rev-parse -q \"$@\" 2>/dev/null; }}\n\
              printf 'checkout\\t%s\\t%s\\n' \"$(git --verify 'HEAD^{{commit}}')\" \"$(git --show-prefix)\"\n\
              export PGCONNECT_TIMEOUT=\"${{PGCONNECT_TIMEOUT:-10}}\"\n{ask} </dev/null",
-            self.enter()
+            self.enter(self.declared())
         );
         self.command(script).timeout(LOOK_TIMEOUT)
     }
@@ -93,23 +93,30 @@ impl Application {
     pub(crate) fn look_ahead(&self, ask: &str) -> Command {
         let script = format!(
             "lacks() {{ printf 'absent\\t%s\\n' \"$1\"; exit 0; }}\n{}{ask} </dev/null",
-            self.enter()
+            self.enter(self.declared())
         );
         self.command(script).timeout(LOOK_TIMEOUT).depends([checked_out(&self.dir), inside(&self.dir)])
     }
 
-    /// Migrates: `line` is run, and again where a lock was not to be had. `holders` tells who holds it. `look` is settled by
-    /// that.
-    pub(crate) fn migrate(&self, line: &str, told: String, holders: &str, look: Command) -> Operation {
-        let Patience { lock_timeout, retries, interval, timeout } = self.patience;
-        let within = match lock_timeout {
+    /// Migrates: `line` is run, and again where a lock was not to be had within `wait`. `holders` tells who holds it. `look` is
+    /// settled by that.
+    pub(crate) fn migrate(
+        &self,
+        line: &str,
+        told: String,
+        holders: &str,
+        wait: Wait,
+        look: Command,
+    ) -> Operation {
+        let Patience { retries, interval, timeout, .. } = self.patience;
+        let within = match wait.0 {
             0 => String::new(),
-            seconds => format!(" within {seconds} s"),
+            milliseconds => format!(" within {} s", (milliseconds as f64 / 100.0).round() / 10.0),
         };
         let script = format!(
             "lacks() {{ printf '%s\\n' \"$1\" >&2; exit 1; }}\n{}export PYTHONUNBUFFERED=1\n\
              holders() {{ {holders}; }}\nline={} attempts={} pause={interval} within={}\n{ATTEMPTS}",
-            self.enter(),
+            self.enter(wait),
             quote(line),
             u64::from(retries) + 1,
             quote(&within),
@@ -122,7 +129,7 @@ impl Application {
     }
 
     /// The lines that lead into its directory and its environment. `lacks` says what is not there.
-    fn enter(&self) -> String {
+    fn enter(&self, wait: Wait) -> String {
         let dir = quote(&self.dir);
         let mut script =
             format!("cd -- {dir} 2>/dev/null || lacks {}\n", quote(&format!("there is no `{}`", self.dir)));
@@ -135,10 +142,10 @@ impl Application {
             )),
             None => script.push_str("command -v python3 >/dev/null || lacks 'there is no Python'\n"),
         }
-        if self.patience.lock_timeout > 0 {
+        if wait.0 > 0 {
             script.push_str(&format!(
-                "export PGOPTIONS=\"${{PGOPTIONS:+$PGOPTIONS }}-c lock_timeout={}s\"\n",
-                self.patience.lock_timeout
+                "export PGOPTIONS=\"${{PGOPTIONS:+$PGOPTIONS }}-c lock_timeout={}ms\"\n",
+                wait.0
             ));
         }
         script
@@ -167,14 +174,43 @@ impl Application {
         Ok((!commit.is_empty() && commit != seen.commit).then(|| commit.to_owned()))
     }
 
-    /// Refuses a lock timeout that the application's own options keep from the database. `there`: milliseconds.
-    pub(crate) fn check_lock_timeout(&self, there: Option<u64>) -> Result<(), Stop> {
-        let wanted = u64::from(self.patience.lock_timeout) * 1000;
-        match there {
-            Some(there) if wanted > 0 && (there == 0 || there > wanted) => Err(Stop::Failed(
+    fn declared(&self) -> Wait {
+        Wait(u64::from(self.patience.lock_timeout) * 1000)
+    }
+
+    /// For how long a migration waits for a lock: as declared, and no longer than a third of the time after which
+    /// PostgreSQL looks for a deadlock. It then gives up before a request is ended that holds what it needs and waits for
+    /// what it has. A `lock_timeout` that the application's own options keep from the database is refused.
+    pub(crate) fn wait(&self, there: Timeouts) -> Result<Wait, Stop> {
+        let declared = self.declared();
+        match there.lock {
+            Some(lock) if declared.0 > 0 && (lock == 0 || lock > declared.0) => Err(Stop::Failed(
                 "`lock_timeout` does not reach the database, because the application sets options of its connection itself; set it there, and `lock_timeout: 0` here".into(),
             )),
-            _ => Ok(()),
+            _ => Ok(Wait(there.deadlock.map_or(declared.0, |deadlock| declared.0.min(deadlock.div_ceil(3))))),
+        }
+    }
+}
+
+/// Milliseconds. 0: without end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait(u64);
+
+/// What the application's own connection to PostgreSQL says, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Timeouts {
+    lock: Option<u64>,
+    deadlock: Option<u64>,
+}
+
+impl Timeouts {
+    /// Takes the setting of a name.
+    pub(crate) fn take(&mut self, name: &str, milliseconds: &str) {
+        let setting = milliseconds.parse().ok();
+        match name {
+            "lock_timeout" => self.lock = setting,
+            "deadlock_timeout" => self.deadlock = setting,
+            _ => {}
         }
     }
 }

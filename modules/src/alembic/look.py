@@ -55,7 +55,7 @@ def tell_database(revisions, context):
     for revision in [revisions] if isinstance(revisions, str) else revisions or ():
         say("at", revision)
     if context.dialect.name == "postgresql":
-        tell_lock_timeout(asking(context))
+        tell_timeouts(asking(context))
     return []
 
 

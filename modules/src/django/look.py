@@ -47,7 +47,7 @@ def now(connection):
     loader.check_consistent_history(connection)
     say("database", connection.vendor)
     if connection.vendor == "postgresql":
-        tell_lock_timeout(asking(connection))
+        tell_timeouts(asking(connection))
     tell_folders(loader.migrated_apps)
     for app, names in sorted(loader.detect_conflicts().items()):
         say("conflict", app, ", ".join(sorted(names)))

@@ -58,12 +58,13 @@ def tell_holders(ask):
                    for pid, user, name, state, seconds in ask(HOLDERS)]
         if holders:
             say("; ".join(holders))
-        time.sleep(0.3)
+        time.sleep(0.1)
 
 
-def tell_lock_timeout(ask):
-    for setting, in ask("SELECT setting FROM pg_settings WHERE name = 'lock_timeout'"):
-        say("lock_timeout", setting)
+# In milliseconds.
+def tell_timeouts(ask):
+    for name, setting in ask("SELECT name, setting FROM pg_settings WHERE name IN ('lock_timeout', 'deadlock_timeout')"):
+        say("timeout", name, setting)
 
 
 def tell_error(error):
