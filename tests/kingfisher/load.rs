@@ -5,16 +5,25 @@ use std::collections::BTreeSet;
 use super::{DEPLOY, Kingfisher, LIMIT};
 use crate::support::{Post, crawl};
 
+/// The first attempt to migrate meets requests between its two statements: these have locked what it is about to change, and
+/// wait for what it has changed.
+const COLLIDES: &str = "CREATE SCHEMA collides; CREATE SEQUENCE collides.times;
+    CREATE FUNCTION collides.once() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
+    AS 'BEGIN IF nextval(''collides.times'') = 1 THEN PERFORM pg_sleep(0.4); END IF; END';
+    CREATE EVENT TRIGGER once ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION collides.once()";
+
 #[test]
 #[ignore = "needs a sandbox host"]
 #[expect(clippy::print_stdout, reason = "it says how much was posted")]
 fn no_request_is_lost_while_commits_with_a_migration_are_deployed() {
     let server = Kingfisher::start("load");
+    server.psql(COLLIDES);
     let runs = std::env::var("KSTATE_LOAD_RUNS").map_or(1, |runs| runs.parse().unwrap());
     let mut first = 1;
     for order in ["before_migration", "after_migration"] {
         for run in 1..=runs {
             server.prepare();
+            server.psql("SELECT setval('collides.times', 1, false)");
             let before = server.before();
             let pillar = format!(r#"{{"deploy": {{"reload": "{order}"}}}}"#);
             let (posts, output) = crawl(&server.host.address(), first, || {
@@ -30,6 +39,8 @@ fn no_request_is_lost_while_commits_with_a_migration_are_deployed() {
             assert!(load.failed.is_empty() && load.lost.is_empty(), "{load}: {output}");
             assert!(load.during > 50, "too few to say anything: {load}");
             server.is_deployed_since(&before, &output);
+            let times = server.psql("SELECT last_value FROM collides.times");
+            assert_ne!(times, "1", "no request was met: {output}");
             first += u32::try_from(posts.len()).unwrap();
         }
     }
