@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Before, DEPLOY, Kingfisher, LIMIT};
-use crate::support::{Output, Relay, until};
+use crate::support::{Output, Relay, until_within};
 
 const CHANGED: [&str; 5] = [
     "/srv/git/kingfisher-process.git/home/ocdskfp/ocdskingfisherprocess/",
@@ -88,7 +88,9 @@ fn a_deployment_is_whole_wherever_its_controller_is_killed_and_when_the_host_is_
     for place in [&ENTER, &MIGRATION, &LEAVE] {
         let (before, output) = cuts.deploy(place, Cut::Controller);
         assert_eq!(output.status, None, "{output}");
-        until("the host leaves the brackets", || host.sh("ls /var/lib/kstate/brackets").is_empty());
+        until_within(LIMIT, "the host leaves the brackets", || {
+            host.sh("ls /var/lib/kstate/brackets").is_empty()
+        });
         cuts.server.is_restored_since(&before, &output);
         let next = cuts.server.env.kstate(&DEPLOY);
         next.exits(0);
@@ -112,7 +114,7 @@ struct Cuts {
 }
 
 impl Cuts {
-    /// A server behind a relay, whose database keeps which definitions were changed.
+    /// A server behind a relay, whose database keeps which definitions were changed, and lets a migration wait for a lock.
     fn start(name: &str) -> Self {
         let mut server = Kingfisher::start(name);
         let relay = Relay::to(&server.host.address());
@@ -120,7 +122,8 @@ impl Cuts {
         let config = server.env.write("ssh_config", &(relay.ssh_config(&server.host.name) + &direct));
         server.env.reach(&config);
         server.psql(
-            "CREATE SCHEMA watched;
+            "ALTER DATABASE ocdskingfisherprocess SET deadlock_timeout = '1min';
+            CREATE SCHEMA watched;
             CREATE TABLE watched.ddl (id serial, tag text);
             CREATE FUNCTION watched.keep() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
             AS 'BEGIN INSERT INTO watched.ddl (tag) VALUES (tg_tag); END';
@@ -139,7 +142,7 @@ impl Cuts {
         let before = self.server.before();
         host.sh(place.hold);
         let mut running = self.server.env.start(&DEPLOY);
-        until("the host is held", || host.try_sh(place.is_reached).status == Some(0));
+        until_within(LIMIT, "the host is held", || host.try_sh(place.is_reached).status == Some(0));
         match cut {
             Cut::Relay => self.relay.close(),
             Cut::Session => host.end_sessions(),

@@ -72,7 +72,7 @@ impl Host {
         let boot = "cat /proc/sys/kernel/random/boot_id; systemctl show -p UserspaceTimestampMonotonic";
         let before = self.sh(boot);
         let _ = self.try_sh("systemctl reboot");
-        super::until("it is up again", || {
+        super::until_within(Duration::from_secs(120), "it is up again", || {
             let now = self.try_sh(&format!("{boot}; systemctl is-system-running --wait >/dev/null"));
             now.status.is_some_and(|status| status != 255) && now.stdout.trim_end() != before
         });
