@@ -9,7 +9,7 @@ use crate::support::{Post, crawl};
 /// wait for what it has changed.
 const COLLIDES: &str = "CREATE SCHEMA collides; CREATE SEQUENCE collides.times;
     CREATE FUNCTION collides.once() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
-    AS 'BEGIN IF nextval(''collides.times'') = 1 THEN PERFORM pg_sleep(0.4); END IF; END';
+    AS 'BEGIN IF nextval(''collides.times'') = 1 THEN PERFORM pg_sleep(0.2); END IF; END';
     CREATE EVENT TRIGGER once ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION collides.once()";
 
 #[test]
