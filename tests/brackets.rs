@@ -189,6 +189,28 @@ fn what_is_open_after_a_reboot_is_told_by_diff_and_closed_by_apply() {
     assert_eq!(state(&host), restored(&host), "{output}");
 }
 
+#[test]
+#[ignore = "needs a sandbox host"]
+fn a_worker_that_cannot_be_started_is_tried_again_by_the_host() {
+    let host = Host::full("tries");
+    let env = TestEnv::of(&host, TREE);
+    prepare(&host);
+    host.sh(
+        "cat >/usr/local/bin/systemd-run <<'END' && chmod +x /usr/local/bin/systemd-run
+#!/bin/sh
+case \"$*\" in *kstate-resumed-*) [ -e /srv/failed ] || { touch /srv/failed; echo 'no bus' >&2; exit 1; } ;; esac
+exec /usr/bin/systemd-run \"$@\"
+END",
+    );
+    let output = env.apply();
+    output.exits(1);
+    assert_eq!(output.outcome("stopped"), "failed", "{output}");
+    let reason = output.reason("stopped");
+    assert!(reason.contains("the host goes on trying") && reason.contains("no bus"), "{output}");
+    until("the host leaves them", || host.sh("ls /var/lib/kstate/brackets").is_empty());
+    until("all are at work again", || state(&host) == restored(&host));
+}
+
 /// Cron may be about to start a worker while the others are ended. Here one that ends has a successor.
 #[test]
 #[ignore = "needs a sandbox host"]

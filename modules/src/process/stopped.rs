@@ -68,17 +68,19 @@ const KEEP: &str = r#"keep() { [ -n "$(tr -d '\0' 2>/dev/null <"/proc/$1/cmdline
 cat "/proc/$1/cmdline" >"$d/cmdline" && cat "/proc/$1/environ" >"$d/environ" && readlink "/proc/$1/cwd" >"$d/cwd" && printf %s "$3" >"$d/user" || exit 1; }
 "#;
 
-/// Starts what was kept, each once, as units of systemd where there is one: they must not end with who starts them.
+/// Starts what was kept, each once, as units of systemd where there is one: they must not end with who starts them. What
+/// cannot be started stays, to be tried again.
 const RESUME: &str = r#"for d in "$kstate_bracket"/p*; do
 [ -s "$d/cmdline" ] && [ -e "$d/user" ] || continue
 k=${kstate_bracket%/brackets/*}/resumed; mkdir -p "$k"; n=$k/${kstate_bracket##*/brackets/}; n=$k/$(echo "${n#"$k"/}" | tr / .).${d##*/}
 rm -rf "$n"; mv "$d" "$n" || exit 1
-echo "runs again: $(tr '\0' ' ' <"$n/cmdline" | cut -c1-200 | sed 's/ $//')"
+what=$(tr '\0' ' ' <"$n/cmdline" | cut -c1-200 | sed 's/ $//')
 as="runuser -u $(cat "$n/user") --"; [ "$(id -un)" != "$(cat "$n/user")" ] || as=
 start="cd \"\$(cat '$n/cwd')\" 2>/dev/null || cd /; { cat '$n/environ' '$n/cmdline'; rm -rf '$n'; } | $as xargs -0 env -i"
 if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] && command -v systemd-run >/dev/null; then
-systemd-run -q --collect --unit="kstate-resumed-${n##*/}" sh -c "$start" || exit 1
+systemd-run -q --collect --unit="kstate-resumed-${n##*/}" sh -c "$start" || { mv "$n" "$d"; exit 1; }
 else setsid sh -c "$start" </dev/null >/dev/null 2>&1 & fi
+echo "runs again: $what"
 done
 "#;
 
