@@ -28,9 +28,7 @@ fn a_durable_command_runs_once_whatever_becomes_of_the_connection() {
 
     let running = env.start(&apply);
     until("the command runs", || begun(&host));
-    host.sh(
-        "ps -eo pid=,args= | awk '/^ *[0-9]+ sshd: root@notty/ && $1 != P { print $1 }' P=$PPID | xargs -r kill -KILL",
-    );
+    host.end_sessions();
     let output = running.wait(LIMIT);
     output.exits(0).says("the connection was lost").says("connected again");
     assert_eq!(output.outcome("long"), "changed", "{output}");
