@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kstate_core::{Connect, ConnectError, Event, HostReport, Map, Position, Sink, Transport, side_by_side};
+use kstate_core::{Connect, ConnectError, Event, HostReport, Position, Sink, Transport, side_by_side};
 use kstate_sls::{NamedLogin, Target};
 use kstate_ssh::{AskPassphrase, Local, Login, Logins, Ssh, SshSettings};
 
@@ -96,19 +96,7 @@ impl Session<'_> {
 /// The only target of `--local`, called as this machine is.
 pub(super) fn this_machine() -> Target {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "localhost".into());
-    Target {
-        name: name.trim().to_owned(),
-        host: "localhost".into(),
-        user: None,
-        port: None,
-        key: None,
-        sudo: false,
-        timeout: None,
-        logins: Vec::new(),
-        grains: Map::new(),
-        pillar: Map::new(),
-        at: Position::new("--local", 1, 1),
-    }
+    Target::new(name.trim().to_owned(), "localhost".into(), Position::new("--local", 1, 1))
 }
 
 fn logins(target: &Target, ssh: &kstate_sls::SshSettings) -> Logins {

@@ -44,6 +44,25 @@ pub struct Target {
     pub at: Position,
 }
 
+impl Target {
+    /// A host of which nothing more is said.
+    pub fn new(name: String, host: String, at: Position) -> Self {
+        Target {
+            name,
+            host,
+            user: None,
+            port: None,
+            key: None,
+            sudo: false,
+            timeout: None,
+            logins: Vec::new(),
+            grains: Map::new(),
+            pillar: Map::new(),
+            at,
+        }
+    }
+}
+
 /// One of more logins. What is none is that of the host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NamedLogin {
@@ -88,19 +107,7 @@ pub(crate) fn targets(node: &Node, dir: &std::path::Path, problems: &mut Vec<Pro
 }
 
 fn target(name: &Node, body: &Node, dir: &std::path::Path, problems: &mut Vec<Problem>) -> Option<Target> {
-    let mut target = Target {
-        name: name.value().to_string(),
-        host: String::new(),
-        user: None,
-        port: None,
-        key: None,
-        sudo: false,
-        timeout: None,
-        logins: Vec::new(),
-        grains: Map::new(),
-        pillar: Map::new(),
-        at: name.at.clone(),
-    };
+    let mut target = Target::new(name.value().to_string(), String::new(), name.at.clone());
     match &body.data {
         Data::Scalar(Value::Text(host)) => target.host.clone_from(host),
         Data::Map(entries) => {
