@@ -1,7 +1,7 @@
 //! `diff` and `apply`.
 
 use kstate_core::kept::{Claim, Taken};
-use kstate_core::{Again, HostReport, HostRun, Outcome, Prediction, Problem, side_by_side};
+use kstate_core::{Again, HostReport, HostRun, MachineClock, Outcome, Prediction, Problem, side_by_side};
 
 use crate::args::{Format, Global};
 use crate::diagnostics::{Diagnostics, each_once};
@@ -271,6 +271,7 @@ pub(super) fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready, claim: O
         plan,
         sink: session.ui,
         interrupt: &session.interrupt,
+        clock: &MachineClock,
         claim,
         again: ready.connect.as_deref().map(|connect| Again { connect, patience: session.patience() }),
         accepted: &session.accepted,

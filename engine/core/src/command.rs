@@ -122,7 +122,7 @@ impl Command {
             Program::Words(words) => script.push_str(&join(words)),
             Program::Shell { shell, line } => script.push_str(&join([shell.as_str(), "-c", line])),
         }
-        Job { script, input: self.input.clone(), user: self.user.clone() }
+        Job { script, input: self.input.clone(), user: self.user.clone(), ..Job::default() }.meant(self)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::words::{join, quote};
 use crate::{Command, Facts, Job, Touch, digest};
 
 /// One effect on a host.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// A change that is only reported.
     Nothing,
@@ -57,7 +57,7 @@ pub enum Parents {
     Make(Attributes),
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     pub path: String,
     pub bytes: Vec<u8>,
@@ -72,7 +72,7 @@ pub struct Write {
     pub follow: bool,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     pub command: Command,
     pub touches: Vec<Touch>,
@@ -159,6 +159,10 @@ impl Operation {
 
     /// The shell text. `None`: there is nothing to do on the host.
     pub fn job(&self) -> Option<Job> {
+        Some(self.text()?.meant(self))
+    }
+
+    fn text(&self) -> Option<Job> {
         let script = match self {
             Operation::Nothing => return None,
             Operation::Run(run) => return Some(run.command.job()),
@@ -357,7 +361,7 @@ impl Write {
                 .push_str(&format!("[ ! -e \"$p\" ] || cp -p -- \"$p\" \"$p\"{} || exit 1\n", quote(ending)));
         }
         script.push_str("sync -- \"$t\" 2>/dev/null\nmv -fT -- \"$t\" \"$p\" || exit 1\ntrap - EXIT");
-        Job { script, input: self.bytes.clone(), user: None }
+        Job { input: self.bytes.clone(), ..Job::new(script) }
     }
 }
 

@@ -20,7 +20,7 @@ pub use service::Service;
 use thiserror::Error;
 
 use crate::kept::{self, Kept};
-use crate::{Command, Job, Reply, Touch};
+use crate::{Command, Job, Purpose, Reply, Touch};
 
 /// A question to a host. Equal questions are asked once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,7 +53,7 @@ pub enum Question {
 }
 
 /// What a host answers. Absent is an answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     Path(Option<PathInfo>),
     Digest(Option<String>),
@@ -157,14 +157,20 @@ pub fn inquire(mut questions: Vec<Question>) -> Vec<Inquiry> {
     let mut inquiries = Vec::new();
     for group in questions.chunk_by(|a, b| a.kind() == b.kind()) {
         if group[0].kind() == 7 {
-            inquiries.extend(group.iter().map(|q| Inquiry { job: alone(q), questions: vec![q.clone()] }));
+            inquiries.extend(
+                group.iter().map(|question| inquiry(alone(question), std::slice::from_ref(question))),
+            );
             continue;
         }
         for part in group.chunks(PER_PROCESS) {
-            inquiries.push(Inquiry { job: together(part), questions: part.to_vec() });
+            inquiries.push(inquiry(together(part), part));
         }
     }
     inquiries
+}
+
+fn inquiry(job: Job, questions: &[Question]) -> Inquiry {
+    Inquiry { job: job.meant(Purpose::Ask(questions.to_vec())), questions: questions.to_vec() }
 }
 
 /// Reads the reply of an inquiry: an answer for each of its questions, in order.

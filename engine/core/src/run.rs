@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use crate::kept::Claim;
 use crate::{
-    Conditions, Connect, Event, Graph, HostReport, Interrupt, Problem, Resource, Secrets, Sink, StateReport,
-    Transport,
+    Clock, Conditions, Connect, Event, Graph, HostReport, Interrupt, Problem, Resource, Secrets, Sink,
+    StateReport, Transport,
 };
 
 use observe::Host;
@@ -57,6 +57,9 @@ pub struct Planned {
     pub conditions: Conditions,
 }
 
+/// How long a wait goes on before an interrupt is looked for.
+const TICK: Duration = Duration::from_millis(50);
+
 /// A run of one host, before it begins.
 #[derive(Clone, Copy)]
 pub struct HostRun<'a> {
@@ -66,6 +69,8 @@ pub struct HostRun<'a> {
     pub plan: &'a Plan,
     pub sink: &'a dyn Sink,
     pub interrupt: &'a Interrupt,
+    /// The clock by which the run waits.
+    pub clock: &'a dyn Clock,
     /// The token of the host, which has been taken for the run. `None`: it has none.
     pub claim: Option<&'a Claim>,
     /// What to do when the connection is lost. `None`: the run ends with it.
@@ -94,7 +99,7 @@ impl HostRun<'_> {
     /// Shows what differs. Changes nothing.
     pub fn diff(&self, transport: &mut dyn Transport) -> HostReport {
         let started = std::time::Instant::now();
-        let mut host = Host::new(transport);
+        let mut host = Host::new(transport, self.clock);
         let (states, error) = diff::walk(self, &mut host);
         let mut notes = host.facts.kept().map(|kept| kept.notes()).unwrap_or_default();
         if let Some(lack) = &host.facts.lack {
@@ -111,7 +116,7 @@ impl HostRun<'_> {
         if let Some(problem) = &barred {
             self.event(Event::Warning(self.plan.secrets.mask(&problem.message)));
         }
-        let mut host = Host::new(transport);
+        let mut host = Host::new(transport, self.clock);
         host.token = self.claim.map(Claim::beat);
         let (states, error) = apply::walk(self, &mut host);
         if let Some(claim) =

@@ -77,7 +77,7 @@ impl Step {
         if let Operation::End { timeout, .. } = self.operation {
             return format!("end {timeout}");
         }
-        let Job { script, input, user } = self.operation.job().unwrap_or_default();
+        let Job { script, input, user, .. } = self.operation.job().unwrap_or_default();
         let durable = self.operation.durable().and_then(|run| run.durable.as_ref());
         // A subject may say for how long something has been owed.
         let changes: Vec<_> = self.changes.iter().map(|c| (&c.before, &c.after, &c.diff)).collect();

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::Purpose;
+
 /// A piece of POSIX `sh` to run on the host, and what it may read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Job {
@@ -15,11 +17,19 @@ pub struct Job {
     pub input: Vec<u8>,
     /// The user to run as, with that user's login environment. `None`: the user that kstate works as (root, as a rule).
     pub user: Option<String>,
+    /// What it does, as data. Only a host in memory looks at it.
+    pub purpose: Option<Arc<Purpose>>,
 }
 
 impl Job {
     pub fn new(script: impl Into<String>) -> Self {
         Job { script: script.into(), ..Job::default() }
+    }
+
+    /// Adds what it does, as data.
+    #[must_use]
+    pub fn meant(self, purpose: impl Into<Purpose>) -> Self {
+        Job { purpose: Some(Arc::new(purpose.into())), ..self }
     }
 }
 

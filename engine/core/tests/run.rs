@@ -236,7 +236,8 @@ impl Sink for Log {
 
 fn host_run<'a>(plan: &'a Plan, sink: &'a Log, interrupt: &'a Interrupt) -> HostRun<'a> {
     let (claim, again, planned) = (None, None, None);
-    HostRun { target: "t", name: "r", plan, sink, interrupt, claim, again, accepted: &[], planned }
+    let clock = &kstate_core::MachineClock;
+    HostRun { target: "t", name: "r", plan, sink, interrupt, clock, claim, again, accepted: &[], planned }
 }
 
 fn run(plan: &Plan, host: &mut FakeHost, apply: bool) -> (HostReport, Vec<String>) {

@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn a_request_is_a_length_and_the_text_and_the_inputs() {
         let secret = Secret::from_bytes([1; 16]);
-        let job = Job { script: "cat".into(), input: b"\0\xff\n".to_vec(), user: None };
+        let job = Job { input: b"\0\xff\n".to_vec(), ..Job::new("cat") };
         let bytes = request(&[job], &secret);
         let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
         let length: usize = std::str::from_utf8(&bytes[..end]).unwrap().parse().unwrap();

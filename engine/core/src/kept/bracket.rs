@@ -10,7 +10,7 @@
 //! | `watch` | who the watchdog is |
 
 use super::run::{ASK, BEAT};
-use super::{FOLDER, IDENTITY, MAKE, Record};
+use super::{Errand, FOLDER, IDENTITY, MAKE, Record};
 use crate::words::quote;
 use crate::{Chunk, Job};
 
@@ -99,7 +99,8 @@ pub(crate) struct Enter<'a> {
 impl Enter<'_> {
     /// Writes down what brings it back, and starts the watchdog. Said again it does nothing.
     pub(crate) fn job(&self) -> Job {
-        let about = Record::default().with("state", &self.chunk.id).with("about", self.about).printing();
+        let record = Record::default().with("state", &self.chunk.id).with("about", self.about);
+        let about = record.printing();
         let watch = WATCH.replace("GRACE", &GRACE.to_string()).replace("SILENCE", &SILENCE.to_string());
         let script = format!(
             "{FOLDER}{MAKE}{IDENTITY}r=$K/brackets/{run}; d=$r/{number:02}\n\
@@ -117,13 +118,19 @@ impl Enter<'_> {
             restore = quote(self.restore),
             watch = quote(&format!("{IDENTITY}{ASK}{LEAVE}{watch}")),
         );
-        Job::new(script)
+        Job::new(script).meant(Errand::Enter {
+            run: self.run.to_owned(),
+            number: self.number,
+            fields: record.fields(),
+            restore: self.restore.to_owned(),
+        })
     }
 }
 
 /// Says that a run lives which has brackets open.
 pub(crate) fn beat(run: &str) -> Job {
     Job::new(format!("{FOLDER}{IDENTITY}{BEAT}r=$K/brackets/{}; [ ! -d \"$r\" ] || beat \"$r\"", quote(run)))
+        .meant(Errand::BeatBrackets { run: run.to_owned() })
 }
 
 /// The beginning of the shell text of an operation that belongs to a bracket: where it may keep things.
@@ -138,4 +145,5 @@ pub(crate) fn leave(run: &str, from: u32) -> Job {
          ls -d \"$r\"/[0-9]* >/dev/null 2>&1 || rm -rf \"$r\"",
         quote(run)
     ))
+    .meant(Errand::Leave { run: run.to_owned(), from })
 }

@@ -10,7 +10,7 @@
 //! | `status` | its exit status, and when it ended |
 //! | `seen` | a run has reported the result |
 
-use super::{FOLDER, IDENTITY, MAKE, Record};
+use super::{Errand, FOLDER, IDENTITY, MAKE, Record};
 use crate::words::quote;
 use crate::{Chunk, Job, Reply, Run, digest};
 
@@ -129,6 +129,7 @@ impl Start<'_> {
             about = about.with("user", user);
         }
         let user = quote(command.user.as_deref().unwrap_or_default());
+        let fields = about.fields();
         let (id, about) = (quote(self.id), about.printing());
         let script = command.script.as_bytes();
         let launch = "if [ -d /run/systemd/system ] && [ \"$(id -u)\" = 0 ] && command -v systemd-run >/dev/null && \
@@ -164,7 +165,11 @@ impl Start<'_> {
         );
         text.push_str(&self.terminal());
         text.push_str("[ -e \"$d/process\" ]");
-        Job { script: text, input: [script, &command.input].concat(), user: None }
+        Job { input: [script, &command.input].concat(), ..Job::new(text) }.meant(Errand::Start {
+            id: self.id.to_owned(),
+            fields,
+            run: Box::new(self.run.clone()),
+        })
     }
 
     /// Shows its log in a session of tmux, for whoever looks there. It is a convenience: that it fails hinders nothing.
@@ -183,7 +188,7 @@ impl Start<'_> {
 
 /// Says that the result has been reported.
 pub(crate) fn see(id: &str) -> Job {
-    Job::new(format!("{FOLDER}: >\"$K/jobs/\"{}/seen", quote(id)))
+    Job::new(format!("{FOLDER}: >\"$K/jobs/\"{}/seen", quote(id))).meant(Errand::See { id: id.to_owned() })
 }
 
 /// What a job has printed since, and how far it has come.
@@ -216,6 +221,7 @@ pub fn follow(id: &str, offset: u64, wait: u32) -> Job {
         quote(id),
         wait * 5
     ))
+    .meant(Errand::Follow { id: id.to_owned(), offset, wait })
 }
 
 /// Reads what [`follow`] brought.

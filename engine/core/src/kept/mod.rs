@@ -10,6 +10,7 @@
 //! The deploy token ([`token`]) is kept where all users see it.
 
 pub(crate) mod bracket;
+mod errand;
 pub mod job;
 pub mod owed;
 mod record;
@@ -17,6 +18,7 @@ pub(crate) mod run;
 pub mod token;
 
 pub use bracket::OpenBracket;
+pub use errand::Errand;
 pub use job::{KeptJob, Stage};
 pub use owed::Owed;
 pub(crate) use record::Record;

@@ -2,7 +2,7 @@
 //! by a run that then failed or lost its connection. It is written down along with the change, and struck off when it
 //! is done; the next run does what is left.
 
-use super::{FOLDER, MAKE, Record};
+use super::{Errand, FOLDER, MAKE, Record};
 use crate::{Chunk, Job, digest};
 
 /// Sets `$O` to the folders of what is owed. Root does what runs of other users owe, who may not do it themselves.
@@ -57,11 +57,14 @@ pub(crate) fn note(chunk: &Chunk, because: &Chunk) -> Job {
         name(chunk),
         record.printing()
     ))
+    .meant(Errand::Owe { file: name(chunk), fields: record.fields() })
 }
 
 /// Strikes off what a state owes.
 pub(crate) fn strike(chunk: &Chunk) -> Job {
-    Job::new(format!("{FOLDER}{FOLDERS}for o in $O; do rm -f \"$o/{}\"; done", name(chunk)))
+    let file = name(chunk);
+    Job::new(format!("{FOLDER}{FOLDERS}for o in $O; do rm -f \"$o/{file}\"; done"))
+        .meant(Errand::Strike { file })
 }
 
 /// The name of the record of a state.

@@ -35,6 +35,11 @@ impl Record {
         escape(value)
     }
 
+    /// The fields as they stand in a record.
+    pub(crate) fn fields(&self) -> String {
+        self.0.iter().map(|(name, value)| format!("{name}: {}\n", escape(value))).collect()
+    }
+
     /// A command that prints the record; `since` is the host's clock.
     pub(crate) fn printing(&self) -> String {
         let lines: Vec<String> =

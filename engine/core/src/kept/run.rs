@@ -3,7 +3,7 @@
 //! The held shell knows its own number as `$kstate_shell`, and those of the other logins as `$kstate_beside`; who they are
 //! (`PID STARTTIME BOOT`) is told with what is kept.
 
-use super::{IDENTITY, TELL};
+use super::{Errand, IDENTITY, TELL};
 use crate::Job;
 use crate::words::quote;
 
@@ -27,4 +27,5 @@ pub(crate) fn await_end(shells: &str) -> Job {
          while has_work $who; do sleep 0.2; done\ndone\n{TELL}",
         quote(shells)
     ))
+    .meant(Errand::AwaitEnd)
 }

@@ -12,7 +12,7 @@
 //! nothing else is done with it.
 
 use super::run::{ASK, BEAT};
-use super::{IDENTITY, Kept, Record, read};
+use super::{Errand, IDENTITY, Kept, Record, read};
 use crate::words::quote;
 use crate::{Job, Reply};
 
@@ -189,7 +189,8 @@ impl Claim {
     /// Takes the token for the run. Waits for a run that has lost its connection, or has left something running, to end.
     /// Said again it says that the run lives.
     pub fn take(&self) -> Job {
-        let about = self.record().with("run", &self.run).printing();
+        let record = self.record().with("run", &self.run);
+        let (fields, about) = (record.fields(), record.printing());
         Job::new(format!(
             "{}look() {{ if is_hold; then says owner \"$owner\" || ! holds || refused=1\n\
              elif says run \"$run\"; then own=$k\nelif works; then refused=1\nelif ends; then wait=1; fi; }}\n\
@@ -200,6 +201,7 @@ impl Claim {
              if [ -n \"$own\" ]; then k=$own; else make run; {about} >\"$k/about\" || exit 1; fi\nbeat \"$k\"",
             self.ask()
         ))
+        .meant(Errand::TakeToken { owner: self.owner.clone(), run: self.run.clone(), fields })
     }
 
     /// Says that the run lives which has the token.
@@ -208,11 +210,13 @@ impl Claim {
             "{}k=$T/kstate-run.$M; says run \"$run\" 2>/dev/null || exit {OUSTED}\nbeat \"$k\"",
             self.ask()
         ))
+        .meant(Errand::BeatToken { run: self.run.clone() })
     }
 
     /// Gives back what the run has taken.
     pub fn give_back(&self) -> Job {
         Job::new(format!("{}lock; k=$T/kstate-run.$M; ! says run \"$run\" 2>/dev/null || drop", self.ask()))
+            .meant(Errand::GiveBackToken { run: self.run.clone() })
     }
 
     /// Holds the token for so many seconds, whatever runs meanwhile. Said again it holds it from now on.

@@ -1,8 +1,8 @@
 //! The connection of a run, and another one in its place when it is lost.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Again, Broken, HostRun};
+use super::{Again, Broken, HostRun, TICK};
 use crate::{Event, ExchangeError, Job, Output, Reply, Traffic, Transport};
 
 /// The connection that a run was given, or the one that came after it.
@@ -50,16 +50,17 @@ impl<'a> Line<'a> {
         let Some(Again { connect, patience }) = run.again.filter(|again| !again.patience.is_zero()) else {
             return Err(lost.message.clone());
         };
-        let until = Instant::now() + patience;
+        let clock = run.clock;
+        let until = clock.now() + patience;
         let mut pause = Duration::from_secs(1);
         loop {
             run.event(Event::Reconnecting { reason: lost.message.clone(), pause });
-            let next = Instant::now() + pause;
-            while Instant::now() < next {
+            let next = clock.now() + pause;
+            while clock.now() < next {
                 if run.interrupt.is_raised() {
                     return Err(format!("{}; interrupted while it was tried again", lost.message));
                 }
-                std::thread::sleep(Duration::from_millis(50));
+                clock.sleep(TICK);
             }
             match connect.connect(run.target) {
                 Ok(transport) => {
@@ -69,7 +70,7 @@ impl<'a> Line<'a> {
                     run.event(Event::Reconnected);
                     return Ok(());
                 }
-                Err(error) if Instant::now() + pause > until => {
+                Err(error) if clock.now() + pause > until => {
                     return Err(format!("{}; and then: {}", lost.message, error.message));
                 }
                 Err(_) => pause = (pause * 2).min(Duration::from_secs(30)),

@@ -7,7 +7,7 @@ use super::Planned;
 use super::line::Line;
 use crate::kept::token;
 use crate::question::{Ended, Inquiry, Question, inquire, read};
-use crate::{ExchangeCause, ExchangeError, Facts, Job, Output, Reply, Step, Stop, Traffic, Transport};
+use crate::{Clock, ExchangeCause, ExchangeError, Facts, Job, Output, Reply, Step, Stop, Traffic, Transport};
 
 /// A host and what is known of it.
 pub(super) struct Host<'a> {
@@ -21,6 +21,7 @@ pub(super) struct Host<'a> {
     pub(super) brackets: Option<Job>,
     /// When that was last said.
     last_beat: Instant,
+    clock: &'a dyn Clock,
     /// What went wrong with errands.
     pub(super) complaints: Vec<String>,
 }
@@ -33,7 +34,7 @@ const LONG_SILENCE: Duration = Duration::from_secs(30);
 const ROUNDS: usize = 50;
 
 impl<'a> Host<'a> {
-    pub(super) fn new(transport: &'a mut dyn Transport) -> Self {
+    pub(super) fn new(transport: &'a mut dyn Transport, clock: &'a dyn Clock) -> Self {
         let facts = Facts::without(transport.lack().cloned());
         Host {
             line: Line::new(transport),
@@ -41,7 +42,8 @@ impl<'a> Host<'a> {
             errands: Vec::new(),
             token: None,
             brackets: None,
-            last_beat: Instant::now(),
+            last_beat: clock.now(),
+            clock,
             complaints: Vec::new(),
         }
     }
@@ -58,7 +60,7 @@ impl<'a> Host<'a> {
 
     /// Tells the host that the run lives, if it has not heard of it for long.
     pub(super) fn keep_alive(&mut self) -> Result<(), ExchangeError> {
-        if self.last_beat.elapsed() >= LONG_SILENCE { self.beat() } else { Ok(()) }
+        if self.silence() >= LONG_SILENCE { self.beat() } else { Ok(()) }
     }
 
     pub(super) fn traffic(&self) -> Traffic {
@@ -100,12 +102,16 @@ impl<'a> Host<'a> {
         self.send(jobs, inquiries, watch)
     }
 
+    fn silence(&self) -> Duration {
+        self.clock.now().saturating_duration_since(self.last_beat)
+    }
+
     /// Says that the run lives, if it is time to. Without its token it does nothing more.
     fn beat(&mut self) -> Result<(), ExchangeError> {
-        if self.last_beat.elapsed() < BEAT {
+        if self.silence() < BEAT {
             return Ok(());
         }
-        self.last_beat = Instant::now();
+        self.last_beat = self.clock.now();
         let beats: Vec<Job> = self.token.iter().chain(&self.brackets).cloned().collect();
         if beats.is_empty() {
             return Ok(());

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::Broken;
 use super::apply::Making;
 use super::records::Record;
 use super::said::failure;
+use super::{Broken, TICK};
 use crate::conditions::Retry;
 use crate::{Change, Event, Outcome, Step, Touch};
 
@@ -79,13 +79,12 @@ impl Making<'_, '_, '_> {
     }
 
     fn wait(&mut self, interval: Duration) -> Result<(), Broken> {
-        let until = Instant::now() + interval;
-        while Instant::now() < until {
+        let clock = self.run.clock;
+        let until = clock.now() + interval;
+        while clock.now() < until {
             self.check_interrupt()?;
             self.patiently(|making| making.host.keep_alive())?;
-            std::thread::sleep(
-                Duration::from_millis(50).min(until.saturating_duration_since(Instant::now())),
-            );
+            clock.sleep(TICK.min(until.saturating_duration_since(clock.now())));
         }
         Ok(())
     }
