@@ -23,6 +23,8 @@ mod jobs;
 #[cfg(test)]
 mod kingfisher;
 #[cfg(test)]
+mod master;
+#[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod mistakes;

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use kstate_core::{Chunk, Graph, Map, Position, RequisiteKind, Value};
-use kstate_sls::{Answers, Compiled, Request, Root, SshSettings, Tree, yaml};
+use kstate_sls::{Answers, Compiled, Options, Request, Root, SshSettings, Tree, yaml};
 use serde_json::{Map as JsonMap, Number, Value as Json};
 
 use super::support::{Folder, repository};
@@ -24,6 +24,7 @@ fn compile(dir: &Path, grains: &Map) -> Compiled {
         ssh: SshSettings::default(),
         token_host: None,
         secrets: Vec::new(),
+        options: Options::default(),
     };
     let (pillar, answers) = (Map::new(), Answers::default());
     Tree::new(root).compile(&Request {

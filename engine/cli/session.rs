@@ -70,7 +70,11 @@ impl<'a> Session<'a> {
             if options.local { (vec![connect::this_machine()], Vec::new()) } else { tree.roster() };
         let expression = match &options.target {
             Some(text) if options.list => Some(Expression::list(text)),
-            Some(text) => Some(Expression::compound(text)),
+            Some(text) => Some(
+                Expression::compound(text)
+                    .with_groups(&tree.root().options.groups)
+                    .map_err(|error| CommandError::usage(error.to_string()))?,
+            ),
             None => None,
         };
         let pillar = match &options.pillar {

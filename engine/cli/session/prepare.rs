@@ -259,13 +259,16 @@ impl Session<'_> {
         let mut calls = compiled.calls.clone();
         let sources = self.tree.sources(request, &compiled);
         let mut states: Vec<Option<Planned>> = Vec::new();
+        let fails_hard = self.tree.root().options.failhard;
         for chunk in compiled.chunks() {
             states.push(match kstate_modules::declare(chunk, &sources) {
                 // What the pillar lacks may stand in the part of it that could not be read.
                 Err(_) if sources.missed() => None,
                 Ok(declared) => {
                     problems.extend(declared.warnings.iter().map(|problem| secrets.mask_problem(problem)));
-                    Some(Planned { resource: declared.resource, conditions: declared.conditions })
+                    let mut conditions = declared.conditions;
+                    conditions.failhard |= fails_hard && chunk.argument("failhard").is_none();
+                    Some(Planned { resource: declared.resource, conditions })
                 }
                 Err(more) => {
                     problems.extend(more.iter().map(|problem| secrets.mask_problem(problem)));

@@ -8,7 +8,7 @@ use kstate_core::{Call, Chunk, Graph, Map, Position, Problem};
 use crate::elsewhere::{Elsewhere, Survey};
 use crate::files::Files;
 use crate::high::HighState;
-use crate::jinja::{Answers, Engine};
+use crate::jinja::Answers;
 use crate::link::{Linked, link};
 use crate::matching::Minion;
 use crate::pillar::{self, Pillar};
@@ -16,7 +16,7 @@ use crate::render;
 use crate::root::Root;
 use crate::roster::{self, Target};
 use crate::storage::{Disk, Storage};
-use crate::templates::Templates;
+use crate::templates::{Engines, Templates};
 use crate::top::{self, Section, TopEntry};
 use crate::tree::{Folders, SourceFile};
 
@@ -27,8 +27,8 @@ pub struct Tree {
     storage: Arc<dyn Storage>,
     pub(crate) states: Arc<Folders>,
     pillar: Arc<Folders>,
-    state_engine: Arc<Engine>,
-    pillar_engine: Arc<Engine>,
+    state_engines: Engines,
+    pillar_engines: Engines,
 }
 
 /// What to compile.
@@ -117,9 +117,9 @@ impl Tree {
         let folders = |folders: &Vec<_>| Folders::new(folders.clone(), root.dir.clone(), storage.clone());
         let states = Arc::new(folders(&root.file_roots));
         let pillar = Arc::new(folders(&root.pillar_roots));
-        let state_engine = Arc::new(Engine::new(states.clone()));
-        let pillar_engine = Arc::new(Engine::new(pillar.clone()));
-        Tree { root, storage, states, pillar, state_engine, pillar_engine }
+        let state_engines = Engines::new(&states, &root.options);
+        let pillar_engines = Engines::new(&pillar, &root.options);
+        Tree { root, storage, states, pillar, state_engines, pillar_engines }
     }
 
     pub fn root(&self) -> &Root {
@@ -153,15 +153,15 @@ impl Tree {
             }
         };
         let (map, answers) = (Map::new(), Answers::default());
-        let engine = Arc::new(Engine::new(folders.clone()));
-        let templates = Templates::new(&engine, "", &map, &map, &answers);
+        let engines = Engines::new(&folders, &self.root.options);
+        let templates = Templates::new(&engines, "", &map, &map, &answers);
         let template = |file: &SourceFile| templates.sls(file, "", &Map::new());
         let node = match render::render(&file, &template) {
             Ok(node) => node,
             Err(problem) => return (Vec::new(), vec![problem]),
         };
         let mut problems = Vec::new();
-        let targets = roster::targets(&node, &self.root.dir, &mut problems);
+        let targets = roster::targets(&node, &self.root.options.roster, &self.root.dir, &mut problems);
         Problem::tidy(&mut problems);
         (targets, problems)
     }
@@ -181,13 +181,13 @@ impl Tree {
     /// pillar: false only if it does not for certain.
     pub fn may_name(&self, target: &str, wanted: &[String]) -> bool {
         let (map, answers) = (Map::new(), Answers::default());
-        let templates = Templates::new(&self.state_engine, target, &map, &map, &answers);
-        let Ok(Some(file)) = self.states.file("top.sls") else { return false };
+        let templates = Templates::new(&self.state_engines, target, &map, &map, &answers);
+        let Ok(Some(file)) = self.states.file(self.root.options.top()) else { return false };
         let template = |file: &SourceFile| templates.sls(file, "", &Map::new());
         let Ok(node) = render::render(&file, &template) else { return true };
         let minion = Minion { id: target, grains: &map, pillar: &map };
         let mut problems = Vec::new();
-        top::sections(&node, &mut problems).iter().any(|section| {
+        top::sections(&node, &self.root.options.groups, &mut problems).iter().any(|section| {
             (section.expression.asks_for_data() || section.matches(&minion, &mut Vec::new()))
                 && section.entries.iter().any(|entry| names(&entry.name, wanted))
         })
@@ -222,10 +222,10 @@ impl Tree {
     }
 
     fn compile_pillar(&self, request: &Request<'_>, compiled: &mut Compiled) {
-        let (engine, over) = (&self.pillar_engine, request.pillar);
-        let templates = Templates::new(engine, request.target, request.grains, over, request.answers);
+        let (engines, over) = (&self.pillar_engines, request.pillar);
+        let templates = Templates::new(engines, request.target, request.grains, over, request.answers);
         let template = |file: &SourceFile, sls: &str, extra: &Map| templates.sls(file, sls, extra);
-        let compiler = pillar::Compiler::new(&self.pillar, &template, &self.root.secrets);
+        let compiler = pillar::Compiler::new(&self.pillar, &template, &self.root);
         let (Pillar { data, secrets, leaks }, problems) =
             compiler.compile(request.target, request.grains, request.pillar);
         compiled.pillar = data;
@@ -279,24 +279,30 @@ impl Tree {
             files.gaps.template(&entry.name, &self.states);
         }
         if entries.is_empty() && open.is_empty() && !files.problems.iter().any(Problem::is_error) {
-            files.problems.push(top::gives_nothing(request.target, &sections, &self.states));
+            files.problems.push(top::gives_nothing(
+                request.target,
+                &sections,
+                &self.states,
+                self.root.options.top(),
+            ));
         }
         entries
     }
 
     pub(crate) fn templates(&self, request: &Request<'_>, pillar: &Map, is_partial: bool) -> Templates {
         let Request { target, grains, answers, .. } = *request;
-        let templates = Templates::new(&self.state_engine, target, grains, pillar, answers);
+        let templates = Templates::new(&self.state_engines, target, grains, pillar, answers);
         if is_partial { templates.with_partial_pillar() } else { templates }
     }
 
     /// The sections of the top file; none if it cannot be read.
     fn top_sections(&self, templates: &Templates, problems: &mut Vec<Problem>) -> Option<Vec<Section>> {
-        let file = match self.states.file("top.sls") {
+        let top = self.root.options.top();
+        let file = match self.states.file(top) {
             Ok(Some(file)) => file,
             Ok(None) => {
                 let roots = self.states.shown().join("`, `");
-                let problem = Problem::error(format!("there is no `top.sls` in `{roots}`"));
+                let problem = Problem::error(format!("there is no `{top}` in `{roots}`"));
                 let is_there = self.states.roots().iter().any(|root| self.storage.is_folder(root));
                 problems.push(if is_there {
                     problem
@@ -307,13 +313,13 @@ impl Tree {
                 return None;
             }
             Err(error) => {
-                problems.push(Problem::error(format!("`top.sls` cannot be read: {error}")));
+                problems.push(Problem::error(format!("`{top}` cannot be read: {error}")));
                 return None;
             }
         };
         let template = |file: &SourceFile| templates.sls(file, "", &Map::new());
         match render::render(&file, &template) {
-            Ok(node) => Some(top::sections(&node, problems)),
+            Ok(node) => Some(top::sections(&node, &self.root.options.groups, problems)),
             Err(problem) => {
                 problems.push(problem);
                 None

@@ -42,13 +42,30 @@ fn by_key<'a>(map: &'a Map, key: &str) -> Option<&'a Value> {
     })
 }
 
-/// Merges `over` into `under`: mappings key by key, anything else replaces (Salt: the `recurse` strategy).
-pub(crate) fn merge(under: &mut Map, over: &Map) {
+/// Decides what a list does to the list that it is merged over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lists {
+    Replace,
+    /// Appends the items that are not there yet.
+    Join,
+}
+
+/// Merges `over` into `under`: mappings key by key, lists as `lists` says, anything else replaces.
+pub(crate) fn merge(under: &mut Map, over: &Map, lists: Lists) {
     for (key, value) in over.iter() {
         match (under.get_key_mut(key), value) {
-            (Some(Value::Map(old)), Value::Map(new)) => merge(old, new),
+            (Some(Value::Map(old)), Value::Map(new)) => merge(old, new, lists),
+            (Some(Value::List(old)), Value::List(new)) if lists == Lists::Join => join(old, new),
             (Some(old), new) => *old = new.clone(),
             (None, new) => under.insert(key.clone(), new.clone()),
+        }
+    }
+}
+
+fn join(under: &mut Vec<Value>, over: &[Value]) {
+    for item in over {
+        if !under.contains(item) {
+            under.push(item.clone());
         }
     }
 }
@@ -82,7 +99,10 @@ mod tests {
     fn mappings_merge_and_anything_else_replaces() {
         let Value::Map(mut under) = value("{a: {b: 1, c: [1]}, d: {e: 1}, f: 1}") else { panic!() };
         let Value::Map(over) = value("{a: {c: [2], g: 3}, d: 4, f: {h: 5}}") else { panic!() };
-        merge(&mut under, &over);
-        assert_eq!(Value::Map(under).to_string(), "{a: {b: 1, c: [2], g: 3}, d: 4, f: {h: 5}}");
+        merge(&mut under, &over, Lists::Replace);
+        assert_eq!(Value::Map(under.clone()).to_string(), "{a: {b: 1, c: [2], g: 3}, d: 4, f: {h: 5}}");
+        let Value::Map(over) = value("{a: {c: [2, 3]}, d: [5]}") else { panic!() };
+        merge(&mut under, &over, Lists::Join);
+        assert_eq!(Value::Map(under).to_string(), "{a: {b: 1, c: [2, 3], g: 3}, d: [5], f: {h: 5}}");
     }
 }

@@ -14,7 +14,9 @@ mod leak;
 mod limits;
 mod link;
 mod low;
+mod master;
 mod matching;
+mod options;
 mod pillar;
 #[cfg(test)]
 mod properties;
@@ -33,6 +35,7 @@ pub use compile::{Below, Compiled, Request, Top, Tree, names};
 pub use high::HighState;
 pub use jinja::{Answer, Answers, Refusal};
 pub use matching::{Expression, ExpressionError, Minion};
+pub use options::{Groups, Merging, Options, Whitespace};
 pub use root::{Root, SshSettings, find_root};
 pub use roster::{NamedLogin, Target};
 pub use sources::{TargetSources, is_private};

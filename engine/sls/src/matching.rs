@@ -15,6 +15,7 @@ use kstate_core::{Map, Value, fnmatch};
 use thiserror::Error;
 
 use crate::data::traverse;
+use crate::options::Groups;
 use crate::regex::compiled;
 
 /// How deeply parentheses and `not` may stand in each other.
@@ -53,15 +54,18 @@ enum Matcher {
     PillarPcre,
     PillarExact,
     IpCidr,
+    /// A node group, until its expression takes its place.
+    NodeGroup,
 }
 
-const MATCHERS: [(&str, Matcher); 10] = [
+const MATCHERS: [(&str, Matcher); 11] = [
     ("compound", Matcher::Compound),
     ("glob", Matcher::Glob),
     ("grain", Matcher::Grain),
     ("grain_pcre", Matcher::GrainPcre),
     ("ipcidr", Matcher::IpCidr),
     ("list", Matcher::List),
+    ("nodegroup", Matcher::NodeGroup),
     ("pcre", Matcher::Pcre),
     ("pillar", Matcher::Pillar),
     ("pillar_exact", Matcher::PillarExact),
@@ -72,7 +76,7 @@ const MATCHERS: [(&str, Matcher); 10] = [
 pub enum ExpressionError {
     #[error("there is no matcher `{0}`")]
     UnknownMatcher(String),
-    #[error("`{word}` in `{expression}` is no match: there are those by G, P, I, J, L, S and E")]
+    #[error("`{word}` in `{expression}` is no match: there are those by G, P, I, J, L, S, E and N")]
     UnknownKind { word: String, expression: String },
     #[error("in `{0}` a `(` is not closed: a `)` of its own is missing, with a space before it")]
     Unclosed(String),
@@ -92,6 +96,10 @@ pub enum ExpressionError {
     Regex { pattern: String, reason: String },
     #[error("`{0}` is not an address or a network")]
     Network(String),
+    #[error("there is no node group `{name}`; the groups are: {known}")]
+    UnknownGroup { name: String, known: String },
+    #[error("the node group `{0}` names itself")]
+    GroupOfItself(String),
 }
 
 impl Expression {
@@ -110,6 +118,15 @@ impl Expression {
         match MATCHERS.iter().find(|(known, _)| *known == name) {
             Some((_, matcher)) => Ok(Expression { matcher: *matcher, text: text.into() }),
             None => Err(ExpressionError::UnknownMatcher(name.to_owned())),
+        }
+    }
+
+    /// Replaces node groups by their expressions: in a compound expression, and for `- match: nodegroup`.
+    pub fn with_groups(self, groups: &Groups) -> Result<Self, ExpressionError> {
+        match self.matcher {
+            Matcher::Compound => Ok(Expression::compound(groups.expand(&self.text)?)),
+            Matcher::NodeGroup => Ok(Expression::compound(groups.expand(&format!("N@{}", self.text))?)),
+            _ => Ok(self),
         }
     }
 
@@ -170,6 +187,8 @@ fn simple_match(
         Matcher::PillarPcre => test(How::Regex).within(minion.pillar, text)?,
         Matcher::PillarExact => test(How::Exact).within(minion.pillar, text)?,
         Matcher::IpCidr => in_network(text, minion.grains)?,
+        // Where no groups are known, nobody is in one.
+        Matcher::NodeGroup => return Err(Groups::default().unknown(text)),
     })
 }
 

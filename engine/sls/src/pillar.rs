@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use kstate_core::{Data, Map, Node, Position, Problem, Value, fnmatch, nearest};
 
-use crate::data::merge;
 use crate::leak::{self, Leak};
 use crate::limits;
 use crate::matching::Minion;
+use crate::options::Options;
 use crate::render::{self, Text};
+use crate::root::Root;
 use crate::top;
 use crate::tree::{Folders, SourceFile};
 
@@ -31,6 +32,7 @@ pub(crate) struct Compiler<'a> {
     pub(crate) template: Template<'a>,
     /// Paths such as `django:*key*` whose texts are secret.
     pub(crate) secret_paths: &'a [String],
+    options: &'a Options,
     pub(crate) problems: Vec<Problem>,
     secrets: BTreeSet<String>,
     leaks: Vec<Leak>,
@@ -41,11 +43,12 @@ pub(crate) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    pub(crate) fn new(folders: &'a Folders, template: Template<'a>, secret_paths: &'a [String]) -> Self {
+    pub(crate) fn new(folders: &'a Folders, template: Template<'a>, root: &'a Root) -> Self {
         Compiler {
             folders,
             template,
-            secret_paths,
+            secret_paths: &root.secrets,
+            options: &root.options,
             problems: Vec::new(),
             secrets: BTreeSet::new(),
             leaks: Vec::new(),
@@ -57,13 +60,14 @@ impl<'a> Compiler<'a> {
 
     /// Compiles the pillar. `over` is what the command line gives; it is merged over everything.
     pub(crate) fn compile(mut self, id: &str, grains: &Map, over: &Map) -> (Pillar, Vec<Problem>) {
+        let merging = self.options.merging;
         let mut data = over.clone();
         for (sls, at) in self.wanted(id, grains, over) {
             if let Some(more) = self.sls(&sls, Some(&at), &Map::new()) {
-                merge(&mut data, &more);
+                merging.merge(&mut data, &more);
             }
         }
-        merge(&mut data, over);
+        merging.merge(&mut data, over);
         let mut listed = BTreeSet::new();
         self.collect_by_path(&Value::Map(data.clone()), "", &mut listed);
         let leaks = self.leaks.into_iter().filter(|leak| !listed.contains(&leak.secret));
@@ -74,11 +78,14 @@ impl<'a> Compiler<'a> {
 
     /// The SLS of the target, each once, patterns resolved.
     fn wanted(&mut self, id: &str, grains: &Map, over: &Map) -> Vec<(String, Position)> {
-        let file = match self.folders.file("top.sls") {
+        let file = match self.folders.file(self.options.top()) {
             Ok(Some(file)) => file,
             Ok(None) => return Vec::new(),
             Err(error) => {
-                self.problems.push(Problem::error(format!("the pillar's `top.sls` cannot be read: {error}")));
+                self.problems.push(Problem::error(format!(
+                    "the pillar's `{}` cannot be read: {error}",
+                    self.options.top()
+                )));
                 return Vec::new();
             }
         };
@@ -90,7 +97,7 @@ impl<'a> Compiler<'a> {
                 return Vec::new();
             }
         };
-        let mut sections = top::sections(&node, &mut self.problems);
+        let mut sections = top::sections(&node, &self.options.groups, &mut self.problems);
         sections.sort_by_key(|section| section.order);
         let minion = Minion { id, grains, pillar: over };
         let mut names: Vec<(String, Position)> = Vec::new();
@@ -164,11 +171,13 @@ impl<'a> Compiler<'a> {
         let own: Map = own.iter().map(|(key, value)| (key.value(), value.value())).collect();
         self.rendered.insert(sls.to_owned(), Some(own.clone()));
         let Some((_, include)) = includes.into_iter().next() else { return Some(own) };
-        let mut all = Map::new();
-        for included in self.included(sls, &file, &include, defaults) {
-            merge(&mut all, &included);
-        }
-        merge(&mut all, &own);
+        let mut layers = self.included(sls, &file, &include, defaults);
+        let place = if self.options.includes_win { 0 } else { layers.len() };
+        layers.insert(place, own);
+        // The first layer is taken as it is: a list is joined with those of others, not with itself.
+        let mut layers = layers.into_iter();
+        let mut all = layers.next().unwrap_or_default();
+        layers.for_each(|layer| self.options.merging.merge(&mut all, &layer));
         Some(all)
     }
 

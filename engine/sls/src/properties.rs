@@ -17,7 +17,9 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::{Answers, Expression, Minion, Request, Root, SshSettings, Storage, Tree, json, limits, yaml};
+use crate::{
+    Answers, Expression, Minion, Options, Request, Root, SshSettings, Storage, Tree, json, limits, yaml,
+};
 
 /// Nothing takes nearly as long, on the slowest machine.
 const HANG: Duration = Duration::from_secs(300);
@@ -352,6 +354,7 @@ fn problems(files: &[(&str, &str)]) -> Vec<Problem> {
         ssh: SshSettings::default(),
         token_host: None,
         secrets: Vec::new(),
+        options: Options::default(),
     };
     let tree = Tree::stored(root, Arc::new(Files(stored.collect())));
     let (grains, pillar, answers) = ([("id", "alpha")].into_iter().collect(), Map::new(), Answers::default());

@@ -1,23 +1,25 @@
-//! The folder that everything is found from: `kstate.yaml`, or a `Saltfile` and Salt's `master`.
+//! Finds the root of a tree and reads its settings from `kstate.yaml`; `master.rs` reads those of a Salt checkout.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kstate_core::{Data, Node, Position, Problem, nearest};
+use kstate_core::{Node, Position, Problem, nearest};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use crate::master;
+use crate::options::Options;
 use crate::storage::{Disk, Storage};
 use crate::yaml;
 
 const CONFIGURATION: &str = "kstate.yaml";
-const SALTFILE: &str = "Saltfile";
+pub(crate) const SALTFILE: &str = "Saltfile";
 /// Where Salt checkouts keep their settings, also those that have no `Saltfile`.
-const SALT_CONFIG: &str = "salt-config";
+pub(crate) const SALT_CONFIG: &str = "salt-config";
 
 /// A tree with its settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Root {
     /// The folder itself; relative paths of the settings begin here.
     pub dir: PathBuf,
@@ -30,6 +32,7 @@ pub struct Root {
     /// Pillar paths (`django:*key*`) whose texts are not shown, beside all that stands in files below a folder
     /// `private`.
     pub secrets: Vec<String>,
+    pub options: Options,
 }
 
 /// How hosts are reached, where the roster says nothing else.
@@ -76,7 +79,7 @@ impl Root {
             return own(dir, storage).map_err(|problem| vec![problem]);
         }
         if has(Path::new(SALTFILE)) || has(&Path::new(SALT_CONFIG).join("master")) {
-            return salt(dir, storage);
+            return master::root(dir, storage);
         }
         let message = format!("`{}` holds neither `{CONFIGURATION}` nor a `{SALTFILE}`", dir.display());
         Err(vec![Problem::error(message).hint("name the folder with `--root`")])
@@ -99,6 +102,8 @@ struct Configuration {
     token: Token,
     secrets: Vec<String>,
     jobs: Option<usize>,
+    /// Read by their places, as those of Salt's `master` are.
+    nodegroups: IgnoredAny,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -165,7 +170,12 @@ impl<'de> Deserialize<'de> for Folders {
 fn own(dir: PathBuf, storage: &dyn Storage) -> Result<Root, Problem> {
     let text = read(storage, &dir.join(CONFIGURATION), CONFIGURATION)?;
     // The tree's reader tells more of what is no YAML, and of a key that stands twice.
-    parse(&text, CONFIGURATION)?;
+    let node = parse(&text, CONFIGURATION)?;
+    let mut problems = Vec::new();
+    let groups = master::groups(node.get("nodegroups"), &mut problems);
+    if let Some(problem) = problems.pop() {
+        return Err(problem);
+    }
     let configuration: Configuration = if text.trim().is_empty() {
         Configuration::default()
     } else {
@@ -176,7 +186,8 @@ fn own(dir: PathBuf, storage: &dyn Storage) -> Result<Root, Problem> {
         None => vec![dir.join(default)],
     };
     let seconds = |value: Option<u64>| value.map(Duration::from_secs);
-    let Configuration { file_roots, pillar_roots, roster, ssh, token, secrets, jobs } = configuration;
+    let Configuration { file_roots, pillar_roots, roster, ssh, token, secrets, jobs, nodegroups: _ } =
+        configuration;
     Ok(Root {
         file_roots: folders(file_roots, "salt"),
         pillar_roots: folders(pillar_roots, "pillar"),
@@ -193,6 +204,7 @@ fn own(dir: PathBuf, storage: &dyn Storage) -> Result<Root, Problem> {
         },
         token_host: token.host,
         secrets,
+        options: Options { groups, ..Options::default() },
         dir,
     })
 }
@@ -252,88 +264,7 @@ fn in_words(kind: &str) -> String {
     words.to_owned()
 }
 
-/// A Salt checkout: `Saltfile` names the folder of `master`, which names the roots; paths begin where salt-ssh is run.
-fn salt(dir: PathBuf, storage: &dyn Storage) -> Result<Root, Vec<Problem>> {
-    let one = |problem| vec![problem];
-    let mut roster = None;
-    let mut config = dir.join(SALT_CONFIG);
-    if storage.is_file(&dir.join(SALTFILE)) {
-        let saltfile = load(storage, &dir.join(SALTFILE), SALTFILE).map_err(one)?;
-        let section = saltfile.get("salt-ssh");
-        let setting = |name| section.and_then(|section| section.get(name)).and_then(Node::text);
-        let Some(folder) = setting("config_dir") else {
-            let at = section.map_or(&saltfile.at, |section| &section.at);
-            let problem = Problem::error("the section `salt-ssh` names no `config_dir`").at(at);
-            return Err(vec![
-                problem.hint("write `salt-ssh:`, and below it `config_dir:` with the folder of `master`"),
-            ]);
-        };
-        config = expand(&dir, Path::new(folder));
-        roster = setting("roster_file").map(|path| expand(&dir, Path::new(path)));
-    }
-    let mut file_roots = vec![PathBuf::from("/srv/salt")];
-    let mut pillar_roots = vec![PathBuf::from("/srv/pillar")];
-    for path in master_files(storage, &config) {
-        let shown = path.strip_prefix(&dir).unwrap_or(&path).display().to_string();
-        let master = load(storage, &path, &shown).map_err(one)?;
-        for (name, folders) in [("file_roots", &mut file_roots), ("pillar_roots", &mut pillar_roots)] {
-            if let Some(node) = master.get(name) {
-                *folders = roots(name, node)
-                    .map_err(one)?
-                    .iter()
-                    .map(|path| expand(&dir, Path::new(path)))
-                    .collect();
-            }
-        }
-        if let Some(path) = master.get("roster_file").and_then(Node::text) {
-            roster = roster.or_else(|| Some(expand(&dir, Path::new(path))));
-        }
-    }
-    let key = config.join("pki/ssh/salt-ssh.rsa");
-    Ok(Root {
-        file_roots,
-        pillar_roots,
-        roster: roster.unwrap_or_else(|| config.join("roster")),
-        ssh: SshSettings { key: storage.is_file(&key).then_some(key), ..SshSettings::default() },
-        token_host: None,
-        secrets: Vec::new(),
-        dir,
-    })
-}
-
-/// `master`, then `master.d/*.conf` over it.
-fn master_files(storage: &dyn Storage, config: &Path) -> Vec<PathBuf> {
-    let folder = config.join("master.d");
-    let mut files: Vec<PathBuf> = storage.names(&folder).into_iter().map(|name| folder.join(name)).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
-    let master = config.join("master");
-    if storage.is_file(&master) {
-        files.insert(0, master);
-    }
-    files
-}
-
-fn roots(name: &str, node: &Node) -> Result<Vec<String>, Problem> {
-    let list = match &node.data {
-        Data::Map(_) => match node.get("base") {
-            Some(base) => base,
-            None => {
-                let problem = Problem::error(format!("`{name}` has no environment `base`")).at(&node.at);
-                return Err(problem.hint("there is no other one: name the folders below `base:`"));
-            }
-        },
-        _ => node,
-    };
-    let folders = list.list().map(|items| items.iter().filter_map(Node::text).map(str::to_owned).collect());
-    folders.ok_or_else(|| {
-        let message = format!("`{name}` is a list of folders, not {}", list.value().kind());
-        Problem::error(message)
-            .at(&list.at)
-            .hint("write `base:` below it, and below that each folder with `- `")
-    })
-}
-
-fn load(storage: &dyn Storage, path: &Path, shown: &str) -> Result<Node, Problem> {
+pub(crate) fn load(storage: &dyn Storage, path: &Path, shown: &str) -> Result<Node, Problem> {
     parse(&read(storage, path, shown)?, shown)
 }
 

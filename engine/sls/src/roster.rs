@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use kstate_core::{Data, Map, Node, Position, Problem, Value, nearest};
 
-use crate::data::merge;
 use crate::root::expand;
 
 /// A host to work on. What is none is left to the settings, `~/.ssh/config` and the defaults.
@@ -92,8 +91,13 @@ const WITHOUT_MEANING: [&str; 12] = [
 /// The keys that it reads.
 const KEYS: [&str; 7] = ["host", "minion_opts", "port", "priv", "sudo", "timeout", "user"];
 
-/// Reads the entries; paths in them begin at `dir`.
-pub(crate) fn targets(node: &Node, dir: &std::path::Path, problems: &mut Vec<Problem>) -> Vec<Target> {
+/// Reads the entries, each over the defaults (Salt: `roster_defaults`); paths in them begin at `dir`.
+pub(crate) fn targets(
+    node: &Node,
+    defaults: &[(Node, Node)],
+    dir: &std::path::Path,
+    problems: &mut Vec<Problem>,
+) -> Vec<Target> {
     let entries = match &node.data {
         Data::Map(entries) => entries.as_slice(),
         Data::Scalar(Value::Null) => &[],
@@ -103,11 +107,23 @@ pub(crate) fn targets(node: &Node, dir: &std::path::Path, problems: &mut Vec<Pro
             &[]
         }
     };
-    entries.iter().filter_map(|(name, body)| target(name, body, dir, problems)).collect()
+    entries.iter().filter_map(|(name, body)| target(name, body, defaults, dir, problems)).collect()
 }
 
-fn target(name: &Node, body: &Node, dir: &std::path::Path, problems: &mut Vec<Problem>) -> Option<Target> {
+fn target(
+    name: &Node,
+    body: &Node,
+    defaults: &[(Node, Node)],
+    dir: &std::path::Path,
+    problems: &mut Vec<Problem>,
+) -> Option<Target> {
     let mut target = Target::new(name.value().to_string(), String::new(), name.at.clone());
+    let own = body.map().unwrap_or_default();
+    for (key, value) in defaults {
+        if key.text() == Some("minion_opts") || !own.iter().any(|(name, _)| name.value() == key.value()) {
+            set(&mut target, key, value, dir, problems);
+        }
+    }
     match &body.data {
         Data::Scalar(Value::Text(host)) => target.host.clone_from(host),
         Data::Map(entries) => {
@@ -233,7 +249,7 @@ fn set(target: &mut Target, key: &Node, value: &Node, dir: &std::path::Path, pro
             Value::Map(options) => {
                 for (name, into) in [("grains", &mut target.grains), ("pillar", &mut target.pillar)] {
                     if let Some(Value::Map(data)) = options.get(name) {
-                        merge(into, data);
+                        into.clone_from(data);
                     }
                 }
             }

@@ -3,6 +3,7 @@
 use kstate_core::{Data, Node, Position, Problem, Value, nearest};
 
 use crate::matching::{Expression, Minion};
+use crate::options::Groups;
 use crate::tree::Folders;
 
 /// An SLS that the top file gives to a target, maybe a pattern.
@@ -35,7 +36,7 @@ impl Section {
 }
 
 /// Reads the sections of the environment `base`.
-pub(crate) fn sections(top: &Node, problems: &mut Vec<Problem>) -> Vec<Section> {
+pub(crate) fn sections(top: &Node, groups: &Groups, problems: &mut Vec<Problem>) -> Vec<Section> {
     let mut sections = Vec::new();
     let environments = match &top.data {
         Data::Map(entries) => entries.as_slice(),
@@ -63,12 +64,12 @@ pub(crate) fn sections(top: &Node, problems: &mut Vec<Problem>) -> Vec<Section> 
             problems.push(Problem::error(message).at(&environment.at));
             continue;
         };
-        sections.extend(targets.iter().filter_map(|(target, list)| section(target, list, problems)));
+        sections.extend(targets.iter().filter_map(|(target, list)| section(target, list, groups, problems)));
     }
     sections
 }
 
-fn section(target: &Node, list: &Node, problems: &mut Vec<Problem>) -> Option<Section> {
+fn section(target: &Node, list: &Node, groups: &Groups, problems: &mut Vec<Problem>) -> Option<Section> {
     let expression = target.value().to_string();
     let Some(items) = list.list() else {
         let message = format!("the target `{expression}` has a list of SLS, not {}", list.value().kind());
@@ -100,6 +101,15 @@ fn section(target: &Node, list: &Node, problems: &mut Vec<Problem>) -> Option<Se
             format!("in `{expression}` a parenthesis is taken for a part of the word that it touches");
         problems.push(Problem::warning(message).at(&target.at).hint("write spaces on both sides of it"));
     }
+    match section.expression.clone().with_groups(groups) {
+        Ok(expression) => section.expression = expression,
+        Err(error) => {
+            let problem = Problem::error(error.to_string()).at(&target.at);
+            problems
+                .push(problem.hint("`nodegroups` in `kstate.yaml` (or in Salt's `master`) names the groups"));
+            return None;
+        }
+    }
     Some(section)
 }
 
@@ -114,9 +124,6 @@ fn option(section: &mut Section, target: &str, name: &Node, value: &Node, proble
                 for near in nearest(&value_text, known.iter().copied(), 1) {
                     problem = problem.hint(format!("did you mean `{near}`?"));
                 }
-                if value_text == "nodegroup" {
-                    problem = problem.hint("there are no groups: write the expression of the group");
-                }
                 problems.push(problem.hint(format!("the matchers are: {}", known.join(", "))));
             }
         },
@@ -130,10 +137,10 @@ fn option(section: &mut Section, target: &str, name: &Node, value: &Node, proble
 }
 
 /// No section means the target.
-pub(crate) fn gives_nothing(target: &str, sections: &[Section], folders: &Folders) -> Problem {
+pub(crate) fn gives_nothing(target: &str, sections: &[Section], folders: &Folders, top: &str) -> Problem {
     let message = format!("the top file gives nothing to `{target}`");
     let mut problem = Problem::error(message);
-    problem.at = folders.file("top.sls").ok().flatten().map(|file| file.at(1));
+    problem.at = folders.file(top).ok().flatten().map(|file| file.at(1));
     let targets: Vec<String> =
         sections.iter().map(|section| format!("`{}`", section.expression.text())).collect();
     if targets.is_empty() {

@@ -6,6 +6,7 @@ use kstate_core::Map;
 
 use super::cases::{folder, map, render};
 use super::{Answers, Engine, Environment};
+use crate::options::Whitespace;
 use crate::properties::with_the_least_stack;
 use crate::tree::Folders;
 
@@ -23,7 +24,7 @@ pub(super) fn ends(engine: &Arc<Engine>, text: &str) {
 /// An engine whose limit of work is the same in kind, and lower, so that the tests are shorter.
 pub(super) fn engine() -> Arc<Engine> {
     let folders = Folders::new(vec![folder().join("tree")], folder(), Arc::new(crate::Disk));
-    Arc::new(Engine::with_fuel(Arc::new(folders), 100_000))
+    Arc::new(Engine::with_fuel(Arc::new(folders), Whitespace::default(), 100_000))
 }
 
 #[test]

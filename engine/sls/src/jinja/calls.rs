@@ -692,7 +692,8 @@ fn matches(root: &Arc<Root>, args: &Args, kind_of: &str) -> Result<Value, Error>
 /// Salt takes an expression that cannot be read for one that does not match.
 fn matcher(root: &Arc<Root>, target: &str, kind_of: &str) -> Result<bool, Error> {
     let expression =
-        Expression::with_matcher(kind_of, target).map_err(|error| type_error(error.to_string()))?;
+        Expression::with_matcher(kind_of, target).and_then(|read| read.with_groups(&root.engine.groups));
+    let expression = expression.map_err(|error| type_error(error.to_string()))?;
     let empty = Map::new();
     let minion = Minion {
         id: &root.data.id,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kstate_core::{Call, Map, Position, Problem, Severity, Value as Plain};
 
 use super::{Answer, Answers, Engine, Environment, Refusal, TemplateContext, json};
+use crate::options::Whitespace;
 use crate::tree::Folders;
 
 pub(super) fn folder() -> PathBuf {
@@ -26,7 +27,7 @@ fn answers() -> Answers {
 
 fn environment(answers: &Answers) -> Environment {
     let folders = Folders::new(vec![folder().join("tree")], folder(), Arc::new(crate::Disk));
-    let engine = Arc::new(Engine::new(Arc::new(folders)));
+    let engine = Arc::new(Engine::new(Arc::new(folders), Whitespace::default()));
     let (grains, pillar) = (map(include_str!("cases/grains.json")), map(include_str!("cases/pillar.json")));
     Environment::new(&engine, "web1", &grains, &pillar, &Map::new(), answers)
 }

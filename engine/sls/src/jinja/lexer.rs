@@ -5,6 +5,7 @@ use kstate_core::{Position, Problem, integer};
 use num_bigint::BigInt;
 
 use crate::limits;
+use crate::options::Whitespace;
 
 /// Line and column, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,19 +47,13 @@ pub(super) enum Piece {
     },
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Options {
-    pub(super) trim_blocks: bool,
-    pub(super) lstrip_blocks: bool,
-}
-
 /// Longest first.
 const SIGNS: [&str; 28] = [
     "**", "//", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<",
     "=", ".", ":", "|", ",", ";", "!", "&",
 ];
 
-pub(super) fn cut(source: &str, file: &str, options: Options) -> Result<Vec<Piece>, Box<Problem>> {
+pub(super) fn cut(source: &str, file: &str, options: Whitespace) -> Result<Vec<Piece>, Box<Problem>> {
     Lexer { source, at: 0, line: 1, column: 1, file, options, pieces: Vec::new(), words: 0 }.run()
 }
 
@@ -72,7 +67,7 @@ struct Lexer<'a> {
     line: u32,
     column: u32,
     file: &'a str,
-    options: Options,
+    options: Whitespace,
     pieces: Vec<Piece>,
     words: usize,
 }

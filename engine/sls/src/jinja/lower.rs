@@ -14,9 +14,10 @@ use std::sync::Arc;
 use kstate_core::{Position, Problem};
 
 use super::expr::{Arg, Expr, Kind, Parser, Result};
-use super::lexer::{At, Options, Piece, cut, problem};
+use super::lexer::{At, Piece, cut, problem};
 use super::lines::{Mark, Passage, Spot, write_marker};
 use crate::limits;
+use crate::options::Whitespace;
 
 /// What every template can rely on.
 const ALWAYS: [&str; 5] = ["grains", "pillar", "salt", "opts", "saltenv"];
@@ -112,8 +113,8 @@ impl Lowered {
 }
 
 /// `template` is the number that markers carry.
-pub(super) fn lower(source: &str, file: &str, template: u32) -> Result<Lowered> {
-    let (source, options, first_line) = header(source);
+pub(super) fn lower(source: &str, file: &str, template: u32, whitespace: Whitespace) -> Result<Lowered> {
+    let (source, options, first_line) = header(source, whitespace);
     let mut pieces = cut(&source, file, options)?;
     if first_line > 0 {
         pieces.iter_mut().for_each(|piece| shift(piece, first_line));
@@ -140,7 +141,7 @@ pub(super) fn lower(source: &str, file: &str, template: u32) -> Result<Lowered> 
 }
 
 /// Newlines as Jinja2 wants them, the last one dropped, and a `#jinja2:` line taken out and read.
-fn header(source: &str) -> (String, Options, u32) {
+fn header(source: &str, mut options: Whitespace) -> (String, Whitespace, u32) {
     let mut text = if source.contains('\r') {
         source.replace("\r\n", "\n").replace('\r', "\n")
     } else {
@@ -149,7 +150,6 @@ fn header(source: &str) -> (String, Options, u32) {
     if text.ends_with('\n') {
         text.pop();
     }
-    let mut options = Options::default();
     let start = if text.starts_with("#!") && !text.starts_with("#!/") {
         text.find('\n').map_or(text.len(), |i| i + 1)
     } else {

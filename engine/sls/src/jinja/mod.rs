@@ -72,11 +72,13 @@ use root::Root;
 use root::{Unpacking, root};
 
 use crate::limits;
+use crate::options::{Groups, Whitespace};
 use crate::tree::Folders;
 
 /// The templates of one search path, compiled once for all targets.
 pub struct Engine {
     folders: Arc<Folders>,
+    groups: Groups,
     registry: Arc<Registry>,
     minijinja: minijinja::Environment<'static>,
 }
@@ -90,6 +92,7 @@ impl fmt::Debug for Engine {
 /// All templates that have been read.
 #[derive(Debug, Default)]
 struct Registry {
+    whitespace: Whitespace,
     known: Mutex<Known>,
 }
 
@@ -141,7 +144,7 @@ impl Registry {
         // The number is taken first, because the markers carry it.
         let mut known = self.known();
         let number = u32::try_from(known.templates.len()).unwrap_or(u32::MAX);
-        let lowered = lower::lower(source, file, number)?;
+        let lowered = lower::lower(source, file, number, self.whitespace)?;
         let template = Arc::new(Template {
             key: versioned.clone(),
             file: file.clone(),
@@ -155,12 +158,12 @@ impl Registry {
 }
 
 impl Engine {
-    pub fn new(folders: Arc<Folders>) -> Engine {
-        Engine::with_fuel(folders, limits::FUEL)
+    pub fn new(folders: Arc<Folders>, whitespace: Whitespace) -> Engine {
+        Engine::with_fuel(folders, whitespace, limits::FUEL)
     }
 
-    fn with_fuel(folders: Arc<Folders>, fuel: u64) -> Engine {
-        let registry = Arc::new(Registry::default());
+    fn with_fuel(folders: Arc<Folders>, whitespace: Whitespace, fuel: u64) -> Engine {
+        let registry = Arc::new(Registry { whitespace, ..Registry::default() });
         let mut minijinja = minijinja::Environment::empty();
         minijinja.set_debug(false);
         minijinja.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -181,7 +184,12 @@ impl Engine {
         let templates = registry.clone();
         minijinja
             .set_loader(move |key| Ok(templates.get(key).map(|template| template.lowered.source.clone())));
-        Engine { folders, registry, minijinja }
+        Engine { folders, groups: Groups::default(), registry, minijinja }
+    }
+
+    /// Lets templates match node groups.
+    pub(crate) fn with_groups(self, groups: Groups) -> Engine {
+        Engine { groups, ..self }
     }
 }
 
@@ -259,6 +267,12 @@ impl Environment {
             wanted: Mutex::default(),
         };
         Environment { engine: engine.clone(), data: Arc::new(data), pillar_is_partial: false }
+    }
+
+    /// Returns an environment with the same data whose templates another engine reads.
+    pub(crate) fn with_engine(&self, engine: &Arc<Engine>) -> Environment {
+        let (data, pillar_is_partial) = (self.data.clone(), self.pillar_is_partial);
+        Environment { engine: engine.clone(), data, pillar_is_partial }
     }
 
     /// Parts of the pillar could not be read: what it lacks is not known.
