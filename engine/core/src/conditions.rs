@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Chunk, Command, Data, Facts, Node, Position, Problem, Question, Stop, Value};
+use crate::{Chunk, Command, Data, Facts, Node, Position, Problem, Question, Stop, Value, needs};
 
 #[derive(Clone, Debug, Default)]
 pub struct Conditions {
@@ -19,6 +19,8 @@ pub struct Conditions {
     pub retry: Option<Retry>,
     /// Its failure ends the run of this host.
     pub failhard: bool,
+    /// Questions about what its steps are likely to need: its user, its directory.
+    pub needs: Vec<Question>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,6 +73,7 @@ impl Conditions {
             creates: take("creates").into_iter().map(|(path, _)| path).collect(),
             check: commands(take("check_cmd")),
             retry: None,
+            needs: needs::expected(chunk),
             failhard: matches!(chunk.argument("failhard").map(Node::value), Some(Value::Bool(true))),
         };
         match chunk.argument("retry").map(|node| retry(chunk, node)).transpose() {

@@ -1,6 +1,6 @@
 //! What is known of a host at one moment of a run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use thiserror::Error;
 
@@ -22,6 +22,12 @@ pub struct Facts {
     under_way: Vec<Touch>,
     /// What changes that are only predicted may change, with the state that would make them.
     unsettled: Vec<(Touch, String)>,
+    /// What predicted changes rewrite: the answers of commands that read it are unsettled, unless foretold.
+    rewritten: Vec<(Touch, String)>,
+    /// The answers of commands that were foretold after the last change that unsettled them.
+    foretold: HashSet<Question>,
+    /// What predicted changes touch.
+    predicted: Vec<Touch>,
 }
 
 /// Why a resource cannot say what differs.
@@ -97,15 +103,27 @@ impl Facts {
             let covered = foretold.iter().any(|(question, _)| question.is_touched_by(&touch));
             if !covered {
                 self.unsettled.push((touch, by.to_owned()));
+            } else if operation.rewrites() {
+                self.foretold.retain(|question| !question.is_touched_by(&touch));
+                self.rewritten.push((touch, by.to_owned()));
             }
         }
+        self.predicted.extend(operation.touches());
         for (question, answer) in foretold {
             // Only what says what it depends on settles anything but itself.
             if !is_open(&question) {
                 self.unsettled.retain(|(touch, _)| !question.is_touched_by(touch));
             }
+            if matches!(question, Question::Run(_)) {
+                self.foretold.insert(question.clone());
+            }
             self.answers.insert(question, Ok(answer));
         }
+    }
+
+    /// Returns true if a predicted change touches exactly this: packages that will be there may bring what is missing.
+    pub fn may_bring(&self, touch: &Touch) -> bool {
+        self.predicted.contains(touch)
     }
 
     /// What is known of anything below a path, as it will be when all of that is gone.
@@ -131,11 +149,21 @@ impl Facts {
         {
             return Err(Stop::Unknown(format!("hangs on `{by}`")));
         }
+        if let Some(by) = self.rewriter(question) {
+            return Err(Stop::Unknown(format!("hangs on `{by}`, which changes what it reads")));
+        }
         match self.answers.get(question) {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(reason)) => Err(reason.clone().into()),
             None => Err(Stop::Ask(vec![question.clone()])),
         }
+    }
+
+    /// Returns the predicted change of a file that the answer of a command depends on.
+    fn rewriter(&self, question: &Question) -> Option<&str> {
+        let is_look = matches!(question, Question::Run(_)) && !is_open(question);
+        let touched = self.rewritten.iter().rfind(|(touch, _)| is_look && question.is_touched_by(touch))?;
+        (!self.foretold.contains(question)).then_some(touched.1.as_str())
     }
 
     /// A directory that is there stays as it is when one below it is made.
@@ -257,6 +285,35 @@ mod tests {
         assert_eq!(facts.path("/srv/a").unwrap().unwrap().user, "ann");
         // Nobody has asked about this one; if it turns out to be missing, it hangs on the change.
         assert_eq!(facts.path("/srv/a/b"), Err(Stop::Ask(vec![path("/srv/a/b")])));
+    }
+
+    #[test]
+    fn a_file_that_will_be_rewritten_unsettles_what_reads_it() {
+        let look = Command::words(["look"]).depends([Touch::Path("/srv/r.txt".into())]);
+        let other = Command::words(["other"]).depends([Touch::Path("/srv/b.txt".into())]);
+        let mut facts = Facts::default();
+        for command in [&look, &other] {
+            facts.learn(Question::Run(Box::new(command.clone())), Ok(Answer::Run(Ended::default())));
+        }
+        let write = Operation::Write(crate::Write {
+            path: "/srv/r.txt".into(),
+            bytes: b"six".to_vec(),
+            attributes: Attributes::default(),
+            parents: Parents::MustExist,
+            check: None,
+            backup: None,
+            follow: true,
+        });
+        facts.predict(&write, "r.txt");
+        let reason = "hangs on `r.txt`, which changes what it reads";
+        assert_eq!(facts.run(&look), Err(Stop::Unknown(reason.into())));
+        assert_eq!(facts.run(&other), Ok(&Ended::default()));
+        let settled = crate::Run::new(Command::words(["install"]), [Touch::Path("/srv/ve".into())])
+            .foretells(Question::Run(Box::new(look.clone())), Answer::Run(Ended::default()));
+        facts.predict(&settled.into(), "ve");
+        assert_eq!(facts.run(&look), Ok(&Ended::default()));
+        facts.predict(&write, "again");
+        assert!(facts.run(&look).is_err());
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod graph;
 mod hold;
 pub mod kept;
 mod map;
+mod needs;
 mod node;
 mod operation;
 mod position;

@@ -130,6 +130,11 @@ impl Operation {
         }
     }
 
+    /// Returns true if it replaces what others may read.
+    pub(crate) fn rewrites(&self) -> bool {
+        matches!(self, Operation::Write(_) | Operation::Link { .. } | Operation::Remove { .. })
+    }
+
     /// What it may change.
     pub fn touches(&self) -> Vec<Touch> {
         match self {

@@ -33,9 +33,9 @@ pub enum Question {
     Content(String),
     /// Every path below a directory.
     Tree(String),
-    /// A user, by name.
+    /// A user, by name or number.
     Account(String),
-    /// A group, by name.
+    /// A group, by name or number.
     Group(String),
     /// An installed package, by name or by what it provides.
     Package(String),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Content, Facts, Hold, Question, Step, Stop};
+use crate::{Content, Facts, Hold, Question, Step, Stop, fnmatch};
 
 /// One state with typed arguments. Pure: it never holds a connection, never prints, and never knows whether the
 /// engine is about to show its steps or to make them.
@@ -88,11 +88,24 @@ pub struct Claim {
     pub thing: String,
     /// `absent`, `a link to /srv/app`.
     pub shape: String,
+    /// The thing is a pattern, and these are not meant: the state decides about all the others.
+    pub except: Option<Vec<String>>,
 }
 
 impl Claim {
     pub fn new(thing: impl Into<String>, shape: impl Into<String>) -> Self {
-        Claim { thing: thing.into(), shape: shape.into() }
+        Claim { thing: thing.into(), shape: shape.into(), except: None }
+    }
+
+    /// Claims everything that matches a pattern, such as all members of a group, but not `except`.
+    pub fn rest(pattern: impl Into<String>, shape: impl Into<String>, except: Vec<String>) -> Self {
+        Claim { except: Some(except), ..Claim::new(pattern, shape) }
+    }
+
+    /// Returns true if it decides about `thing` without naming it.
+    pub fn includes(&self, thing: &str) -> bool {
+        let is_meant = |except: &Vec<String>| !except.iter().any(|name| name == thing);
+        self.except.as_ref().is_some_and(is_meant) && fnmatch(thing, &self.thing)
     }
 }
 

@@ -14,7 +14,7 @@ use kstate_core::{
 };
 use serde::Deserialize;
 
-use super::{LOCAL, NOT_YET, foretell_membership};
+use super::{LOCAL, NO_MEMBER, NOT_YET, foretell_membership, membership, unfit_name};
 use crate::kinds::Texts;
 use crate::{Context, State};
 
@@ -58,6 +58,9 @@ impl State for Present {
     type Arguments = Arguments;
 
     fn declare(arguments: Arguments, cx: &Context<'_>) -> Result<Self, Vec<Problem>> {
+        if let Some(why) = unfit_name(&arguments.name) {
+            return Err(vec![cx.error("name", why)]);
+        }
         if arguments.members.is_some() && (arguments.addusers.is_some() || arguments.delusers.is_some()) {
             let message = "it tells all members; it cannot be given with `addusers` or `delusers`";
             return Err(vec![cx.error("members", message)]);
@@ -85,31 +88,71 @@ impl State for Present {
 
 impl Resource for Present {
     fn questions(&self) -> Vec<Question> {
-        vec![Question::Group(self.name.clone())]
+        let users = self.members.iter().flatten().chain(&self.add);
+        let mut questions: Vec<Question> = users.map(|user| Question::Account(user.clone())).collect();
+        questions.push(Question::Group(self.name.clone()));
+        let number = self.gid.filter(|_| !self.non_unique);
+        questions.extend(number.map(|gid| Question::Group(gid.to_string())));
+        questions
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
         let (mut steps, group) = match facts.group(&self.name)? {
-            Some(group) => (self.number(group).into_iter().collect(), group.clone()),
+            Some(group) => {
+                let step = self.number(group);
+                if step.is_some() {
+                    self.check_number(facts)?;
+                }
+                (step.into_iter().collect(), group.clone())
+            }
             None => {
+                self.check_number(facts)?;
                 let group =
                     Group { name: self.name.clone(), gid: self.gid.unwrap_or(NOT_YET), members: vec![] };
                 (vec![self.make(&group)], group)
             }
         };
-        steps.extend(self.membership(&group, facts));
+        steps.extend(self.membership(&group, facts)?);
         Ok(steps)
     }
 
     fn claims(&self) -> Vec<Claim> {
-        vec![Claim::new(format!("group {}", self.name), "present")]
+        let mut claims = vec![Claim::new(format!("group {}", self.name), "present")];
+        let named = self.members.iter().flatten().chain(&self.add);
+        claims.extend(named.map(|user| membership(user, &self.name, true)));
+        claims.extend(self.remove.iter().map(|user| membership(user, &self.name, false)));
+        if self.members.is_some() {
+            let except = claims.iter().map(|claim| claim.thing.clone()).collect();
+            claims.push(Claim::rest(format!("* in group {}", self.name), NO_MEMBER, except));
+        }
+        claims
     }
 }
 
 impl Present {
+    /// Fails if another group has the number.
+    fn check_number(&self, facts: &Facts) -> Result<(), Stop> {
+        let Some(gid) = self.gid.filter(|_| !self.non_unique) else { return Ok(()) };
+        match facts.group(&gid.to_string())? {
+            Some(other) if other.gid == gid && other.name != self.name => Err(Stop::Failed(format!(
+                "gid {gid} belongs to group `{}`; choose another one, or allow both by `non_unique: True`",
+                other.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The group is known by its name, and by its number if that is declared.
+    fn foretell(&self, run: Run, group: &Group) -> Run {
+        let run = run.foretells(Question::Group(self.name.clone()), Answer::Group(Some(group.clone())));
+        match self.gid {
+            Some(gid) => run.foretells(Question::Group(gid.to_string()), Answer::Group(Some(group.clone()))),
+            None => run,
+        }
+    }
+
     fn run(&self, words: &[&str], group: Group) -> Run {
-        let run = Run::new(Command::words(words.iter().copied()), [Touch::Accounts]);
-        run.foretells(Question::Group(self.name.clone()), Answer::Group(Some(group)))
+        self.foretell(Run::new(Command::words(words.iter().copied()), [Touch::Accounts]), &group)
     }
 
     fn make(&self, group: &Group) -> Step {
@@ -137,7 +180,7 @@ impl Present {
         Some(Step::new([change], run.into()))
     }
 
-    fn membership(&self, group: &Group, facts: &Facts) -> Vec<Step> {
+    fn membership(&self, group: &Group, facts: &Facts) -> Result<Vec<Step>, Stop> {
         let is_member = |user: &String| group.members.contains(user);
         let (add, remove): (Vec<&String>, Vec<&String>) = match &self.members {
             Some(all) => (
@@ -149,6 +192,12 @@ impl Present {
                 self.remove.iter().filter(|user| is_member(user)).collect(),
             ),
         };
+        facts.need(add.iter().map(|user| Question::Account((*user).clone())))?;
+        for user in &add {
+            if facts.account(user)?.is_none() {
+                return Err(Stop::Failed(format!("user `{user}` does not exist")));
+            }
+        }
         let mut now = group.clone();
         let each = add.iter().map(|user| (*user, true)).chain(remove.iter().map(|user| (*user, false)));
         each.map(|(user, member)| {
@@ -165,7 +214,7 @@ impl Present {
             let run = Run::new(Command::words(["gpasswd", option, user, &self.name]), [Touch::Accounts]);
             let run = foretell_membership(run, facts, user, &self.name, member)
                 .foretells(Question::Group(self.name.clone()), Answer::Group(Some(now.clone())));
-            Step::new([change], run.into())
+            Ok(Step::new([change], run.into()))
         })
         .collect()
     }
@@ -173,6 +222,8 @@ impl Present {
 
 #[cfg(test)]
 mod tests {
+    use kstate_core::question::Account;
+
     use super::*;
     use crate::testing::{Tree, declare, declare_error, settles};
 
@@ -184,6 +235,12 @@ mod tests {
         });
         let mut facts = Facts::default();
         facts.learn(Question::Group("g".into()), Ok(Answer::Group(group)));
+        facts.learn(Question::Group("77".into()), Ok(Answer::Group(None)));
+        facts.learn(Question::Group("5".into()), Ok(Answer::Group(None)));
+        for user in ["ann", "bob", "cat"] {
+            facts.learn(Question::Account(user.into()), Ok(Answer::Account(Some(Account::default()))));
+        }
+        facts.learn(Question::Account("nobody-there".into()), Ok(Answer::Account(None)));
         facts
     }
 
@@ -214,6 +271,27 @@ mod tests {
         for (arguments, mut facts, expected) in rows {
             assert_eq!(commands(arguments, &mut facts), expected, "{arguments}");
         }
+    }
+
+    #[test]
+    fn what_groupadd_and_gpasswd_would_refuse_is_told_before() {
+        let failed = |arguments: &str, facts: &Facts| {
+            let present = declare(&format!("g:\n  group.present:\n{arguments}"), &Tree::default());
+            match present.diff(facts) {
+                Err(Stop::Failed(message)) => message,
+                other => panic!("{other:?}"),
+            }
+        };
+        let mut taken = facts(None);
+        let other = Group { name: "web".into(), gid: 77, members: Vec::new() };
+        taken.learn(Question::Group("77".into()), Ok(Answer::Group(Some(other))));
+        assert!(failed("    - gid: 77\n", &taken).starts_with("gid 77 belongs to group `web`"));
+        assert_eq!(
+            failed("    - addusers: [nobody-there]\n", &facts(None)),
+            "user `nobody-there` does not exist"
+        );
+        let error = declare_error("'a b':\n  group.present: []\n", &Tree::default());
+        assert!(error.ends_with("`name`: ' ' cannot be part of the name"), "{error}");
     }
 
     #[test]

@@ -53,7 +53,12 @@ impl Resource for Absent {
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
-        let Some(account) = facts.account(&self.name)? else { return Ok(Vec::new()) };
+        let Some(account) = facts.account(&self.name)?.filter(|account| account.name == self.name) else {
+            return Ok(Vec::new());
+        };
+        if !self.force {
+            self.check_processes(facts)?;
+        }
         let mut changes = vec![Change::new("user", self.name.as_str(), Value::Null)];
         let mut touches = vec![Touch::Accounts, Touch::Crontab(self.name.clone())];
         let mut words = vec!["userdel"];
@@ -66,6 +71,7 @@ impl Resource for Absent {
         words.extend(["--", &self.name]);
         let mut run = Run::new(Command::words(words), touches)
             .foretells(Question::Account(self.name.clone()), Answer::Account(None))
+            .foretells(Question::Account(account.uid.to_string()), Answer::Account(None))
             .foretells(Question::Crontab(self.name.clone()), Answer::Crontab(None));
         if account.group == self.name {
             // userdel(8) removes the user's own group as well.
@@ -82,11 +88,47 @@ impl Resource for Absent {
     }
 }
 
+impl Absent {
+    /// userdel(8) refuses to remove a user whose processes run.
+    fn check_processes(&self, facts: &Facts) -> Result<(), Stop> {
+        match facts.processes()?.iter().find(|process| process.user == self.name) {
+            Some(process) => Err(Stop::Failed(format!(
+                "process {} (`{}`) of `{}` runs; end it first, or remove the user all the same by `force: True`",
+                process.pid,
+                process.command.chars().take(60).collect::<String>(),
+                self.name
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::{Tree, declare, settles};
-    use kstate_core::question::Account;
+    use kstate_core::question::{Account, Process};
+
+    #[test]
+    fn a_user_whose_processes_run_stays() {
+        let absent = declare("ann:\n  user.absent: []\n", &Tree::default());
+        let mut facts = Facts::default();
+        let ann = Account { name: "ann".into(), ..Account::default() };
+        facts.learn(Question::Account("ann".into()), Ok(Answer::Account(Some(ann))));
+        let process = Process {
+            pid: 7,
+            parent: 1,
+            user: "ann".into(),
+            started: "now".into(),
+            command: "sleep 9".into(),
+        };
+        facts.learn(Question::Processes, Ok(Answer::Processes(vec![process])));
+        assert!(
+            matches!(absent.diff(&facts), Err(Stop::Failed(why)) if why.starts_with("process 7 (`sleep 9`)"))
+        );
+        facts.learn(Question::Processes, Ok(Answer::Processes(Vec::new())));
+        settles(&*absent, &mut facts);
+    }
 
     #[test]
     fn a_user_that_is_there_goes() {

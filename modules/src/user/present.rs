@@ -20,8 +20,8 @@ use kstate_core::{
 use serde::Deserialize;
 
 use super::likely_home;
-use super::shadow::{NONE, Password, Shadow};
-use crate::group::{LOCAL, NOT_YET, foretell_membership};
+use super::shadow::{self, NONE, Password, Shadow};
+use crate::group::{LOCAL, NO_MEMBER, NOT_YET, foretell_membership, membership, unfit_name};
 use crate::kinds::{Texts, yes};
 use crate::{Context, State};
 
@@ -144,7 +144,9 @@ impl State for Present {
     type Arguments = Arguments;
 
     fn declare(arguments: Arguments, cx: &Context<'_>) -> Result<Self, Vec<Problem>> {
-        let mut problems = Vec::new();
+        let mut problems: Vec<Problem> =
+            unfit_name(&arguments.name).map(|why| cx.error("name", why)).into_iter().collect();
+        problems.extend(unfit_password(&arguments, cx).filter(|_| !arguments.hash_password));
         if arguments.hash_password {
             problems.push(
                 cx.error("hash_password", "it is not supported")
@@ -163,9 +165,6 @@ impl State for Present {
             if let Some(c) = field.as_deref().unwrap_or_default().chars().find(|c| bad(*c)) {
                 problems.push(cx.error(name, format!("{c:?} cannot stand in it")));
             }
-        }
-        if arguments.password.as_deref().is_some_and(|hash| hash.contains([':', '\n'])) {
-            problems.push(cx.error("password", "it is not a hash as crypt(5) writes it"));
         }
         if !problems.is_empty() {
             return Err(problems);
@@ -210,6 +209,22 @@ impl State for Present {
     }
 }
 
+/// Returns what is wrong with the password. What is said of it never shows it.
+fn unfit_password(arguments: &Arguments, cx: &Context<'_>) -> Option<Problem> {
+    let hash = arguments.password.as_deref().filter(|hash| !hash.is_empty() && !arguments.empty_password);
+    if hash.is_some_and(|hash| !shadow::is_hash(hash)) {
+        let problem = cx.error("password", "it is not a hash as crypt(5) writes it, and would never fit");
+        return Some(problem.hint("give the hash of the password, which `openssl passwd -6` prints"));
+    }
+    let is_locked = hash.is_some_and(|hash| hash.starts_with('!'));
+    let message = match arguments.password_lock {
+        Some(true) if arguments.empty_password => "an empty password cannot be locked",
+        Some(false) if is_locked => "the hash that is declared is locked: it begins with `!`",
+        _ => return None,
+    };
+    Some(cx.error("password_lock", message))
+}
+
 /// A primary group, as far as it is known.
 struct Primary {
     name: String,
@@ -218,11 +233,12 @@ struct Primary {
 
 impl Resource for Present {
     fn questions(&self) -> Vec<Question> {
-        let named = self.gid.iter().filter(|gid| gid.parse::<u32>().is_err());
-        let groups = self.groups.iter().flatten().chain(&self.optional_groups).chain(named);
+        let groups = self.groups.iter().flatten().chain(&self.optional_groups).chain(&self.gid);
         let mut questions: Vec<Question> =
             groups.chain([&self.name]).map(|group| Question::Group(group.clone())).collect();
         questions.push(Question::Account(self.name.clone()));
+        let number = self.uid.filter(|_| self.unique);
+        questions.extend(number.map(|uid| Question::Account(uid.to_string())));
         if self.create_home {
             let home = self.home.clone().unwrap_or_else(|| likely_home(&self.name));
             questions.push(Question::Path(home));
@@ -240,7 +256,7 @@ impl Resource for Present {
         let Some(account) = facts.account(&self.name)? else {
             let (step, account) = self.make(facts)?;
             let mut steps = vec![step];
-            steps.extend(self.shadow.steps(&account)?);
+            steps.extend(self.shadow.steps_for_new(&account)?);
             return Ok(steps);
         };
         let (step, after) = self.modify(account, facts)?;
@@ -252,11 +268,43 @@ impl Resource for Present {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        vec![Claim::new(format!("user {}", self.name), "present")]
+        let mut claims = vec![Claim::new(format!("user {}", self.name), "present")];
+        let named = self.groups.iter().flatten().chain(&self.optional_groups);
+        claims.extend(named.map(|group| membership(&self.name, group, true)));
+        let is_whole = self.groups.is_some() || !self.optional_groups.is_empty();
+        if is_whole && self.remove_groups {
+            let own = self.gid.iter().chain([&self.name]);
+            let own = own.map(|group| membership(&self.name, group, true).thing);
+            let except = claims.iter().map(|claim| claim.thing.clone()).chain(own).collect();
+            claims.push(Claim::rest(format!("{} in group *", self.name), NO_MEMBER, except));
+        }
+        claims
     }
 }
 
 impl Present {
+    /// Fails if another user has the number.
+    fn check_number(&self, facts: &Facts) -> Result<(), Stop> {
+        let Some(uid) = self.uid.filter(|_| self.unique) else { return Ok(()) };
+        match facts.account(&uid.to_string())? {
+            Some(other) if other.uid == uid && other.name != self.name => Err(Stop::Failed(format!(
+                "uid {uid} belongs to user `{}`; choose another one, or allow both by `unique: False`",
+                other.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The user is known by name, and by the number that is declared.
+    fn foretell(&self, run: Run, account: &Account) -> Run {
+        let answer = || Answer::Account(Some(account.clone()));
+        let run = run.foretells(Question::Account(self.name.clone()), answer());
+        match self.uid {
+            Some(uid) => run.foretells(Question::Account(uid.to_string()), answer()),
+            None => run,
+        }
+    }
+
     /// The declared groups that the host has, without the primary one.
     fn other_groups(&self, primary: Option<&str>, facts: &Facts) -> Result<Vec<String>, Stop> {
         let mut groups = self.groups.clone().unwrap_or_default();
@@ -280,9 +328,6 @@ impl Present {
             return Ok(Some(of(group)));
         }
         let Some(gid) = &self.gid else { return Ok(None) };
-        if let Ok(number) = gid.parse() {
-            return Ok(Some(Primary { name: gid.clone(), gid: number }));
-        }
         match facts.group(gid)? {
             Some(group) => Ok(Some(of(group))),
             None => Err(Stop::Failed(format!("group `{gid}` does not exist"))),
@@ -300,6 +345,7 @@ impl Present {
 
     /// useradd(8), and the account that it makes.
     fn make(&self, facts: &Facts) -> Result<(Step, Account), Stop> {
+        self.check_number(facts)?;
         let mut primary = self.primary(facts)?;
         let own_group = facts.group(&self.name)?;
         if primary.is_none() && self.user_group != Some(false) {
@@ -361,7 +407,7 @@ impl Present {
         } else {
             run.touches.truncate(1);
         }
-        run = run.foretells(Question::Account(self.name.clone()), Answer::Account(Some(account.clone())));
+        run = self.foretell(run, &account);
         Ok((Step::new(changes, run.into()), account))
     }
 
@@ -378,6 +424,7 @@ impl Present {
                     "allow_uid_change",
                 ));
             }
+            self.check_number(facts)?;
             changes.push(Change::new("uid", i64::from(account.uid), i64::from(uid)));
             words.extend(["-u".to_owned(), uid.to_string()]);
             words.extend(Some("-o".to_owned()).filter(|_| !self.unique));
@@ -430,7 +477,7 @@ impl Present {
             }
             after.groups = now;
         }
-        run = run.foretells(Question::Account(self.name.clone()), Answer::Account(Some(after.clone())));
+        run = self.foretell(run, &after);
         Ok((Some(Step::new(changes, run.into())), after))
     }
 
@@ -442,7 +489,11 @@ impl Present {
         facts: &Facts,
     ) -> Result<Option<(Vec<&'static str>, Vec<String>, Vec<String>)>, Stop> {
         let wanted = self.other_groups(Some(&account.group), facts)?;
-        let says_nothing = self.groups.is_none() && wanted.is_empty();
+        let mut has_optional = false;
+        for group in &self.optional_groups {
+            has_optional |= facts.group(group)?.is_some();
+        }
+        let says_nothing = self.groups.is_none() && !has_optional;
         let missing: Vec<String> =
             wanted.iter().filter(|group| !account.groups.contains(group)).cloned().collect();
         // Salt: a group of the user's own name may stay.
@@ -506,6 +557,8 @@ mod tests {
         facts.learn(Question::Group("adm".into()), Ok(group("adm", 4)));
         facts.learn(Question::Group("web".into()), Ok(group("web", 33)));
         facts.learn(Question::Group("none".into()), Ok(Answer::Group(None)));
+        facts.learn(Question::Account("7".into()), Ok(Answer::Account(None)));
+        facts.learn(Question::Account("1000".into()), Ok(Answer::Account(account.clone())));
         let own = if account.is_some() { group("ann", 1000) } else { Answer::Group(None) };
         facts.learn(Question::Group("ann".into()), Ok(own));
         for home in ["/home/ann", "/srv/ann"] {
@@ -556,7 +609,7 @@ mod tests {
             ),
             ("    - optional_groups: [none, web]\n", &["useradd -G web -m -- ann"]),
             (
-                "    - password: $6$x\n    - maxdays: 9\n",
+                "    - password: $6$salt$hash\n    - maxdays: 9\n",
                 &["useradd -m -- ann", "chpasswd -e", "chage -M 9 -- ann"],
             ),
         ];
@@ -574,7 +627,7 @@ mod tests {
 
     #[test]
     fn changes_only_what_is_declared_and_differs() {
-        let rows: [(&str, &[&str]); 10] = [
+        let rows: [(&str, &[&str]); 12] = [
             ("    - uid: 1000\n    - gid: ann\n    - home: /home/ann\n    - shell: /bin/sh\n", &[]),
             ("    - fullname: Ann\n    - workphone: 1\n    - groups: [adm]\n", &[]),
             ("    - shell: /bin/bash\n    - fullname: Bea\n", &["usermod -s /bin/bash -c Bea,,1 -- ann"]),
@@ -582,6 +635,8 @@ mod tests {
             ("    - groups: []\n", &["usermod -G '' -- ann"]),
             ("    - groups: [web, ann]\n    - remove_groups: False\n", &["usermod -a -G web -- ann"]),
             ("    - optional_groups: [adm, none]\n", &[]),
+            ("    - optional_groups: [ann]\n", &["usermod -G '' -- ann"]),
+            ("    - optional_groups: [none]\n", &[]),
             (
                 "    - home: /srv/ann\n",
                 &[
@@ -614,6 +669,36 @@ mod tests {
         );
         assert!(failed("    - gid: web\n").starts_with("the primary group of `ann` is `ann`, not `web`"));
         assert_eq!(failed("    - groups: [none]\n"), "group `none` does not exist");
+        assert_eq!(failed("    - gid: none\n"), "group `none` does not exist");
+        assert!(
+            failed("    - password_lock: False\n")
+                .starts_with("`ann` has no password that could be unlocked")
+        );
+    }
+
+    #[test]
+    fn a_number_of_another_user_is_refused_unless_allowed() {
+        let present = declare("ann:\n  user.present:\n    - uid: '7'\n", &Tree::default());
+        let mut facts = facts(None);
+        let bob = Account { name: "bob".into(), uid: 7, ..Account::default() };
+        facts.learn(Question::Account("7".into()), Ok(Answer::Account(Some(bob))));
+        let Err(Stop::Failed(reason)) = present.diff(&facts) else { panic!() };
+        assert!(reason.starts_with("uid 7 belongs to user `bob`"), "{reason}");
+        let shared = "ann:\n  user.present:\n    - uid: 7\n    - unique: False\n";
+        settles(&*declare(shared, &Tree::default()), &mut facts);
+    }
+
+    #[test]
+    fn a_password_that_is_no_hash_is_refused_and_not_shown() {
+        for password in ["secret", "abcdefghijklm", "$6$", "$secret"] {
+            let text = format!("ann:\n  user.present:\n    - password: '{password}'\n");
+            let error = declare_error(&text, &Tree::default());
+            assert!(error.starts_with("a.sls:3: user.present: `password`: it is not a hash"), "{error}");
+            assert!(!error.contains(password), "{error}");
+        }
+        for hash in ["$6$salt$hash", "$y$j9T$salt$hash", "!$1$salt$hash", "*", "!", "!!", "!*"] {
+            declare(&format!("ann:\n  user.present:\n    - password: '{hash}'\n"), &Tree::default());
+        }
     }
 
     #[test]

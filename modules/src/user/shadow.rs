@@ -33,7 +33,34 @@ impl std::fmt::Debug for Password {
 /// What useradd(8) gives a new user: no password fits.
 pub(super) const NONE: &str = "!";
 
+/// A number of days that nobody declares.
+const UNKNOWN: i64 = i64::MIN;
+
+/// Returns true for what crypt(5) writes, locked or not, and for what fits no password.
+pub(super) fn is_hash(text: &str) -> bool {
+    let open = text.trim_start_matches('!');
+    let mut fields = open.strip_prefix('$').into_iter().flat_map(|rest| rest.split('$'));
+    let is_known =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let is_crypt =
+        fields.next().is_some_and(is_known) && fields.next_back().is_some_and(|hash| !hash.is_empty());
+    !text.contains([':', '\n']) && (is_crypt || open == "*" || (open.is_empty() && !text.is_empty()))
+}
+
 impl Shadow {
+    /// The steps for a user that is only going to be made: the host gives it ages of its own.
+    pub(super) fn steps_for_new(&self, account: &Account) -> Result<Vec<Step>, Stop> {
+        let unset = Aging {
+            changed: Some(UNKNOWN),
+            min: Some(UNKNOWN),
+            max: Some(UNKNOWN),
+            warn: Some(UNKNOWN),
+            inactive: Some(UNKNOWN),
+            expires: Some(UNKNOWN),
+        };
+        self.steps(&Account { aging: unset, ..account.clone() })
+    }
+
     /// The steps from what `account` has, in the order in which they are made.
     pub(super) fn steps(&self, account: &Account) -> Result<Vec<Step>, Stop> {
         if self.password.is_none() && self.lock.is_none() && self.aging == Aging::default() {
@@ -74,7 +101,14 @@ impl Shadow {
             }
             Some(false) if password.starts_with('!') => {
                 let command = Command::words(["usermod", "-U", "--", &account.name]);
-                account.password = Some(password[1..].to_owned());
+                let open = password.trim_start_matches('!');
+                if open.is_empty() {
+                    return Err(Stop::Failed(format!(
+                        "`{}` has no password that could be unlocked; give a hash as `password`",
+                        account.name
+                    )));
+                }
+                account.password = Some(open.to_owned());
                 steps.push(step(Change::new("password", "locked", "open"), command, &account));
             }
             _ => {}
@@ -94,7 +128,8 @@ impl Shadow {
                 return;
             }
             words.extend([option.to_owned(), wanted.to_string()]);
-            changes.push(Change::new(name, now.map_or(Value::Null, Value::Int), wanted));
+            let before = now.filter(|now| *now != UNKNOWN);
+            changes.push(Change::new(name, before.map_or(Value::Null, Value::Int), wanted));
             *now = Some(wanted).filter(|wanted| *wanted >= 0);
         };
         let (wanted, now) = (&self.aging, &mut after.aging);

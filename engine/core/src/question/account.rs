@@ -102,9 +102,15 @@ pub(super) fn read(questions: &[Question], reply: &Reply) -> Vec<Answered> {
                 sections[0]
                     .iter()
                     .find(|fields| fields[0] == name)
+                    // getent(1) takes digits for a number where there is no such name.
+                    .or_else(|| sections[0].iter().find(|fields| fields.get(2) == Some(&name.as_str())))
                     .and_then(|fields| account(fields, &groups, shadow.get(name.as_str()).copied())),
             )),
-            Question::Group(name) => Ok(Answer::Group(groups.get(name.as_str()).cloned())),
+            Question::Group(name) => {
+                let number = name.parse().ok();
+                let by_number = || groups.values().find(|group| Some(group.gid) == number);
+                Ok(Answer::Group(groups.get(name.as_str()).or_else(by_number).cloned()))
+            }
             _ => Err(CannotTell("not a question about users or groups".into())),
         })
         .collect()
@@ -178,6 +184,18 @@ mod tests {
         assert_eq!(answers[1], Ok(Answer::Account(None)));
         let Ok(Answer::Group(Some(adm))) = &answers[2] else { panic!("{answers:?}") };
         assert_eq!(adm.members, ["ann", "syslog"]);
+    }
+
+    #[test]
+    fn a_number_finds_who_has_it() {
+        let text = "ann:x:1000:1000:Ann:/home/ann:/bin/bash\n=\nann:x:1000:\nadm:x:4:\n=\n=\n";
+        let questions =
+            [Question::Account("1000".into()), Question::Group("4".into()), Question::Group("5".into())];
+        let reply = Reply { status: 0, stdout: text.into(), stderr: Vec::new() };
+        let answers = read(&questions, &reply);
+        assert!(matches!(&answers[0], Ok(Answer::Account(Some(account))) if account.name == "ann"));
+        assert!(matches!(&answers[1], Ok(Answer::Group(Some(group))) if group.name == "adm"));
+        assert_eq!(answers[2], Ok(Answer::Group(None)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::HostRun;
 use super::records::{Changed, Records, Standing};
-use crate::{Facts, Hold, Lack, RequisiteKind, Step, Stop};
+use crate::{Facts, Hold, Lack, RequisiteKind, Step, Stop, needs};
 
 #[derive(Debug)]
 pub(super) enum Decision {
@@ -116,6 +116,7 @@ impl Decider<'_> {
         if steps.is_empty() {
             return Ok(Decision::Rest(None));
         }
+        needs::check(&steps, self.facts)?;
         let holds = self.run.holds(index, self.facts);
         let is_held = holds.iter().any(|hold| !hold.accepted);
         Ok(if is_held { Decision::Held(steps, holds) } else { Decision::Act(steps) })

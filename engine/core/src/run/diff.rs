@@ -47,7 +47,7 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
             Err(error) => return (records.into_reports(), Some(Broken::asking(&error))),
             Ok(Ok(Decision::Act(steps) | Decision::Held(steps, _))) => {
                 let mut record = act(run, index, &steps);
-                record.report.reason = to_take_up(&host.facts, chunk, &steps);
+                record.report.reason = to_take_up(&host.facts, chunk, &steps).or(record.report.reason);
                 if is_done(&host.facts, chunk, &steps) {
                     taken_up.push(index);
                 }
@@ -127,8 +127,13 @@ fn bracket(run: &HostRun<'_>, index: usize, steps: &[Step], inside: &[usize], re
 
 fn act(run: &HostRun<'_>, index: usize, steps: &[Step]) -> Record {
     let always = steps.iter().all(|step| step.always);
-    let outcome = if always { Outcome::Always } else { Outcome::Drift };
-    Record::new(&run.plan.graph.chunks()[index], outcome, None).with_steps(steps)
+    let doubt = steps.iter().find_map(|step| step.doubt.clone());
+    let outcome = match (&doubt, always) {
+        (Some(_), _) => Outcome::Unknown,
+        (None, true) => Outcome::Always,
+        (None, false) => Outcome::Drift,
+    };
+    Record::new(&run.plan.graph.chunks()[index], outcome, doubt).with_steps(steps)
 }
 
 /// What cannot be told because an earlier change has not been made is unknown; the rest is a failure.

@@ -198,6 +198,7 @@ impl Planned {
     pub(super) fn questions(&self) -> Vec<Question> {
         let mut questions = self.conditions.questions();
         questions.extend(self.resource.questions());
+        questions.extend(self.conditions.needs.iter().cloned());
         questions
     }
 

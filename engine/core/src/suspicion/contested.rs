@@ -9,10 +9,12 @@ pub(super) fn look(states: &States<'_>) -> Vec<Problem> {
     let mut first: HashMap<String, (String, &Chunk)> = HashMap::new();
     let mut problems = Vec::new();
     // A state with a condition may have its turn when the other has not.
-    for (_, chunk, planned) in states.planned().filter(|(_, chunk, planned)| !is_conditional(chunk, planned))
-    {
+    let certain = || states.planned().filter(|(_, chunk, planned)| !is_conditional(chunk, planned));
+    let claims: Vec<(&Chunk, Vec<Claim>)> =
+        certain().map(|(_, chunk, planned)| (chunk, planned.resource.claims())).collect();
+    for (chunk, claims) in &claims {
         let mut rival = None;
-        for Claim { thing, shape } in planned.resource.claims() {
+        for Claim { thing, shape, .. } in claims.iter().filter(|claim| claim.except.is_none()).cloned() {
             match first.get(&thing) {
                 Some((other, owner)) if *other != shape => {
                     rival.get_or_insert_with(|| told(&thing, chunk, owner));
@@ -24,6 +26,21 @@ pub(super) fn look(states: &States<'_>) -> Vec<Problem> {
             }
         }
         problems.extend(rival);
+    }
+    problems.extend(unnamed(&claims));
+    problems
+}
+
+/// A thing that one state names, and that another one takes away because it does not name it.
+fn unnamed(claims: &[(&Chunk, Vec<Claim>)]) -> Vec<Problem> {
+    let all = || claims.iter().flat_map(|(chunk, claims)| claims.iter().map(move |claim| (*chunk, claim)));
+    let named: Vec<(&Chunk, &Claim)> = all().filter(|(_, claim)| claim.except.is_none()).collect();
+    let mut problems = Vec::new();
+    for (owner, rest) in all().filter(|(_, claim)| claim.except.is_some()) {
+        let rival = named.iter().find(|(chunk, claim)| {
+            !std::ptr::eq(*chunk, owner) && claim.shape != rest.shape && rest.includes(&claim.thing)
+        });
+        problems.extend(rival.map(|(chunk, claim)| told(&claim.thing, chunk, owner)));
     }
     problems
 }
@@ -67,6 +84,23 @@ mod tests {
                 "1: the other one"
             ]
         );
+    }
+
+    #[test]
+    fn a_thing_that_another_state_takes_away_unnamed_is_told() {
+        let bob = || state("group", "").claims("bob in group adm", "member");
+        let all = |id| state(id, "").claims("ann in group adm", "member");
+        let takes = all("members").takes_others("* in group adm", &["ann in group adm"]);
+        let told = found(look, [bob(), takes]);
+        assert_eq!(
+            told,
+            [
+                "1: `test.nop` of `members` and `test.nop` of `group` undo each other: both decide about `bob in group adm`",
+                "2: the other one"
+            ]
+        );
+        let same = all("members").takes_others("* in group adm", &["ann in group adm"]);
+        assert!(found(look, [all("other"), same]).is_empty());
     }
 
     #[test]

@@ -43,6 +43,12 @@ impl State {
         self
     }
 
+    pub(super) fn takes_others(mut self, pattern: &str, except: &[&str]) -> State {
+        let except = except.iter().map(|name| (*name).to_owned()).collect();
+        self.function.claims.push(Claim::rest(pattern, "not a member", except));
+        self
+    }
+
     pub(super) fn creates(mut self, path: &str) -> State {
         self.creates.push(path.to_owned());
         self
