@@ -146,20 +146,25 @@ impl Resource for Append {
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
-        let old = self.edit.read(facts)?;
-        let mut new = old.unwrap_or_default().to_vec();
-        for line in self.wanted.lacking(old.unwrap_or_default())? {
+        self.edit.make(self.edit.read(facts)?, |old| self.edited(old.unwrap_or_default()))
+    }
+
+    fn contents(&self) -> Vec<Content> {
+        self.edit.text(self.wanted.lines())
+    }
+}
+
+impl Append {
+    fn edited(&self, old: &[u8]) -> Result<Vec<u8>, Stop> {
+        let mut new = old.to_vec();
+        for line in self.wanted.lacking(old)? {
             if new.last().is_some_and(|last| *last != b'\n') {
                 new.push(b'\n');
             }
             new.extend(line.as_bytes());
             new.push(b'\n');
         }
-        Ok(self.edit.write(old, new))
-    }
-
-    fn contents(&self) -> Vec<Content> {
-        self.edit.text(self.wanted.lines())
+        Ok(new)
     }
 }
 

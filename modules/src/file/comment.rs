@@ -111,10 +111,16 @@ impl Resource for Comment {
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
         let old = self.edit.read_existing(facts)?;
+        self.edit.make(Some(old), |old| self.edited(old.unwrap_or_default()))
+    }
+}
+
+impl Comment {
+    fn edited(&self, old: &[u8]) -> Result<Vec<u8>, Stop> {
         let text = text_of(old);
         if !self.live.is_in(&text)? {
             return if self.ignore_missing || self.commented.is_in(&text)? {
-                Ok(Vec::new())
+                Ok(old.to_vec())
             } else {
                 Err(Stop::Failed(format!("`{}` finds no line in `{}`", self.regex, self.edit.path)))
             };
@@ -126,7 +132,7 @@ impl Resource for Comment {
                 self.regex, self.edit.path
             )));
         }
-        Ok(self.edit.write(Some(old), new))
+        Ok(new)
     }
 }
 

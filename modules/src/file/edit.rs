@@ -47,8 +47,26 @@ impl Edit {
         vec![Content::new("text", self.path.as_str(), text).shown(self.show_changes)]
     }
 
+    /// The step that edits the file, if that changes it. Refuses an edit that changes its own result: it would never
+    /// come to an end.
+    pub(crate) fn make(
+        &self,
+        old: Option<&[u8]>,
+        edited: impl Fn(Option<&[u8]>) -> Result<Vec<u8>, Stop>,
+    ) -> Result<Vec<Step>, Stop> {
+        let new = edited(old)?;
+        if old != Some(&new) && edited(Some(&new))? != new {
+            return Err(Stop::Failed(format!(
+                "`{}` would change again with every run, because the edit changes its own result; write it so that it \
+                 leaves alone what it has written",
+                self.path
+            )));
+        }
+        Ok(self.write(old, new))
+    }
+
     /// The step from `old` to `new`, if they differ.
-    pub(crate) fn write(&self, old: Option<&[u8]>, new: Vec<u8>) -> Vec<Step> {
+    fn write(&self, old: Option<&[u8]>, new: Vec<u8>) -> Vec<Step> {
         if old == Some(&new) {
             return Vec::new();
         }

@@ -137,8 +137,9 @@ impl Resource for KeyValue {
             None if self.create_if_missing => None,
             _ => Some(self.edit.read_existing(facts)?),
         };
-        let new = bytes_of(&self.edited(&text_of(old.unwrap_or_default()), old.is_none()));
-        Ok(self.edit.write(old, new))
+        self.edit.make(old, |old| {
+            Ok(bytes_of(&self.edited(&text_of(old.unwrap_or_default()), old.is_none())))
+        })
     }
 }
 

@@ -99,8 +99,19 @@ impl Resource for Prepend {
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
-        let there = self.edit.read(facts)?;
-        let old = there.unwrap_or_default();
+        self.edit.make(self.edit.read(facts)?, |old| self.edited(old.unwrap_or_default()))
+    }
+
+    fn contents(&self) -> Vec<Content> {
+        match &self.wanted {
+            Looked::Anywhere(wanted) => self.edit.text(wanted.lines()),
+            Looked::First(lines) => self.edit.text(lines.iter().map(String::as_str)),
+        }
+    }
+}
+
+impl Prepend {
+    fn edited(&self, old: &[u8]) -> Result<Vec<u8>, Stop> {
         let mut first = match &self.wanted {
             Looked::Anywhere(wanted) => wanted.lacking(old)?,
             Looked::First(lines) => {
@@ -111,14 +122,7 @@ impl Resource for Prepend {
         };
         first.push("");
         let first = first.join("\n");
-        Ok(self.edit.write(there, [first.as_bytes(), old].concat()))
-    }
-
-    fn contents(&self) -> Vec<Content> {
-        match &self.wanted {
-            Looked::Anywhere(wanted) => self.edit.text(wanted.lines()),
-            Looked::First(lines) => self.edit.text(lines.iter().map(String::as_str)),
-        }
+        Ok([first.as_bytes(), old].concat())
     }
 }
 

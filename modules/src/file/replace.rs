@@ -170,6 +170,12 @@ impl Resource for Replace {
             return Ok(Vec::new());
         }
         let old = self.edit.read_existing(facts)?;
+        self.edit.make(Some(old), |old| self.edited(old.unwrap_or_default()))
+    }
+}
+
+impl Replace {
+    fn edited(&self, old: &[u8]) -> Result<Vec<u8>, Stop> {
         let text = text_of(old);
         let (replaced, count) = self.pattern.replace(&text, &self.template, self.count)?;
         let mut new = bytes_of(&replaced);
@@ -185,7 +191,7 @@ impl Resource for Replace {
                 new.extend(&not_found.line);
             }
         }
-        Ok(self.edit.write(Some(old), new))
+        Ok(new)
     }
 }
 
@@ -231,6 +237,29 @@ mod tests {
         for (arguments, old, expected) in rows {
             let after = content_after(&*replace(&arguments), "/etc/x", Some(old));
             assert_eq!(after.as_deref(), expected, "{arguments} on {old:?}");
+        }
+    }
+
+    #[test]
+    fn an_edit_that_changes_its_own_result_is_refused() {
+        let rows = [
+            ("    - pattern: a\n    - repl: aa\n", "a\n"),
+            ("    - pattern: b\n    - repl: a b\n    - count: 1\n", "b\n"),
+            (
+                "    - pattern: '^color = (\\w+)$'\n    - repl: 'color=\\1'\n    - append_if_not_found: True\n",
+                "color = red\n",
+            ),
+            (
+                "    - pattern: zzz\n    - repl: 'a$'\n    - prepend_if_not_found: True\n    - flags: []\n",
+                "b\n",
+            ),
+        ];
+        for (arguments, old) in rows {
+            let mut facts = Facts::default();
+            file(&mut facts, "/etc/x", Some(old), 0o644);
+            let refused = replace(arguments).diff(&facts);
+            let Err(Stop::Failed(reason)) = refused else { panic!("{arguments}: {refused:?}") };
+            assert!(reason.starts_with("`/etc/x` would change again with every run"), "{reason}");
         }
     }
 

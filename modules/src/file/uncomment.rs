@@ -73,6 +73,12 @@ impl Resource for Uncomment {
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
         let old = self.edit.read_existing(facts)?;
+        self.edit.make(Some(old), |old| self.edited(old.unwrap_or_default()))
+    }
+}
+
+impl Uncomment {
+    fn edited(&self, old: &[u8]) -> Result<Vec<u8>, Stop> {
         let text = text_of(old);
         let strip = |line: &str| line.trim_start_matches(|c| self.char.contains(c)).to_owned();
         let new =
@@ -80,7 +86,7 @@ impl Resource for Uncomment {
         if new == old && !self.live.is_in(&text)? {
             return Err(Stop::Failed(format!("`{}` finds no line in `{}`", self.regex, self.edit.path)));
         }
-        Ok(self.edit.write(Some(old), new))
+        Ok(new)
     }
 }
 
