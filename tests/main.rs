@@ -17,6 +17,8 @@ mod demo;
 #[cfg(test)]
 mod deployments;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod functions;
 #[cfg(test)]
 mod jobs;

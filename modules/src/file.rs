@@ -30,8 +30,8 @@ pub(crate) use uncomment::Uncomment;
 
 use kstate_core::question::PathInfo;
 use kstate_core::{
-    Attributes, Change, Command, Facts, Map, Problem, Question, Run, SourceEntry, Step, Stop, Touch, Value,
-    fnmatch,
+    Attributes, Change, Command, Facts, Map, Place, Problem, Question, Run, SourceEntry, Step, Stop, Touch,
+    Value, fnmatch,
 };
 
 use crate::Context;
@@ -61,13 +61,13 @@ pub(crate) fn attribute_changes(wanted: &Attributes, there: Option<&PathInfo>) -
     changes
 }
 
-/// An absolute path without a slash at its end, or what is wrong with it.
+/// Returns an absolute path without empty parts, parts `.` and a slash at its end, or what is wrong with it.
 pub(crate) fn absolute(cx: &Context<'_>, argument: &str, path: &str) -> Result<String, Vec<Problem>> {
     if !path.starts_with('/') {
         return Err(vec![cx.error(argument, format!("`{path}` is not an absolute path"))]);
     }
-    let trimmed = path.trim_end_matches('/');
-    Ok(if trimmed.is_empty() { "/" } else { trimmed }.to_owned())
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    Ok(format!("/{}", parts.join("/")))
 }
 
 /// `context` over `defaults`; each a mapping or a list of mappings.
@@ -175,27 +175,14 @@ type Below = Vec<(String, PathInfo)>;
 /// What may stay in a directory that is cleaned.
 #[derive(Debug)]
 struct Clean {
-    /// Paths of required states: they stay, with all that is below and above them.
-    required: Vec<String>,
+    /// What required states manage.
+    required: Vec<Place>,
     exclude: Choice,
 }
 
 impl Clean {
-    /// Salt: `clean` keeps what the `file` states under `require` manage.
-    fn new(cx: &Context<'_>, exclude: Choice) -> Result<Self, Vec<Problem>> {
-        let mut required = Vec::new();
-        let mut problems = Vec::new();
-        for item in cx.chunk.argument("require").and_then(kstate_core::Node::list).unwrap_or_default() {
-            let Some(file) = item.get("file") else { continue };
-            match file.text() {
-                Some(path) if path.starts_with('/') => required.push(path.trim_end_matches('/').to_owned()),
-                _ => problems.push(
-                    cx.error("clean", format!("`file: {}` does not tell a path to keep", file.value()))
-                        .hint("require the file by its path"),
-                ),
-            }
-        }
-        if problems.is_empty() { Ok(Clean { required, exclude }) } else { Err(problems) }
+    fn new(exclude: Choice) -> Self {
+        Clean { required: Vec::new(), exclude }
     }
 
     /// The step that removes what is in `tree` below `root` and neither in `keep` nor kept otherwise, and what is left.
@@ -208,9 +195,7 @@ impl Clean {
         let mut staying: Vec<&str> = Vec::new();
         for (path, _) in tree {
             let relative = path[root.len()..].trim_start_matches('/');
-            let is_required = self.required.iter().any(|required| {
-                kstate_core::touch::is_below(path, required) || kstate_core::touch::is_below(required, path)
-            });
+            let is_required = self.required.iter().any(|required| required.keeps(path, root));
             if is_required || keep(path) || self.exclude.has(relative)? {
                 staying.push(path);
             }

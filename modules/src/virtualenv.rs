@@ -14,7 +14,9 @@
 
 use kstate_core::question::{Answer, Ended, PathInfo, PathKind};
 use kstate_core::words::{join, quote};
-use kstate_core::{Change, Content, Facts, Operation, Problem, Question, Resource, Run, Step, Stop, Value};
+use kstate_core::{
+    Change, Content, Facts, Operation, Place, Problem, Question, Resource, Run, Step, Stop, Value,
+};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -188,6 +190,10 @@ fn make(a: &Arguments) -> String {
 impl Resource for Managed {
     fn questions(&self) -> Vec<Question> {
         vec![Question::Run(Box::new(self.wanted.look(&[])))]
+    }
+
+    fn places(&self) -> Vec<Place> {
+        vec![Place::whole(&*self.path)]
     }
 
     fn contents(&self) -> Vec<Content> {

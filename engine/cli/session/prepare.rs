@@ -291,7 +291,7 @@ impl Session<'_> {
         let (plan, loose) = match compiled.graph.clone().filter(|_| is_whole) {
             Some(graph) => {
                 let states = states.into_iter().flatten().collect();
-                (Some(Plan { graph, states, secrets }), Vec::new())
+                (Some(Plan::new(graph, states, secrets)), Vec::new())
             }
             None => (None, states),
         };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Content, Facts, Hold, Question, Step, Stop, fnmatch};
+use crate::{Content, Facts, Hold, Place, Question, Step, Stop, fnmatch};
 
 /// One state with typed arguments. Pure: it never holds a connection, never prints, and never knows whether the
 /// engine is about to show its steps or to make them.
@@ -23,6 +23,19 @@ pub trait Resource: fmt::Debug + Send + Sync {
     fn claims(&self) -> Vec<Claim> {
         Vec::new()
     }
+
+    /// Returns the paths that it manages.
+    fn places(&self) -> Vec<Place> {
+        Vec::new()
+    }
+
+    /// Returns true if it removes what it does not know, except the places of the states that it requires.
+    fn cleans(&self) -> bool {
+        false
+    }
+
+    /// Takes the places of the states that it requires.
+    fn keep(&mut self, _places: Vec<Place>) {}
 
     /// What it brings to the host of files of the tree and of texts, as far as the arguments alone do not tell it. Two
     /// revisions of a tree are compared by it.

@@ -41,6 +41,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Binds the states to the graph: each learns of those that it requires what it has to know.
+    pub fn new(graph: Arc<Graph>, mut states: Vec<Planned>, secrets: Secrets) -> Self {
+        crate::place::tell_required(&graph, &mut states);
+        Plan { graph, states, secrets }
+    }
+
     /// Brings no other revisions than those that were found by `diff`, whatever is there by now.
     pub fn pin(&mut self, found: &[StateReport]) {
         for (state, report) in self.states.iter_mut().zip(found) {

@@ -8,7 +8,7 @@
 //! A directory goes with everything below it; a link goes, and what it leads to stays.
 
 use kstate_core::question::PathInfo;
-use kstate_core::{Change, Claim, Facts, Operation, Problem, Question, Resource, Step, Stop, Value};
+use kstate_core::{Change, Claim, Facts, Operation, Place, Problem, Question, Resource, Step, Stop, Value};
 use serde::Deserialize;
 
 use super::absolute;
@@ -45,6 +45,10 @@ impl State for Absent {
 impl Resource for Absent {
     fn questions(&self) -> Vec<Question> {
         vec![Question::Path(self.path.clone())]
+    }
+
+    fn places(&self) -> Vec<Place> {
+        vec![Place::whole(&*self.path)]
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

@@ -9,7 +9,9 @@
 //! A text counts as there if it stands on lines of its own anywhere in the file, however its words are spaced. A missing
 //! file is made.
 
-use kstate_core::{Attributes, Content, Facts, Parents, Problem, Question, Resource, Step, Stop, Value};
+use kstate_core::{
+    Attributes, Content, Facts, Parents, Place, Problem, Question, Resource, Step, Stop, Value,
+};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -143,6 +145,10 @@ impl Wanted {
 impl Resource for Append {
     fn questions(&self) -> Vec<Question> {
         self.edit.questions()
+    }
+
+    fn places(&self) -> Vec<Place> {
+        vec![Place::whole(&*self.edit.path)]
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

@@ -8,7 +8,7 @@
 //!
 //! The pattern is Python's, begins with `^` as a rule, and has to fit at the beginning of a line.
 
-use kstate_core::{Facts, Parents, Problem, Question, Resource, Step, Stop};
+use kstate_core::{Facts, Parents, Place, Problem, Question, Resource, Step, Stop};
 use serde::Deserialize;
 
 use super::pattern::{Flags, Pattern, PatternError, bytes_of, text_of};
@@ -107,6 +107,10 @@ pub(super) fn change_lines(
 impl Resource for Comment {
     fn questions(&self) -> Vec<Question> {
         self.edit.questions()
+    }
+
+    fn places(&self) -> Vec<Place> {
+        vec![Place::whole(&*self.edit.path)]
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

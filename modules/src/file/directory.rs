@@ -16,8 +16,8 @@
 
 use kstate_core::question::{Answer, PathInfo, PathKind};
 use kstate_core::{
-    Attributes, Change, Claim, Command, Facts, Operation, Parents, Problem, Question, Resource, Run, Step,
-    Stop, Touch, Value,
+    Attributes, Change, Claim, Command, Facts, Operation, Parents, Place, Problem, Question, Resource, Run,
+    Step, Stop, Touch, Value,
 };
 use serde::Deserialize;
 
@@ -49,7 +49,8 @@ pub(crate) struct Arguments {
     recurse: Vec<Recursed>,
     /// How many levels below it `recurse` reaches. Default: all.
     max_depth: Option<usize>,
-    /// Removes what is below it, except the files of states that it requires. Default: `False`.
+    /// Removes what is below it, except what the states manage that it requires, however they are named: by path, id,
+    /// pattern or SLS. Default: `False`.
     #[serde(default)]
     clean: bool,
     /// Globs, or regular expressions behind `E@`, of relative paths that `clean` leaves.
@@ -127,7 +128,7 @@ impl State for Directory {
         let clean = if arguments.clean {
             let patterns = arguments.exclude_pat.as_ref().map(|Texts(patterns)| patterns.as_slice());
             let exclude = Choice::new(cx, "exclude_pat", patterns.unwrap_or_default());
-            Some(Clean::new(cx, exclude.map_err(|problem| vec![problem])?)?)
+            Some(Clean::new(exclude.map_err(|problem| vec![problem])?))
         } else {
             None
         };
@@ -425,6 +426,20 @@ impl Resource for Directory {
     fn claims(&self) -> Vec<Claim> {
         vec![Claim::new(&*self.path, "directory")]
     }
+
+    fn places(&self) -> Vec<Place> {
+        vec![Place::whole(&*self.path)]
+    }
+
+    fn cleans(&self) -> bool {
+        self.clean.is_some()
+    }
+
+    fn keep(&mut self, places: Vec<Place>) {
+        if let Some(clean) = &mut self.clean {
+            clean.required = places;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -497,7 +512,9 @@ mod tests {
 
     #[test]
     fn cleans_what_nothing_requires() {
-        let cleaned = directory("    - clean: True\n    - require:\n      - file: /srv/a/d/f\n");
+        let mut cleaned = directory("    - clean: True\n");
+        assert!(cleaned.cleans());
+        cleaned.keep(vec![Place::whole("/srv/a/d/f"), Place::whole("/srv/a"), Place::whole("/srv")]);
         assert_eq!(subjects(&*cleaned, &all_below()), ["symlink: /srv/a/l -> absent"]);
         settles(&*cleaned, &mut all_below());
         let all = directory("    - clean: True\n    - exclude_pat: l*\n");

@@ -12,7 +12,7 @@
 //!     - append_if_not_found: True
 //! ```
 
-use kstate_core::{Facts, Map, Parents, Problem, Question, Resource, Step, Stop, Value};
+use kstate_core::{Facts, Map, Parents, Place, Problem, Question, Resource, Step, Stop, Value};
 use serde::Deserialize;
 
 use super::pattern::{bytes_of, text_of};
@@ -131,15 +131,18 @@ impl Resource for KeyValue {
         self.edit.questions()
     }
 
+    fn places(&self) -> Vec<Place> {
+        vec![Place::whole(&*self.edit.path)]
+    }
+
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
         let old = match self.edit.read(facts)? {
             None if self.ignore_if_missing && !self.create_if_missing => return Ok(Vec::new()),
             None if self.create_if_missing => None,
             _ => Some(self.edit.read_existing(facts)?),
         };
-        self.edit.make(old, |old| {
-            Ok(bytes_of(&self.edited(&text_of(old.unwrap_or_default()), old.is_none())))
-        })
+        self.edit
+            .make(old, |old| Ok(bytes_of(&self.edited(&text_of(old.unwrap_or_default()), old.is_none()))))
     }
 }
 

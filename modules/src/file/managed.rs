@@ -14,12 +14,12 @@
 
 use kstate_core::question::PathInfo;
 use kstate_core::{
-    Attributes, Change, Claim, Content, Facts, Operation, Parents, Problem, Question, Resource, Step, Stop,
-    Value, Write, digest,
+    Attributes, Change, Claim, Content, Facts, Operation, Parents, Place, Problem, Question, Resource, Step,
+    Stop, Value, Write, digest,
 };
 use serde::Deserialize;
 
-use super::{attribute_changes, render, variables};
+use super::{absolute, attribute_changes, render, variables};
 use crate::kinds::{Mode, Texts, yes};
 use crate::{Context, State, text};
 
@@ -119,8 +119,10 @@ impl State for Managed {
     type Arguments = Arguments;
 
     fn declare(arguments: Arguments, cx: &Context<'_>) -> Result<Self, Vec<Problem>> {
-        if !arguments.name.starts_with('/') {
-            return Err(vec![cx.error("name", format!("`{}` is not an absolute path", arguments.name))]);
+        let path = absolute(cx, "name", &arguments.name)?;
+        if arguments.name.ends_with('/') {
+            let message = format!("`{}` ends with a slash, as the path of a directory does", arguments.name);
+            return Err(vec![cx.error("name", message).hint("`file.directory` manages directories")]);
         }
         let mut problems = Vec::new();
         let content = content(&arguments, cx).unwrap_or_else(|problem| {
@@ -143,7 +145,7 @@ impl State for Managed {
         }
         let owner = |mode| Attributes { mode, user: arguments.user.clone(), group: arguments.group.clone() };
         Ok(Managed {
-            path: arguments.name.clone(),
+            path,
             content,
             attributes: owner(mode),
             parents: if arguments.makedirs {
@@ -239,6 +241,10 @@ impl Resource for Managed {
             questions.push(Question::Digest(self.path.clone()));
         }
         questions
+    }
+
+    fn places(&self) -> Vec<Place> {
+        vec![Place::whole(&*self.path)]
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

@@ -8,7 +8,9 @@
 //!
 //! A text counts as there as it does for `file.append`. A missing file is made.
 
-use kstate_core::{Attributes, Content, Facts, Parents, Problem, Question, Resource, Step, Stop, Value};
+use kstate_core::{
+    Attributes, Content, Facts, Parents, Place, Problem, Question, Resource, Step, Stop, Value,
+};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -96,6 +98,10 @@ impl State for Prepend {
 impl Resource for Prepend {
     fn questions(&self) -> Vec<Question> {
         self.edit.questions()
+    }
+
+    fn places(&self) -> Vec<Place> {
+        vec![Place::whole(&*self.edit.path)]
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use kstate_core::question::PathInfo;
 use kstate_core::{
-    Attributes, Change, Content, Facts, Parents, Problem, Question, Resource, SourceEntry, SourceKind, Step,
-    Stop, Value,
+    Attributes, Change, Content, Facts, Parents, Place, Problem, Question, Resource, SourceEntry, SourceKind,
+    Step, Stop, Value,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     /// Takes the files of all folders of the list, those of earlier ones before those of later ones. Default: `False`.
     #[serde(default)]
     merge: bool,
-    /// Removes what else is below the path, except the files of states that it requires. Default: `False`.
+    /// Removes what else is below the path, except what the states manage that it requires. Default: `False`.
     #[serde(default)]
     clean: bool,
     /// The owner of files, links and directories. Default: it stays, or is the user that kstate works as.
@@ -137,7 +137,7 @@ impl State for Recurse {
         let for_links = owned(arguments.sym_mode.or(arguments.dir_mode).map(|Mode(mode)| mode));
         let variables = variables(arguments.defaults.as_ref(), arguments.context.as_ref());
         let mut recurse = Recurse {
-            clean: if arguments.clean { Some(Clean::new(cx, exclude(cx).map_err(one)?)?) } else { None },
+            clean: if arguments.clean { Some(Clean::new(exclude(cx).map_err(one)?)) } else { None },
             directories: vec![(String::new(), Directory::plain(path.clone(), above.clone()))],
             files: Vec::new(),
             links: Vec::new(),
@@ -354,6 +354,20 @@ impl Resource for Recurse {
             return Ok(steps);
         }
         self.rest(facts)
+    }
+
+    fn places(&self) -> Vec<Place> {
+        self.parts().map(|(relative, _)| Place::bare(self.below(relative))).collect()
+    }
+
+    fn cleans(&self) -> bool {
+        self.clean.is_some()
+    }
+
+    fn keep(&mut self, places: Vec<Place>) {
+        if let Some(clean) = &mut self.clean {
+            clean.required = places;
+        }
     }
 
     fn contents(&self) -> Vec<Content> {

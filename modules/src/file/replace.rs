@@ -12,7 +12,7 @@
 //! every line unless `flags` lacks `MULTILINE`. What it leaves must not be replaced by something else again: such a
 //! state would change with every run, and fails.
 
-use kstate_core::{Facts, Parents, Problem, Question, Resource, Step, Stop, Value};
+use kstate_core::{Facts, Parents, Place, Problem, Question, Resource, Step, Stop, Value};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -163,6 +163,10 @@ fn flags(value: &Value) -> Result<Flags, String> {
 impl Resource for Replace {
     fn questions(&self) -> Vec<Question> {
         self.edit.questions()
+    }
+
+    fn places(&self) -> Vec<Place> {
+        vec![Place::whole(&*self.edit.path)]
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

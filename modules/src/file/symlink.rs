@@ -9,8 +9,8 @@
 
 use kstate_core::question::{Answer, PathInfo, PathKind};
 use kstate_core::{
-    Attributes, Change, Claim, Command, Content, Facts, Operation, Parents, Problem, Question, Resource, Run,
-    Step, Stop, Touch, Value,
+    Attributes, Change, Claim, Command, Content, Facts, Operation, Parents, Place, Problem, Question,
+    Resource, Run, Step, Stop, Touch, Value,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -186,6 +186,10 @@ impl Symlink {
 impl Resource for Symlink {
     fn questions(&self) -> Vec<Question> {
         std::iter::once(&self.path).chain(&self.backup).cloned().map(Question::Path).collect()
+    }
+
+    fn places(&self) -> Vec<Place> {
+        vec![Place::whole(&*self.path)]
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

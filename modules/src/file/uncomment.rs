@@ -8,7 +8,7 @@
 //!
 //! The pattern is Python's, without the comment's own character.
 
-use kstate_core::{Facts, Parents, Problem, Question, Resource, Step, Stop};
+use kstate_core::{Facts, Parents, Place, Problem, Question, Resource, Step, Stop};
 use serde::Deserialize;
 
 use super::comment::{change_lines, grouped};
@@ -69,6 +69,10 @@ impl State for Uncomment {
 impl Resource for Uncomment {
     fn questions(&self) -> Vec<Question> {
         self.edit.questions()
+    }
+
+    fn places(&self) -> Vec<Place> {
+        vec![Place::whole(&*self.edit.path)]
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {

@@ -34,7 +34,8 @@ use std::fmt;
 use kstate_core::question::{Answer, Ended, PathInfo, PathKind};
 use kstate_core::words::quote;
 use kstate_core::{
-    Change, Command, Facts, Hold, Operation, Problem, Question, Resource, Run, Step, Stop, Touch, Value,
+    Change, Command, Facts, Hold, Operation, Place, Problem, Question, Resource, Run, Step, Stop, Touch,
+    Value,
 };
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
@@ -209,6 +210,10 @@ impl State for Latest {
 impl Resource for Latest {
     fn questions(&self) -> Vec<Question> {
         vec![Question::Run(Box::new(self.look()))]
+    }
+
+    fn places(&self) -> Vec<Place> {
+        vec![Place::whole(&*self.arguments.target)]
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
