@@ -516,7 +516,7 @@ mod tests {
     }
 
     fn reply(status: i32, stdout: &str) -> Reply {
-        Reply { status, stdout: stdout.into(), stderr: Vec::new() }
+        Reply::new(status, stdout, "")
     }
 
     fn answer(fun: &str, arguments: &[&str], status: i32, stdout: &str) -> String {

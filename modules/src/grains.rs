@@ -477,7 +477,7 @@ mod tests {
     use super::*;
 
     fn grains(text: &str) -> Map {
-        let reply = Reply { status: 0, stdout: text.into(), stderr: Vec::new() };
+        let reply = Reply::new(0, text, "");
         match read(&reply) {
             Ok(Value::Map(map)) => map,
             other => panic!("{other:?}"),
@@ -556,7 +556,7 @@ mod tests {
 
     #[test]
     fn a_cut_answer_is_no_grains() {
-        let reply = Reply { status: 0, stdout: "\n== hostname\nproc1\n".into(), stderr: Vec::new() };
+        let reply = Reply::new(0, "\n== hostname\nproc1\n", "");
         assert!(read(&reply).is_err());
     }
 }

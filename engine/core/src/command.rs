@@ -122,7 +122,10 @@ impl Command {
             Program::Words(words) => script.push_str(&join(words)),
             Program::Shell { shell, line } => script.push_str(&join([shell.as_str(), "-c", line])),
         }
-        Job { script, input: self.input.clone(), user: self.user.clone(), ..Job::default() }.meant(self)
+        // A line of a person may start anything, and leave it running.
+        let apart = matches!(self.program, Program::Shell { .. });
+        Job { script, input: self.input.clone(), user: self.user.clone(), apart, ..Job::default() }
+            .meant(self)
     }
 }
 

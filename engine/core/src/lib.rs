@@ -67,7 +67,7 @@ pub use sources::{SourceEntry, SourceError, SourceKind, Sources};
 pub use step::{Change, Step};
 pub use touch::Touch;
 pub use transport::{
-    Connect, ConnectError, ExchangeCause, ExchangeError, Interrupt, Job, Lack, Output, Reply, Traffic,
-    Transport,
+    Connect, ConnectError, ExchangeCause, ExchangeError, Gap, Interrupt, Job, Keep, Lack, Limit, Omitted,
+    Output, Reply, Traffic, Transport,
 };
 pub use value::{Value, integer};

@@ -170,7 +170,7 @@ impl Operation {
     fn text(&self) -> Option<Job> {
         let script = match self {
             Operation::Nothing => return None,
-            Operation::Run(run) => return Some(run.command.job()),
+            Operation::Run(run) => return Some(Job { apart: true, ..run.command.job() }),
             Operation::Write(write) => return Some(write.job()),
             Operation::Attributes { path, attributes } => attributes.script(&quote(path)),
             Operation::Directory { path, attributes, parents } => {

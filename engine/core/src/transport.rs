@@ -19,6 +19,43 @@ pub struct Job {
     pub user: Option<String>,
     /// What it does, as data. Only a host in memory looks at it.
     pub purpose: Option<Arc<Purpose>>,
+    /// The time after which it is ended. `None`: nothing but its own text ends it.
+    pub limit: Option<Limit>,
+    pub keep: Keep,
+    /// It gets pipes of its own, so that processes that it leaves behind cannot print into the output of other jobs.
+    /// Jobs with a `user` get them in any case.
+    pub apart: bool,
+}
+
+/// A time limit of a job that only looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    pub time: Duration,
+    /// The words for the job in a message: `the state of /etc/motd`.
+    pub waiting_for: String,
+}
+
+/// How much of each stream of a job is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// The beginning and the end, [`Keep::END`] bytes each: what a command says to people.
+    #[default]
+    Ends,
+    /// All of it up to [`Keep::WHOLE`] bytes: an answer that is read by the engine.
+    Whole,
+}
+
+impl Keep {
+    pub const END: usize = 512 * 1024;
+    pub const WHOLE: usize = 64 * 1024 * 1024;
+
+    /// The bytes that are kept of the beginning, and of the end.
+    pub fn ends(self) -> (usize, usize) {
+        match self {
+            Keep::Ends => (Keep::END, Keep::END),
+            Keep::Whole => (Keep::WHOLE, 0),
+        }
+    }
 }
 
 impl Job {
@@ -40,9 +77,30 @@ pub struct Reply {
     pub status: i32,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
+    pub omitted: Omitted,
+    /// It was ended because its limit had passed.
+    pub overdue: bool,
+}
+
+/// What was left out of the streams of a reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Omitted {
+    pub stdout: Option<Gap>,
+    pub stderr: Option<Gap>,
+}
+
+/// Bytes that were left out of a stream, and the place in what was kept where they were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    pub at: usize,
+    pub bytes: u64,
 }
 
 impl Reply {
+    pub fn new(status: i32, stdout: impl Into<Vec<u8>>, stderr: impl Into<Vec<u8>>) -> Self {
+        Reply { status, stdout: stdout.into(), stderr: stderr.into(), ..Reply::default() }
+    }
+
     pub fn ok(&self) -> bool {
         self.status == 0
     }
@@ -140,6 +198,8 @@ pub enum ExchangeCause {
     Lost(String),
     #[error("the host fell silent for {} s", .0.as_secs())]
     Silent(Duration),
+    #[error("the host did not answer within {} s; kstate was waiting for {}", .0.time.as_secs(), .0.waiting_for)]
+    Overdue(Limit),
     #[error("cannot become user `{user}`: {reason}")]
     NoSuchLogin { user: String, reason: String },
     #[error("interrupted")]

@@ -59,7 +59,7 @@ impl FakeHost {
 
     fn run(&mut self, words: &[&str]) -> Reply {
         self.log.push(words.join(" "));
-        let reply = |status, text: String| Reply { status, stdout: text.into_bytes(), stderr: Vec::new() };
+        let reply = |status, text: String| Reply::new(status, text, "");
         match words {
             ["get", name] => reply(i32::from(!self.on.contains_key(*name)), String::new()),
             ["set", name] => {

@@ -1,9 +1,8 @@
 //! This machine as the target: the same held shell, without SSH.
 
 use std::io::{self, Read, Write as _};
-use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,12 +10,15 @@ use kstate_core::{
     Connect, ConnectError, ExchangeCause, ExchangeError, Interrupt, Job, Output, Reply, Traffic, Transport,
 };
 
-use crate::frames::{Replies, Secret};
+use crate::frames::{Replies, Secrets};
 use crate::shell::{bootstrap, end_script, ready, request};
 use crate::ssh::refused;
 
 const TICK: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How many pieces may wait to be read before the shell has to.
+const PIECES: usize = 16;
 
 /// Makes this machine the only target, whatever it is called.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +35,8 @@ impl Local {
 impl Connect for Local {
     fn connect(&self, _: &str) -> Result<Box<dyn Transport>, ConnectError> {
         let failed = |error: io::Error| ConnectError {
-            message: format!("cannot start `sh` on this machine: {error}"),
-            hints: Vec::new(),
+            message: format!("cannot start `setsid sh` on this machine: {error}"),
+            hints: vec!["install `setsid` (Debian: util-linux)".to_owned()],
         };
         Ok(Box::new(LocalTransport::start(self.interrupt.clone()).map_err(failed)?))
     }
@@ -58,15 +60,15 @@ struct LocalTransport {
 
 impl LocalTransport {
     fn start(interrupt: Interrupt) -> io::Result<Self> {
-        // A process group of its own: the terminal's Ctrl-C reaches kstate, and kstate ends the jobs.
-        let mut child = Command::new("sh")
-            .args(["-c", bootstrap()])
+        // A session of its own: the terminal's Ctrl-C reaches kstate, and kstate ends the jobs. A job of another user
+        // could type into a terminal that it shared.
+        let mut child = Command::new("setsid")
+            .args(["sh", "-c", bootstrap()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
             .spawn()?;
-        let (pieces, read) = channel();
+        let (pieces, read) = sync_channel(PIECES);
         if let Some(stdout) = child.stdout.take() {
             pump(stdout, false, pieces.clone());
         }
@@ -150,7 +152,7 @@ fn quietly(command: &mut Command) {
     let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
 }
 
-fn pump(mut stream: impl Read + Send + 'static, stderr: bool, pieces: Sender<Piece>) {
+fn pump(mut stream: impl Read + Send + 'static, stderr: bool, pieces: SyncSender<Piece>) {
     thread::spawn(move || {
         let mut buffer = vec![0; 65536];
         loop {
@@ -200,9 +202,9 @@ impl Transport for LocalTransport {
             return Ok(Vec::new());
         }
         self.traffic.round_trips += 1;
-        let secret = Secret::random();
-        let mut replies = Replies::new(jobs, &secret);
-        match self.run(request(jobs, &secret), &mut replies, watch, jobs) {
+        let secrets = Secrets::random(jobs);
+        let mut replies = Replies::new(jobs, &secrets);
+        match self.run(request(jobs, &secrets), &mut replies, watch, jobs) {
             Ok(()) => Ok(replies.into_replies()),
             Err(cause) => {
                 let (done, running) = replies.into_partial();

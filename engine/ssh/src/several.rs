@@ -96,7 +96,7 @@ impl Several {
     fn refuse(&self, job: &Job) -> Reply {
         let user = job.user.as_deref().unwrap_or_default();
         let stderr = format!("there is no login that is, or can become, the user `{user}`\n").into_bytes();
-        Reply { status: NO_LOGIN, stdout: Vec::new(), stderr }
+        Reply::new(NO_LOGIN, "", stderr)
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 
 use crate::config::{ConfigError, route};
 use crate::dial::{End, Session, dial, total};
-use crate::frames::{Broken, Replies, Secret};
+use crate::frames::{Broken, Replies, Secrets};
 use crate::keys::Keyring;
 use crate::login::{Login, Logins, SshSettings};
 use crate::several::Several;
@@ -253,9 +253,9 @@ impl Transport for SshTransport {
             return Err(ExchangeError { done: Vec::new(), running: None, cause: ExchangeCause::Interrupted });
         }
         self.held.round_trips += 1;
-        let secret = Secret::random();
-        let mut replies = Replies::new(jobs, &secret);
-        let bytes = request(jobs, &secret);
+        let secrets = Secrets::random(jobs);
+        let mut replies = Replies::new(jobs, &secrets);
+        let bytes = request(jobs, &secrets);
         let interrupt = if self.heeds_interrupt { self.interrupt.clone() } else { Interrupt::default() };
         let run = self.threads.block_on(self.held.run(bytes, &mut replies, watch, &interrupt));
         match run.unwrap_or(Err(Stop::Closed(None))) {

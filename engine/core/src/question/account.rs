@@ -171,7 +171,7 @@ mod tests {
         let text = "ann:x:1000:1000:Ann:/home/ann:/bin/bash\n=\nann:x:1000:\nadm:x:4:syslog,ann\n=\nann:!:1:0:99999:7:::\n=\n";
         let questions =
             [Question::Account("ann".into()), Question::Account("bob".into()), Question::Group("adm".into())];
-        let reply = Reply { status: 0, stdout: text.into(), stderr: Vec::new() };
+        let reply = Reply::new(0, text, "");
         let answers = read(&questions, &reply);
         let Ok(Answer::Account(Some(ann))) = &answers[0] else { panic!("{answers:?}") };
         assert_eq!(
@@ -191,7 +191,7 @@ mod tests {
         let text = "ann:x:1000:1000:Ann:/home/ann:/bin/bash\n=\nann:x:1000:\nadm:x:4:\n=\n=\n";
         let questions =
             [Question::Account("1000".into()), Question::Group("4".into()), Question::Group("5".into())];
-        let reply = Reply { status: 0, stdout: text.into(), stderr: Vec::new() };
+        let reply = Reply::new(0, text, "");
         let answers = read(&questions, &reply);
         assert!(matches!(&answers[0], Ok(Answer::Account(Some(account))) if account.name == "ann"));
         assert!(matches!(&answers[1], Ok(Answer::Group(Some(group))) if group.name == "adm"));

@@ -61,7 +61,7 @@ mod tests {
     fn a_name_that_is_printed_in_another_way_is_known_by_its_number() {
         let hash = "a".repeat(64);
         let text = format!("= 0\n\\{hash}  /a\\\\b\n= 1\nsha256sum: \"/it's\": No such file or directory\n");
-        let reply = Reply { status: 1, stdout: text.into_bytes(), stderr: Vec::new() };
+        let reply = Reply::new(1, text, "");
         let wanted = [Ok(Answer::Digest(Some(hash))), Ok(Answer::Digest(None))];
         assert_eq!(read(&["/a\\b", "/it's"], &reply), wanted);
     }
@@ -73,7 +73,7 @@ mod tests {
             "{hash}  /a\nsha256sum: /b: No such file or directory\nsha256sum: /c: Permission denied\n\
              sha256sum: '/d e': Is a directory\n"
         );
-        let reply = Reply { status: 1, stdout: text.into_bytes(), stderr: Vec::new() };
+        let reply = Reply::new(1, text, "");
         assert_eq!(
             read(&["/a", "/b", "/c", "/d e"], &reply),
             [

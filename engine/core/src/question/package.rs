@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     fn reply(text: &str) -> Reply {
-        Reply { status: 0, stdout: text.into(), stderr: Vec::new() }
+        Reply::new(0, text, "")
     }
 
     #[test]

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     fn reply(text: &str) -> Reply {
-        Reply { status: 1, stdout: text.as_bytes().to_vec(), stderr: Vec::new() }
+        Reply::new(1, text, "")
     }
 
     #[test]
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn a_name_below_a_directory_may_hold_a_newline() {
         let text = "81a4 0 0 1 root root /d/a\nb\0a1ff 0 0 4 root root /d/l\0> /d/l\0a\nb\0dangling\0";
-        let reply = Reply { status: 0, stdout: text.as_bytes().to_vec(), stderr: Vec::new() };
+        let reply = Reply::new(0, text, "");
         let Ok(Answer::Tree(tree)) = read_tree("/d", &reply) else { panic!() };
         let names: Vec<&str> = tree.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(names, ["/d/a\nb", "/d/l"]);

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_unit_that_dies_at_each_start_is_not_running() {
         let text = "Id=app.service\nLoadState=loaded\nActiveState=activating\nSubState=auto-restart\nUnitFileState=enabled\n\n=\n";
-        let reply = Reply { status: 0, stdout: text.into(), stderr: Vec::new() };
+        let reply = Reply::new(0, text, "");
         let Ok(Answer::Service(service)) = &read(&["app"], &reply)[0] else { panic!("not read") };
         assert!(service.known && !service.running);
     }
@@ -153,7 +153,7 @@ mod tests {
                     Id=cron.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nSourcePath=\nMainPID=7\n\n\
                     Id=nope.service\nLoadState=not-found\nActiveState=inactive\nSubState=dead\nUnitFileState=\nSourcePath=\nMainPID=0\n\n\
                     =\n+ uwsgi dead enabled\n+ cron alive enabled\n";
-        let reply = Reply { status: 0, stdout: text.into(), stderr: Vec::new() };
+        let reply = Reply::new(0, text, "");
         let answers = read(&["uwsgi", "cron", "nope"], &reply);
         let service = |i: usize| match &answers[i] {
             Ok(Answer::Service(service)) => service.clone(),

@@ -139,15 +139,12 @@ impl Making<'_, '_, '_> {
             match news.stage {
                 Stage::Running => {}
                 Stage::Ended { status, .. } => {
-                    let reply = Reply { status, stdout: tail, stderr: Vec::new() };
+                    let reply = Reply::new(status, tail, "");
                     return Ok(Outcome { reply, note: None });
                 }
                 Stage::Gone => {
                     tail.extend_from_slice(b"\nit was ended from outside, and nobody saw how");
-                    return Ok(Outcome {
-                        reply: Reply { status: 137, stdout: tail, stderr: Vec::new() },
-                        note: None,
-                    });
+                    return Ok(Outcome { reply: Reply::new(137, tail, ""), note: None });
                 }
             }
             if self.run.interrupt.is_raised() && !std::mem::replace(&mut told, true) {

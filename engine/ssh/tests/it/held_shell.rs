@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kstate_core::{Connect as _, Interrupt, Job, Transport};
+use kstate_core::{Connect as _, Interrupt, Job, Keep, Transport};
 use kstate_ssh::Local;
 
 use crate::support::{Server, run, run_one, text};
@@ -91,7 +91,7 @@ fn five_megabytes_travel_both_ways_at_once() {
         let binary: Vec<u8> =
             (0..5_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let mut seen = 0;
-        let job = Job { input: binary.clone(), ..Job::new("tee /dev/stderr") };
+        let job = Job { input: binary.clone(), keep: Keep::Whole, ..Job::new("tee /dev/stderr") };
         let replies = host.exchange(&[job], &mut |output| seen += output.bytes.len()).unwrap();
         assert!(replies[0].stdout == binary && replies[0].stderr == binary);
         assert_eq!(seen, 2 * binary.len());
