@@ -5,12 +5,19 @@
 pub(crate) const TEXT: usize = 16 << 20;
 /// How deeply lists and mappings may stand in each other in YAML and JSON.
 pub(crate) const NESTING: usize = 100;
-/// How many parts a YAML document may have, those brought in by aliases counted each time.
+/// How many parts a YAML document may have.
 pub(crate) const PARTS: usize = 2_000_000;
+/// How many parts anchors may keep and aliases bring in, each time counted. Salt shares what an alias stands for; kstate copies it, because
+/// each copy is a place of its own.
+pub(crate) const ALIASED: usize = 100_000;
+/// How many parts of arguments `names` may repeat in a run.
+pub(crate) const REPEATED: usize = 300_000;
 /// So many bytes of one scalar count as a part.
 pub(crate) const PART_BYTES: usize = 64;
 /// How many files may include each other in a row.
 pub(crate) const INCLUDES: usize = 100;
+/// How many requisites the `_in` lists of a run may add again, as Salt does; what is beyond them is added once.
+pub(crate) const REPEATED_IN: usize = 20_000;
 /// How many steps `extend` and the `_in` requisites of a run may take.
 pub(crate) const EXTENDING: usize = 100_000_000;
 /// How many missing states are told with similar names, which takes a look at every name.

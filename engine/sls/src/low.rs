@@ -94,8 +94,8 @@ fn drafts(state: &State, module: &Module, repeated: &mut usize, problems: &mut V
         let parts = chunk.arguments.iter().map(|(_, value)| 1 + parts_of(value)).sum::<usize>();
         let before = *repeated;
         *repeated = before.saturating_add(parts.saturating_mul(names.len()));
-        if *repeated > limits::PARTS {
-            if before <= limits::PARTS {
+        if *repeated > limits::REPEATED {
+            if before <= limits::REPEATED {
                 problems.push(too_many(state, &names));
             }
             names.truncate(1);
@@ -112,7 +112,7 @@ fn drafts(state: &State, module: &Module, repeated: &mut usize, problems: &mut V
 fn too_many(state: &State, names: &[&Node]) -> Problem {
     let message = format!(
         "the `names` of this run repeat arguments with more than {} parts, up to here",
-        limits::PARTS
+        limits::REPEATED
     );
     let problem = Problem::error(message).of(&state.id).hint("give the names fewer or smaller arguments");
     problem.at(names.first().map_or(&state.at, |name| &name.at))

@@ -368,7 +368,7 @@ fn each(count: usize, text: impl Fn(usize) -> String) -> String {
 }
 
 #[test]
-fn a_short_file_that_asks_for_too_much_is_refused() {
+fn a_short_file_that_asks_for_too_much_is_refused_and_a_long_list_is_not() {
     let states = |count| each(count, |n| format!("i{n}: test.nop\n"));
     let long_list = format!(
         "{}z:\n  test.nop:\n  - require_in:\n{}",
@@ -387,13 +387,13 @@ fn a_short_file_that_asks_for_too_much_is_refused() {
     );
     with_the_least_stack(move || {
         for (text, expected) in [
-            (long_list, "`extend` and the `_in` requisites of this run ask for too much work, up to here"),
+            (long_list, ""),
             (aliases, "`extend` and the `_in` requisites of this run ask for too much work, up to here"),
-            (names, "the `names` of this run repeat arguments with more than 2000000 parts, up to here"),
+            (names, "the `names` of this run repeat arguments with more than 300000 parts, up to here"),
         ] {
             let found = problems(&[("salt/top.sls", "base: {'*': [a]}"), ("salt/a.sls", &text)]);
             let found: Vec<&str> = found.iter().map(|problem| problem.message.as_str()).collect();
-            assert_eq!(found, [expected]);
+            assert_eq!(found.join("\n"), expected);
         }
     });
 }

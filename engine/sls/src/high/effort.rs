@@ -10,12 +10,14 @@ use crate::limits;
 #[derive(Debug, Default)]
 pub(crate) struct Effort {
     steps: usize,
+    /// The additions so far that repeat earlier ones.
+    repeats: usize,
     /// Where the limit was passed.
     passed: Option<Position>,
 }
 
-/// What a part costs, in steps: this many parts are as many as a document may have.
-pub(crate) const PART: usize = limits::EXTENDING / limits::PARTS;
+/// The price of a part, in steps: a run may add as many parts as `names` may repeat.
+pub(crate) const PART: usize = limits::EXTENDING / limits::REPEATED;
 
 impl Effort {
     /// Whether so many more steps can be made for what stands there.
@@ -25,6 +27,12 @@ impl Effort {
             self.passed = Some(at.clone());
         }
         self.passed.is_none()
+    }
+
+    /// Returns true while the run may add so many more repetitions.
+    pub(crate) fn allows_repeats(&mut self, count: usize) -> bool {
+        self.repeats = self.repeats.saturating_add(count);
+        self.repeats <= limits::REPEATED_IN
     }
 
     pub(crate) fn is_passed(&self) -> bool {

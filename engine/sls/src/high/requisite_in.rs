@@ -150,19 +150,23 @@ impl From<'_> {
                 }
             }
             Data::List(items) => {
-                // Salt goes over the targets of the earlier entries again with each entry.
+                // Salt goes over the targets of the earlier entries again with each entry, which adds nothing new. A long
+                // list is spared that.
                 let mut hinges: Vec<(String, String)> = Vec::new();
                 for item in items {
                     if item.text().is_some() && !effort.allows(self.size, &item.at) {
                         return;
                     }
                     let Some((module, name)) = self.target(item, unmet, problems) else { continue };
+                    let mut repeated = hinges.len();
                     if module == "sls" {
                         hinges = self.of_file(&name);
+                        repeated = 0;
                     } else {
                         hinges.push((name, module));
                     }
-                    for (name, module) in &hinges {
+                    let first = if effort.allows_repeats(repeated) { 0 } else { repeated };
+                    for (name, module) in &hinges[first..] {
                         if !effort.allows(self.cost(name), &item.at) {
                             return;
                         }

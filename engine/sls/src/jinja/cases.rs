@@ -55,6 +55,27 @@ const DIFFERENT: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn literals_of_any_length_are_whole() {
+    let words = |count: usize, word: &dyn Fn(usize) -> String, between: &str| {
+        (0..count).map(word).collect::<Vec<_>>().join(between)
+    };
+    let list = words(5000, &|n| n.to_string(), ", ");
+    let pairs = words(3000, &|n| format!("'k{n}': {n}"), ", ");
+    let texts = words(2500, &|n| format!("'{n}'"), " ~ ");
+    let template = format!(
+        "{{% set l = [{list}] %}}{{% set t = ({list}) %}}{{% set d = {{{pairs}}} %}}\
+         {{{{ l|length }}}} {{{{ l[4321] }}}} {{{{ l[-1] }}}} {{{{ t|length }}}} {{{{ t is list }}}} {{{{ d|length }}}} {{{{ d.k1234 }}}} \
+         {{{{ ({texts})|length }}}} {{{{ d.keys()|list|last }}}}"
+    );
+    let folders = Folders::new(vec![folder().join("tree")], folder(), Arc::new(crate::Disk));
+    let engine = Arc::new(Engine::new(Arc::new(folders), Whitespace::default()));
+    let environment =
+        Environment::new(&engine, "a", &Map::new(), &Map::new(), &Map::new(), &Answers::default());
+    let rendered = render(&environment, &template).unwrap();
+    assert_eq!(rendered.text, "5000 4321 4999 5000 False 3000 1234 8890 k2999");
+}
+
+#[test]
 fn renders_as_salt_does() {
     let templates = include_str!("cases/expressions.txt");
     let Ok(Plain::List(expected)) = json::load(include_str!("cases/expected.json")) else {

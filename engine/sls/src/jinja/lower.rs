@@ -112,6 +112,9 @@ impl Lowered {
     }
 }
 
+/// How many items of a literal are written as one.
+const PART: usize = 900;
+
 /// `template` is the number that markers carry.
 pub(super) fn lower(source: &str, file: &str, template: u32, whitespace: Whitespace) -> Result<Lowered> {
     let (source, options, first_line) = header(source, whitespace);
@@ -466,18 +469,9 @@ impl<'a> Lower<'a> {
             Kind::Float(_) => self.put("__infinity()"),
             Kind::Text(text) => self.text(text),
             Kind::Name(name) => self.name(name),
-            Kind::List(items) => self.function("__l", items)?,
-            Kind::Tuple(items) => self.function("__u", items)?,
-            Kind::Dict(pairs) => {
-                self.put("__d(");
-                for (i, (key, value)) in pairs.iter().enumerate() {
-                    self.put(if i > 0 { "," } else { "" });
-                    self.expr(key)?;
-                    self.put(",");
-                    self.expr(value)?;
-                }
-                self.put(")");
-            }
+            Kind::List(items) => self.in_parts("__lj", items, |lower, part| lower.function("__l", part))?,
+            Kind::Tuple(items) => self.in_parts("__uj", items, |lower, part| lower.function("__u", part))?,
+            Kind::Dict(pairs) => self.in_parts("__dj", pairs, Self::dict)?,
             Kind::Attr(..) => self.path(expr)?,
             Kind::Item(of, index) => {
                 self.put("__i(");
@@ -548,7 +542,7 @@ impl<'a> Lower<'a> {
             }
             Kind::Arithmetic(first, rest) => self.fold("__o(", first, rest)?,
             Kind::Compare(first, rest) => self.fold("__q(", first, rest)?,
-            Kind::Concat(parts) => self.function("__s", parts)?,
+            Kind::Concat(parts) => self.in_parts("__s", parts, |lower, part| lower.function("__s", part))?,
             Kind::And(parts) => self.logic(parts, " and ", true)?,
             Kind::Or(parts) => self.logic(parts, " or ", true)?,
             Kind::If { yes, test, no } => {
@@ -578,6 +572,38 @@ impl<'a> Lower<'a> {
             self.put(name);
             self.put(")");
         }
+    }
+
+    /// Writes a long literal as several short ones, which the function `join` joins: the engine takes no more than 2,000
+    /// arguments.
+    fn in_parts<T>(
+        &mut self,
+        join: &str,
+        items: &[T],
+        write: impl Fn(&mut Self, &[T]) -> Result<()>,
+    ) -> Result<()> {
+        if items.len() <= PART {
+            return write(self, items);
+        }
+        self.put(join);
+        for (i, part) in items.chunks(PART).enumerate() {
+            self.put(if i > 0 { "," } else { "(" });
+            write(self, part)?;
+        }
+        self.put(")");
+        Ok(())
+    }
+
+    fn dict(&mut self, pairs: &[(Expr, Expr)]) -> Result<()> {
+        self.put("__d(");
+        for (i, (key, value)) in pairs.iter().enumerate() {
+            self.put(if i > 0 { "," } else { "" });
+            self.expr(key)?;
+            self.put(",");
+            self.expr(value)?;
+        }
+        self.put(")");
+        Ok(())
     }
 
     fn function(&mut self, name: &str, items: &[Expr]) -> Result<()> {

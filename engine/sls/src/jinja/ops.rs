@@ -61,6 +61,13 @@ const FUNCTIONS: &[(&str, Function)] = &[
         }
         Ok(value::dict(entries, false))
     }),
+    ("__dj", |_, a| {
+        let mut entries = value::Entries::new();
+        for (key, item) in a.iter().flat_map(|part| value::pairs(part).unwrap_or_default()) {
+            entries.insert(Key::new(&key)?, item);
+        }
+        Ok(value::dict(entries, false))
+    }),
     ("__e", |_, a| {
         if let [value] = a {
             printable(value)?;
@@ -117,6 +124,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
         }
     }),
     ("__l", |_, a| Ok(list(a.to_vec()))),
+    ("__lj", |_, a| Ok(list(joined(a)?))),
     ("__load", |state, a| super::load::block(state, a)),
     // The first argument is what the second one is called.
     ("__m", |state, a| {
@@ -228,6 +236,7 @@ const FUNCTIONS: &[(&str, Function)] = &[
         Ok(tuple(vec![Value::from(session.tplfile.as_str()), Value::from(dir), Value::from(dot)]))
     }),
     ("__u", |_, a| Ok(tuple(a.to_vec()))),
+    ("__uj", |_, a| Ok(tuple(joined(a)?))),
     // The names, how many they are, and the value that is to give them theirs.
     ("__up", |_, a| {
         solid(&a[2])?;
@@ -315,6 +324,15 @@ pub(super) fn register(env: &mut Environment<'static>) {
     for (name, function) in FUNCTIONS {
         env.add_global(*name, Value::from_object(Native { name, function: *function }));
     }
+}
+
+/// The items of several lists or tuples, one after the other.
+fn joined(parts: &[Value]) -> Result<Vec<Value>, Error> {
+    let mut items = Vec::new();
+    for part in parts {
+        items.extend(iterate(part)?);
+    }
+    Ok(items)
 }
 
 /// The functions that every template can call.

@@ -118,6 +118,8 @@ struct Reader<'a> {
     stack: Vec<Open>,
     anchors: HashMap<usize, (Node, usize)>,
     parts: usize,
+    /// The parts that anchors keep and aliases repeat.
+    aliased: usize,
     /// The place in a line that was looked at last, in characters and in bytes. Events come in the order of the text.
     cursor: Cell<(u32, usize, usize)>,
     /// Where the anchors stand, by their names.
@@ -177,6 +179,7 @@ impl<'a> Reader<'a> {
             stack: Vec::new(),
             anchors: HashMap::new(),
             parts: 0,
+            aliased: 0,
             cursor: Cell::default(),
             names: HashMap::new(),
             last: None,
@@ -245,16 +248,18 @@ impl<'a> Reader<'a> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => {
-                let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
+                let Some(&(_, size)) = self.anchors.get(&anchor) else {
                     return Err(self.wrong(
                         "an alias cannot stand inside of what it stands for",
                         line,
                         column,
                     ));
                 };
-                if self.parts + size > limits::PARTS {
-                    return Err(self.too_many(&self.place(line, column)));
+                self.aliased += size;
+                if self.aliased > limits::ALIASED {
+                    return Err(self.too_many_aliased(&self.place(line, column)));
                 }
+                let node = self.anchors[&anchor].0.clone();
                 self.add(node, 0, size)
             }
             Event::DocumentStart(_) if self.document.is_some() => {
@@ -368,6 +373,10 @@ impl<'a> Reader<'a> {
             return Err(self.too_many(&node.at));
         }
         if anchor != 0 {
+            self.aliased += size;
+            if self.aliased > limits::ALIASED {
+                return Err(self.too_many_aliased(&node.at));
+            }
             self.anchors.insert(anchor, (node.clone(), size));
         }
         let Some(open) = self.stack.last_mut() else {
@@ -388,8 +397,13 @@ impl<'a> Reader<'a> {
     }
 
     fn too_many(&self, at: &Position) -> Problem {
-        let message = format!("with its aliases the document has more than {} parts", limits::PARTS);
-        Problem::error(message).at(at).hint("let fewer aliases stand inside of what other aliases repeat")
+        let message = format!("the document has more than {} parts", limits::PARTS);
+        Problem::error(message).at(at).hint("split the document into several files")
+    }
+
+    fn too_many_aliased(&self, at: &Position) -> Problem {
+        let message = format!("the aliases of the document repeat more than {} parts", limits::ALIASED);
+        Problem::error(message).at(at).hint("use fewer aliases inside of what other aliases repeat")
     }
 
     fn in_flow(&self) -> bool {
@@ -733,5 +747,8 @@ mod tests {
         assert!(refusal(&bomb).contains("parts"));
         let text = format!("a: &a {}\nb: [{}]", "x".repeat(10_000), "*a, ".repeat(20_000));
         assert!(refusal(&text).contains("parts"));
+        let nested = format!("[{}]", "x, ".repeat(50_000));
+        let anchors: String = (0..60).map(|n| format!("&a{n} [")).collect();
+        assert!(refusal(&format!("{anchors}{nested}{}", "]".repeat(60))).contains("parts"));
     }
 }
