@@ -1,6 +1,7 @@
 //! Files on this machine itself: what is declared, what `diff` says, and what `apply` leaves.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::support::{Folder, TestEnv};
@@ -56,4 +57,77 @@ fn cleaning_leaves_what_required_states_manage_however_they_are_named() {
         assert_eq!(names(&folder.path("d")), ["real.conf"], "{sls}");
         env.diff().exits(0);
     }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn the_mode_of_a_source_is_kept() {
+    let folder = Folder::new();
+    let env = declared(
+        &folder,
+        "ROOT/one:
+  file.managed:
+    - source: salt://d/secret
+    - mode: keep
+ROOT/d:
+  file.recurse:
+    - source: salt://d
+    - file_mode: keep
+",
+    );
+    for (name, mode) in [("secret", 0o600), ("tool", 0o4750), ("odd", 0o645)] {
+        let path = env.write(&format!("states/d/{name}"), name);
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    folder.write("d/secret", "old");
+    env.diff().exits(2);
+    env.apply().exits(0);
+    let modes = ["one", "d/secret", "d/tool", "d/odd"].map(|name| mode(&folder.path(name)));
+    assert_eq!(modes, [0o600, 0o600, 0o4750, 0o645]);
+    env.diff().exits(0);
+    let env = TestEnv::local("/srv/x:\n  file.managed:\n    - contents: a\n    - mode: keep\n");
+    env.kstate(&["diff", "it"]).exits(1).says("`keep` takes the mode of the source, and there is none");
+}
+
+#[test]
+fn a_folder_of_templates_may_hold_a_binary_file() {
+    let folder = Folder::new();
+    let sls = "ROOT/d:\n  file.recurse:\n    - source: salt://d\n    - template: jinja\n    - context: {who: ann}\n";
+    let env = declared(&folder, sls);
+    let image = b"\x89PNG\r\n\x00{{ who }}\xff";
+    fs::write(env.write("states/d/image", ""), image).unwrap();
+    env.write("states/d/text", "hello {{ who }}\n");
+    env.apply().exits(0);
+    assert_eq!(fs::read(folder.path("d/image")).unwrap(), image);
+    assert_eq!(fs::read(folder.path("d/text")).unwrap(), b"hello ann\n");
+    env.diff().exits(0);
+    fs::write(env.write("states/d/latin", ""), b"na\xefve text").unwrap();
+    env.kstate(&["diff", "it"]).exits(1).says("neither UTF-8 text nor binary");
+}
+
+#[test]
+fn merged_folders_give_each_path_once() {
+    let folder = Folder::new();
+    let sls = "ROOT/d:\n  file.recurse:\n    - source: [salt://a, salt://b]\n    - merge: True\n";
+    let env = declared(&folder, sls);
+    for (path, text) in [
+        ("a/x", "file"),
+        ("a/y/z", "below"),
+        ("a/both", "first"),
+        ("b/x/deep", ""),
+        ("b/y", ""),
+        ("b/both", "second"),
+        ("b/new", "new"),
+    ] {
+        env.write(&format!("states/{path}"), text);
+    }
+    env.apply().exits(0);
+    assert_eq!(names(&folder.path("d")), ["both", "new", "x", "y"]);
+    assert_eq!(fs::read(folder.path("d/both")).unwrap(), b"first");
+    assert_eq!(fs::read(folder.path("d/x")).unwrap(), b"file");
+    assert_eq!(names(&folder.path("d/y")), ["z"]);
+    env.diff().exits(0);
 }

@@ -33,7 +33,7 @@ enum Node {
     Folder,
     File {
         id: String,
-        executable: bool,
+        mode: u32,
     },
     Link {
         target: String,
@@ -45,7 +45,7 @@ enum Node {
 /// Where a path has led to.
 enum Place<'a> {
     Folder(&'a BTreeMap<String, Node>),
-    File { id: &'a str, path: String, executable: bool },
+    File { id: &'a str, path: String, mode: u32 },
     Link { target: &'a str },
     Disk { path: PathBuf, untracked: Option<String> },
 }
@@ -75,7 +75,9 @@ impl Revision {
         let mut revision = Revision { repository, folders, untracked };
         for Entry { path, kind, id } in revision.repository.entries(commit)? {
             let node = match kind {
-                EntryKind::File { executable } => Node::File { id, executable },
+                EntryKind::File { executable } => {
+                    Node::File { id, mode: if executable { 0o755 } else { 0o644 } }
+                }
                 EntryKind::Link => Node::Link { target: revision.link(&id, &path)? },
                 EntryKind::Submodule => Node::Untracked,
             };
@@ -150,8 +152,8 @@ impl Revision {
             let path = at.join("/");
             match self.get(&path)? {
                 Node::Folder => {}
-                Node::File { id, executable } => {
-                    let file = Place::File { id, path, executable: *executable };
+                Node::File { id, mode } => {
+                    let file = Place::File { id, path, mode: *mode };
                     return rest.is_empty().then_some(file);
                 }
                 Node::Link { target } if rest.is_empty() && !follow => return Some(Place::Link { target }),
@@ -229,7 +231,7 @@ impl Storage for Revision {
     fn kind(&self, path: &Path) -> io::Result<SourceKind> {
         Ok(match self.place(path, false).ok_or(io::ErrorKind::NotFound)? {
             Place::Folder(_) => SourceKind::Directory,
-            Place::File { executable, .. } => SourceKind::File { executable },
+            Place::File { mode, .. } => SourceKind::File { mode },
             Place::Link { target } => SourceKind::Symlink { target: target.to_owned() },
             Place::Disk { path, .. } => Disk.kind(&path)?,
         })
@@ -238,7 +240,7 @@ impl Storage for Revision {
     fn leads_to(&self, path: &Path) -> Option<SourceKind> {
         match self.place(path, true)? {
             Place::Folder(_) => Some(SourceKind::Directory),
-            Place::File { executable, .. } => Some(SourceKind::File { executable }),
+            Place::File { mode, .. } => Some(SourceKind::File { mode }),
             Place::Link { .. } => None,
             Place::Disk { path, .. } => Disk.leads_to(&path),
         }

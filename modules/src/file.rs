@@ -3,6 +3,7 @@
 mod absent;
 mod append;
 mod comment;
+mod contents;
 mod directory;
 mod edit;
 mod keyvalue;
@@ -41,6 +42,27 @@ use pattern::{Flags, Pattern, text_of};
 /// What Salt's `file` functions take for other systems than ours.
 pub(crate) const WINDOWS: &str = "there are no Windows hosts";
 pub(crate) const OWNER: &str = "write `user`";
+
+/// Permission to remove what stands in the way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Force {
+    pub(crate) is_given: bool,
+    /// The argument that gives it, if there is one.
+    pub(crate) argument: Option<&'static str>,
+}
+
+impl Force {
+    fn by(argument: &'static str, is_given: bool) -> Self {
+        Force { is_given, argument: Some(argument) }
+    }
+
+    /// Returns the failure of a state that needs it.
+    fn refused(self, kind: &str, path: &str) -> Stop {
+        let hint =
+            self.argument.map(|argument| format!("; `{argument}: True` removes it")).unwrap_or_default();
+        Stop::Failed(format!("a {kind} stands at `{path}`{hint}"))
+    }
+}
 
 /// What differs between what is declared about owner and mode and what is there. What is not declared never differs.
 pub(crate) fn attribute_changes(wanted: &Attributes, there: Option<&PathInfo>) -> Vec<Change> {
@@ -86,7 +108,7 @@ pub(crate) fn variables(defaults: Option<&Value>, context: Option<&Value>) -> Ma
     all
 }
 
-/// The bytes of `origin` as they are, or rendered as a template.
+/// Returns the bytes of `origin` as they are, or rendered as a template. Salt: a binary file is no template.
 pub(crate) fn render(
     cx: &Context<'_>,
     origin: &str,
@@ -96,16 +118,25 @@ pub(crate) fn render(
 ) -> Result<Vec<u8>, Problem> {
     match template {
         None => Ok(bytes),
-        Some("jinja") => {
-            let text = String::from_utf8(bytes).map_err(|_| {
-                cx.error("template", format!("`{origin}` is not UTF-8 text and cannot be a template"))
-            })?;
-            cx.sources.render(cx.chunk, origin, &text, variables).map(String::into_bytes)
-        }
+        Some("jinja") => match String::from_utf8(bytes) {
+            Ok(text) => cx.sources.render(cx.chunk, origin, &text, variables).map(String::into_bytes),
+            Err(error) if is_binary(error.as_bytes()) => Ok(error.into_bytes()),
+            Err(_) => Err(cx
+                .error("template", format!("`{origin}` is neither UTF-8 text nor binary"))
+                .hint("convert it to UTF-8, or leave `template` out")),
+        },
         Some(other) => {
             Err(cx.error("template", format!("`{other}` is not supported; the template engine is `jinja`")))
         }
     }
+}
+
+/// Salt: within its beginning a binary file has a NUL, or more than 30 % of it is not plain text.
+fn is_binary(bytes: &[u8]) -> bool {
+    let start = &bytes[..bytes.len().min(2048)];
+    let is_text = |byte: &u8| matches!(byte, 32..127 | b'\n' | b'\r' | b'\t' | 8);
+    let odd = start.iter().filter(|byte| !is_text(byte)).count();
+    start.contains(&0) || odd * 10 > start.len() * 3
 }
 
 /// Runs a program on many paths below `root` by one process.

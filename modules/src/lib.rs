@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn what_a_state_reads_of_the_tree_is_among_its_contents() {
         let text = b"ssh-ed25519 AAAA {{ who }}\n".as_slice();
-        let kind = kstate_core::SourceKind::File { executable: true };
+        let kind = kstate_core::SourceKind::File { mode: 0o755 };
         let entry = kstate_core::SourceEntry { path: "b/a".into(), kind };
         let tree = testing::Tree {
             files: [("salt://a", text), ("salt://d/b/a", text)].into(),

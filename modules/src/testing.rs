@@ -27,6 +27,10 @@ impl Sources for Tree {
         }
     }
 
+    fn mode(&self, url: &str) -> Result<u32, SourceError> {
+        self.read(url).map(|_| 0o600)
+    }
+
     fn list(&self, url: &str) -> Result<Vec<SourceEntry>, SourceError> {
         self.entries.get(url).cloned().ok_or_else(|| SourceError::Missing {
             url: url.to_owned(),
@@ -60,8 +64,12 @@ impl Sources for Anything {
         Ok(b"anything\n".to_vec())
     }
 
+    fn mode(&self, _url: &str) -> Result<u32, SourceError> {
+        Ok(0o644)
+    }
+
     fn list(&self, _url: &str) -> Result<Vec<SourceEntry>, SourceError> {
-        let kind = kstate_core::SourceKind::File { executable: false };
+        let kind = kstate_core::SourceKind::File { mode: 0o644 };
         Ok(vec![SourceEntry { path: "a".into(), kind }])
     }
 

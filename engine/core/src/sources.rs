@@ -9,6 +9,9 @@ pub trait Sources: Sync {
     /// The bytes of a `salt://` file.
     fn read(&self, url: &str) -> Result<Vec<u8>, SourceError>;
 
+    /// Returns the permission bits of a `salt://` file.
+    fn mode(&self, url: &str) -> Result<u32, SourceError>;
+
     /// All files and directories below a `salt://` folder, sorted, as paths relative to it.
     fn list(&self, url: &str) -> Result<Vec<SourceEntry>, SourceError>;
 
@@ -31,9 +34,14 @@ pub struct SourceEntry {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceKind {
-    File { executable: bool },
+    File {
+        /// Permission bits; of a git revision 0755 or 0644.
+        mode: u32,
+    },
     Directory,
-    Symlink { target: String },
+    Symlink {
+        target: String,
+    },
 }
 
 #[derive(Debug, Error)]

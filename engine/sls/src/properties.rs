@@ -326,7 +326,7 @@ impl Storage for Files {
 
     fn leads_to(&self, path: &Path) -> Option<SourceKind> {
         if self.0.contains_key(path) {
-            return Some(SourceKind::File { executable: false });
+            return Some(SourceKind::File { mode: 0o644 });
         }
         self.0.keys().any(|file| file.starts_with(path)).then_some(SourceKind::Directory)
     }

@@ -73,6 +73,13 @@ impl Sources for TargetSources<'_> {
         self.folders.storage().read(&path).map_err(|error| unreadable(url, &error))
     }
 
+    fn mode(&self, url: &str) -> Result<u32, SourceError> {
+        match self.folders.storage().leads_to(&self.find(url)?) {
+            Some(SourceKind::File { mode }) => Ok(mode),
+            _ => Err(SourceError::Unreadable { url: url.to_owned(), reason: "it is no file".into() }),
+        }
+    }
+
     fn list(&self, url: &str) -> Result<Vec<SourceEntry>, SourceError> {
         let path = path_of(url)?.trim_end_matches('/');
         let storage = self.folders.storage();

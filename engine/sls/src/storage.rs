@@ -66,6 +66,6 @@ fn plain(metadata: &fs::Metadata) -> SourceKind {
     if metadata.is_dir() {
         SourceKind::Directory
     } else {
-        SourceKind::File { executable: metadata.permissions().mode() & 0o111 != 0 }
+        SourceKind::File { mode: metadata.permissions().mode() & 0o7777 }
     }
 }

@@ -21,7 +21,7 @@ use kstate_core::{
 };
 use serde::Deserialize;
 
-use super::{Choice, Clean, OWNER, WINDOWS, absolute, attribute_changes, foretell_paths, on_each};
+use super::{Choice, Clean, Force, OWNER, WINDOWS, absolute, attribute_changes, foretell_paths, on_each};
 use crate::kinds::{Mode, Texts, yes};
 use crate::{Context, State};
 
@@ -89,7 +89,7 @@ pub(crate) struct Directory {
     parents: Parents,
     follow: bool,
     allow_link: bool,
-    force: bool,
+    force: Force,
     backup: Option<String>,
     children_only: bool,
     below: Option<Below>,
@@ -144,7 +144,7 @@ impl State for Directory {
             attributes,
             follow: arguments.follow_symlinks,
             allow_link: arguments.allow_symlink && !arguments.force,
-            force: arguments.force,
+            force: Force::by("force", arguments.force),
             backup: arguments.backupname,
             children_only: arguments.children_only,
             clean,
@@ -194,12 +194,17 @@ impl Directory {
             attributes,
             follow: false,
             allow_link: true,
-            force: false,
+            force: Force { is_given: false, argument: None },
             backup: None,
             children_only: false,
             below: None,
             clean: None,
         }
+    }
+
+    /// One below a folder, where `clean` of the folder makes room for it.
+    pub(super) fn below_folder(path: String, attributes: Attributes) -> Self {
+        Directory { force: Force::by("clean", false), ..Directory::plain(path, attributes) }
     }
 
     fn make(&self) -> Step {
@@ -358,21 +363,20 @@ pub(super) fn clear(
     path: &str,
     there: &PathInfo,
     backup: Option<&str>,
-    force: bool,
+    force: Force,
     facts: &Facts,
 ) -> Result<Vec<Step>, Stop> {
     let kind = there.kind_name();
     let Some(backup) = backup else {
-        if !force {
-            let message = format!("a {kind} stands at `{path}`; `force: True` removes it");
-            return Err(Stop::Failed(message));
+        if !force.is_given {
+            return Err(force.refused(kind, path));
         }
         let change = Change::new(kind, path, Value::Null);
         return Ok(vec![Step::new([change], Operation::Remove { path: path.to_owned() })]);
     };
     let mut steps = Vec::new();
     if let Some(old) = facts.path(backup)? {
-        if !force {
+        if !force.is_given {
             let message = format!("a {} stands at `{backup}`, where the backup goes", old.kind_name());
             return Err(Stop::Failed(message));
         }

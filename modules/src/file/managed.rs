@@ -19,7 +19,7 @@ use kstate_core::{
 };
 use serde::Deserialize;
 
-use super::{absolute, attribute_changes, render, variables};
+use super::{absolute, attribute_changes, contents, render, variables};
 use crate::kinds::{Mode, Texts, yes};
 use crate::{Context, State, text};
 
@@ -30,13 +30,13 @@ pub(crate) struct Arguments {
     name: String,
     /// Where the content comes from: `salt://path`. Of a list, the first that exists.
     source: Option<Texts>,
-    /// The content itself: text, or a list of lines.
-    contents: Option<Texts>,
+    /// The content itself: text, a number or a boolean, or a list of them, each on a line of its own.
+    contents: Option<Value>,
     /// A colon-separated pillar key that holds the content.
     contents_pillar: Option<Texts>,
-    /// A colon-separated grain that holds the content.
-    contents_grains: Option<String>,
-    /// Ends the content with a newline if it has none. Default: `True`.
+    /// A colon-separated grain that holds the content, or a list of grains.
+    contents_grains: Option<Texts>,
+    /// `False`: the content has no newline at its end. Default: `True`.
     #[serde(default = "yes")]
     contents_newline: bool,
     /// Renders the content: `jinja`.
@@ -130,7 +130,14 @@ impl State for Managed {
             None
         });
         let mode = match arguments.mode.as_deref() {
-            None | Some("keep") => None,
+            None => None,
+            Some("keep") => match kept_mode(&arguments, cx) {
+                Ok(mode) => Some(mode),
+                Err(problem) => {
+                    problems.push(problem);
+                    None
+                }
+            },
             Some(_) => match cx.chunk.argument("mode").map(kstate_core::arguments::from_node::<Mode>) {
                 Some(Ok(Mode(mode))) => Some(mode),
                 Some(Err(error)) => {
@@ -179,12 +186,22 @@ fn content(arguments: &Arguments, cx: &Context<'_>) -> Result<Option<Vec<u8>>, P
         first_source(urls, cx)?
     } else {
         match inline(arguments, cx)? {
-            Some(text) => (arguments.name.clone(), text.into_bytes()),
+            Some(bytes) => (arguments.name.clone(), bytes),
             None => return Ok(None),
         }
     };
     let variables = variables(arguments.defaults.as_ref(), arguments.context.as_ref());
     render(cx, &origin, bytes, arguments.template.as_deref(), &variables).map(Some)
+}
+
+/// Returns the permission bits of the source, for `mode: keep`.
+fn kept_mode(arguments: &Arguments, cx: &Context<'_>) -> Result<u32, Problem> {
+    let Some(Texts(urls)) = &arguments.source else {
+        let problem = cx.error("mode", "`keep` takes the mode of the source, and there is none");
+        return Err(problem.hint("write octal digits, such as '0644'"));
+    };
+    let (url, _) = first_source(urls, cx)?;
+    cx.sources.mode(&url).map_err(|error| cx.source_error("source", &error))
 }
 
 fn first_source(urls: &[String], cx: &Context<'_>) -> Result<(String, Vec<u8>), Problem> {
@@ -198,40 +215,37 @@ fn first_source(urls: &[String], cx: &Context<'_>) -> Result<(String, Vec<u8>), 
     Err(last)
 }
 
-fn inline(arguments: &Arguments, cx: &Context<'_>) -> Result<Option<String>, Problem> {
-    let mut text = if let Some(Texts(lines)) = &arguments.contents {
-        lines.join("\n")
-    } else if let Some(Texts(keys)) = &arguments.contents_pillar {
-        let mut parts = Vec::new();
-        for key in keys {
-            match cx.sources.pillar(key) {
-                Some(value) => parts.push(lines_of(&value)),
-                None => return Err(cx.error("contents_pillar", format!("the pillar has no `{key}`"))),
+/// Returns the content that is written out or stands in pillar or grains, and the argument that gives it.
+fn inline(arguments: &Arguments, cx: &Context<'_>) -> Result<Option<Vec<u8>>, Problem> {
+    let found =
+        |argument: &'static str, Texts(keys): &Texts, what: &str, get: &dyn Fn(&str) -> Option<Value>| {
+            let mut values = Vec::new();
+            for key in keys {
+                let value = get(key).ok_or_else(|| cx.error(argument, format!("{what} `{key}`")))?;
+                values.push(value);
             }
-        }
-        parts.join("\n")
-    } else if let Some(key) = &arguments.contents_grains {
-        match cx.sources.grain(key) {
-            Some(value) => lines_of(&value),
-            None => return Err(cx.error("contents_grains", format!("the host has no grain `{key}`"))),
-        }
+            Ok(match <[Value; 1]>::try_from(values) {
+                Ok([value]) => value,
+                Err(values) => values.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into(),
+            })
+        };
+    let (argument, value) = if let Some(value) = &arguments.contents {
+        ("contents", value.clone())
+    } else if let Some(keys) = &arguments.contents_pillar {
+        let get = |key: &str| cx.sources.pillar(key);
+        ("contents_pillar", found("contents_pillar", keys, "the pillar has no", &get)?)
+    } else if let Some(keys) = &arguments.contents_grains {
+        let get = |key: &str| cx.sources.grain(key);
+        ("contents_grains", found("contents_grains", keys, "the host has no grain", &get)?)
     } else {
         return Ok(None);
     };
-    if text.is_empty() && !arguments.allow_empty {
+    let bytes =
+        contents::bytes(&value, arguments.contents_newline).map_err(|reason| cx.error(argument, reason))?;
+    if bytes.is_empty() && !arguments.allow_empty {
         return Err(cx.error("allow_empty", "the content is empty"));
     }
-    if arguments.contents_newline && !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
-    }
-    Ok(Some(text))
-}
-
-fn lines_of(value: &Value) -> String {
-    match value {
-        Value::List(items) => items.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
-        other => other.to_string(),
-    }
+    Ok(Some(bytes))
 }
 
 impl Resource for Managed {

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::{
-    Choice, Clean, Directory, Managed, OWNER, Symlink, WINDOWS, absolute, entries, render, together,
+    Choice, Clean, Directory, Force, Managed, OWNER, Symlink, WINDOWS, absolute, entries, render, together,
     variables,
 };
 use crate::kinds::{Mode, Texts, yes};
@@ -149,19 +149,19 @@ impl State for Recurse {
             let path = format!("{}/{relative}", recurse.path.trim_end_matches('/'));
             match taken {
                 Taken::Directory => {
-                    let directory = Directory::plain(path, above.clone());
+                    let directory = Directory::below_folder(path, above.clone());
                     recurse.directories.push((relative, directory));
                 }
                 Taken::Link { target } => {
-                    let link = Symlink::plain(path, target, for_links.clone(), arguments.force_symlinks);
+                    let force = Force::by("force_symlinks", arguments.force_symlinks);
+                    let link = Symlink::plain(path, target, for_links.clone(), force);
                     recurse.links.push((relative, link));
                 }
-                Taken::File { url, bytes, executable } => {
+                Taken::File { url, bytes, mode: kept } => {
                     let mode = match file_mode {
                         FileMode::Stays => None,
                         FileMode::Is(mode) => Some(mode),
-                        FileMode::Keep if executable => Some(0o755),
-                        FileMode::Keep => Some(0o644),
+                        FileMode::Keep => Some(kept),
                     };
                     match render(cx, &url, bytes, arguments.template.as_deref(), &variables) {
                         Ok(bytes) => {
@@ -189,7 +189,7 @@ enum FileMode {
 #[derive(Debug)]
 enum Taken {
     Directory,
-    File { url: String, bytes: Vec<u8>, executable: bool },
+    File { url: String, bytes: Vec<u8>, mode: u32 },
     Link { target: String },
 }
 
@@ -238,13 +238,13 @@ impl Found {
             let relative = format!("{prefix}{}", entry.path);
             match entry.kind {
                 SourceKind::Directory => {
-                    if self.include_empty && self.takes(&relative)? {
+                    if self.include_empty && self.takes(&relative)? && !self.is_occupied(&relative) {
                         self.put(relative, Taken::Directory);
                     }
                 }
-                SourceKind::File { executable } => self.file(cx, relative, url, executable)?,
+                SourceKind::File { mode } => self.file(cx, relative, url, mode)?,
                 SourceKind::Symlink { target } if self.keep_links => {
-                    if self.takes(&relative)? {
+                    if self.takes(&relative)? && !self.is_occupied(&relative) {
                         self.put_below(relative, Taken::Link { target });
                     }
                 }
@@ -252,23 +252,20 @@ impl Found {
                     Ok(Some(below)) if !below.is_empty() => {
                         self.take(cx, &url, &format!("{relative}/"), below)?;
                     }
-                    _ => self.file(cx, relative, url, false)?,
+                    _ => {
+                        let mode = cx.sources.mode(&url).unwrap_or(0o644);
+                        self.file(cx, relative, url, mode)?;
+                    }
                 },
             }
         }
         Ok(())
     }
 
-    fn file(
-        &mut self,
-        cx: &Context<'_>,
-        relative: String,
-        url: String,
-        executable: bool,
-    ) -> Result<(), Problem> {
-        if self.takes(&relative)? && !self.all.contains_key(&relative) {
+    fn file(&mut self, cx: &Context<'_>, relative: String, url: String, mode: u32) -> Result<(), Problem> {
+        if self.takes(&relative)? && !self.is_occupied(&relative) {
             let bytes = cx.read("source", &url)?;
-            self.put_below(relative, Taken::File { url, bytes, executable });
+            self.put_below(relative, Taken::File { url, bytes, mode });
         }
         Ok(())
     }
@@ -279,6 +276,14 @@ impl Found {
             self.put(directory.to_owned(), Taken::Directory);
         }
         self.put(relative, taken);
+    }
+
+    /// Salt: with `merge`, an earlier source has this path, or a file or link where it needs a directory.
+    fn is_occupied(&self, relative: &str) -> bool {
+        let mut above = relative.match_indices('/').map(|(at, _)| &relative[..at]);
+        let is_directory = |path: &str| matches!(self.all.get(path), Some(Taken::Directory) | None);
+        let has_below = || self.all.keys().any(|path| kstate_core::touch::is_below(path, relative));
+        above.any(|above| !is_directory(above)) || has_below()
     }
 
     fn put(&mut self, relative: String, taken: Taken) {
@@ -381,7 +386,9 @@ impl Resource for Recurse {
         if matches!(self.file_mode, FileMode::Keep) {
             for (relative, mode) in self.files.iter().filter_map(|(path, file)| Some((path, file.mode()?))) {
                 let path = self.below(relative);
-                contents.push(Content::new(of("mode", relative), path, Mode(mode).to_string()));
+                // As a repository knows it: revisions of a tree are compared by this.
+                let known = if mode & 0o111 == 0 { 0o644 } else { 0o755 };
+                contents.push(Content::new(of("mode", relative), path, Mode(known).to_string()));
             }
         }
         contents
@@ -433,11 +440,11 @@ mod tests {
             entries: [(
                 "salt://d",
                 vec![
-                    entry("a", SourceKind::File { executable: true }),
+                    entry("a", SourceKind::File { mode: 0o750 }),
                     entry("e", SourceKind::Directory),
                     entry("l", SourceKind::Symlink { target: "s/b".into() }),
                     entry("s", SourceKind::Directory),
-                    entry("s/b", SourceKind::File { executable: false }),
+                    entry("s/b", SourceKind::File { mode: 0o600 }),
                 ],
             )]
             .into(),
@@ -482,11 +489,11 @@ mod tests {
             "directory: /srv/d",
             "directory: /srv/d/s",
             "content of a: 4 bytes",
-            "mode of a: 0755",
+            "mode of a: 0750",
             "content of l: 2 bytes",
-            "mode of l: 0644",
+            "mode of l: 0600",
             "content of s/b: 2 bytes",
-            "mode of s/b: 0644",
+            "mode of s/b: 0600",
         ];
         assert_eq!(told(&*plain, &facts), expected);
         settles(&*plain, &mut facts);
@@ -528,6 +535,22 @@ mod tests {
         let Err(Stop::Ask(asked)) = state.diff(&facts) else { panic!("{:?}", state.diff(&facts)) };
         let expected = ["/srv/d/a", "/srv/d/s/b"].map(|path| Question::Content(path.into()));
         assert_eq!(asked, expected);
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_told_with_the_argument_that_removes_it() {
+        let rows = [
+            ("    - keep_symlinks: True\n    - include_pat: l\n", "/srv/d/l", "force_symlinks"),
+            ("    - include_pat: s/b\n", "/srv/d/s", "clean"),
+        ];
+        for (arguments, path, argument) in rows {
+            let state = recurse(arguments);
+            let mut facts = nothing_there(&*state);
+            stands(&mut facts, "/srv/d", PathKind::Directory, 0o755, "root");
+            stands(&mut facts, path, PathKind::Other, 0o644, "root");
+            let message = format!("a special file stands at `{path}`; `{argument}: True` removes it");
+            assert_eq!(state.diff(&facts), Err(Stop::Failed(message)));
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::directory::clear;
-use super::{OWNER, WINDOWS, absolute, attribute_changes};
+use super::{Force, OWNER, WINDOWS, absolute, attribute_changes};
 use crate::kinds::Mode;
 use crate::{Context, State};
 
@@ -59,7 +59,7 @@ pub(crate) struct Symlink {
     user: Option<String>,
     group: Option<String>,
     parents: Parents,
-    force: bool,
+    force: Force,
     backup: Option<String>,
     atomic: bool,
     inherit: bool,
@@ -99,7 +99,7 @@ impl State for Symlink {
             parents: if arguments.makedirs { Parents::Make(above) } else { Parents::MustExist },
             user,
             group,
-            force: arguments.force,
+            force: Force::by("force", arguments.force),
             backup,
             atomic: arguments.atomic,
             inherit: arguments.inherit_user_and_group,
@@ -123,7 +123,7 @@ fn normal(path: &str) -> String {
 }
 
 impl Symlink {
-    pub(super) fn plain(path: String, target: String, above: Attributes, force: bool) -> Self {
+    pub(super) fn plain(path: String, target: String, above: Attributes, force: Force) -> Self {
         Symlink {
             path,
             target,
@@ -201,7 +201,7 @@ impl Resource for Symlink {
             }
             PathKind::Symlink { .. } => Ok(vec![self.link(Some(there))]),
             // A file is replaced at one stroke; anything else has to go first.
-            PathKind::File if (self.force || self.atomic) && self.backup.is_none() => {
+            PathKind::File if (self.force.is_given || self.atomic) && self.backup.is_none() => {
                 Ok(vec![self.link(Some(there))])
             }
             _ => {
