@@ -301,6 +301,7 @@ mod tests {
             shown: "a.sls".into(),
             path: "a.sls".into(),
             text: text.into(),
+            readings: Default::default(),
         };
         let templates = vec![Heads::of(&folders, &file)];
         Gaps { sls: HashSet::from(["a".to_owned()]), templates, ..Gaps::default() }

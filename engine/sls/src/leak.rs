@@ -239,7 +239,13 @@ mod tests {
     /// The messages and lines about a pillar file.
     fn found(text: &str) -> Vec<String> {
         let path = std::path::PathBuf::from("a.sls");
-        let file = SourceFile { name: "a.sls".into(), shown: "a.sls".into(), path, text: text.into() };
+        let file = SourceFile {
+            name: "a.sls".into(),
+            shown: "a.sls".into(),
+            path,
+            text: text.into(),
+            readings: Default::default(),
+        };
         let node = yaml::load(text, &|line| file.at(line)).unwrap();
         leaks(&node, &file)
             .into_iter()

@@ -20,6 +20,7 @@ mod options;
 mod pillar;
 #[cfg(test)]
 mod properties;
+mod readings;
 mod regex;
 mod render;
 mod root;

@@ -65,7 +65,9 @@ pub(crate) fn read(file: &SourceFile, template: Template<'_>) -> Result<Document
     }
     // First by the places in the rendered text: only there an alias can be told from a repetition.
     let read = match pipe.format {
-        Format::Yaml => yaml::read(&rendered.text, &unplaced)
+        Format::Yaml => file
+            .readings
+            .read(&rendered.text, |text| yaml::read(text, &unplaced))
             .map_err(|unread| blamed(unread, &rendered.text, &rendered.lines, is_private_path(&file.name))),
         Format::Json => {
             let text = rendered.text.as_str();

@@ -102,6 +102,7 @@ impl Sources for TargetSources<'_> {
             shown: self.folders.name(&path).into(),
             path,
             text: text.to_owned(),
+            readings: Default::default(),
         };
         self.templates.managed(&file, chunk, name, context).map_err(|problem| {
             let id = problem.id.clone().or_else(|| Some(chunk.id.clone()));

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use kstate_core::{Position, fnmatch};
 
 use crate::limits;
+use crate::readings::Readings;
 use crate::storage::Storage;
 
 /// Folders of which the first that holds a file gives it.
@@ -31,6 +32,7 @@ pub struct SourceFile {
     pub path: PathBuf,
     /// Lines end with `\n` alone.
     pub text: String,
+    pub(crate) readings: Readings,
 }
 
 impl SourceFile {
@@ -98,7 +100,8 @@ impl Folders {
                 let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
                 let text = text.replace("\r\n", "\n").replace('\r', "\n");
                 let shown = self.name(&path).into();
-                Some(Arc::new(SourceFile { name: name.to_owned(), shown, path, text }))
+                let readings = Readings::default();
+                Some(Arc::new(SourceFile { name: name.to_owned(), shown, path, text, readings }))
             }
             None => None,
         };
