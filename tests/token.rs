@@ -110,17 +110,20 @@ fn a_token_is_told_in_a_line_whatever_stands_in_it() {
     bob(&APPLY).exits(1).says("held by ada@").says("longlong…\n");
 
     // Whoever has written something else there keeps others out, and is told.
-    let place = |entry: fs::DirEntry| Some(entry.path()).filter(|path| path.join("about").exists());
-    let hold = fs::read_dir(env.path("..")).unwrap().find_map(|entry| place(entry.unwrap())).unwrap();
-    let about = fs::read_to_string(hold.join("about")).unwrap();
+    let hold = env.path("..").join("hold");
+    let write = |text: &str| {
+        let _ = fs::remove_file(&hold);
+        std::os::unix::fs::symlink(text, &hold).unwrap();
+    };
+    let about = fs::read_link(&hold).unwrap().display().to_string();
     let until = about.lines().find(|line| line.starts_with("until: ")).unwrap();
-    fs::write(hold.join("about"), format!("{until}\nrubbish\u{0}")).unwrap();
+    write(&format!("{until}\nrubbish\u{1}"));
     bob(&["token", "show"]).exits(0).says("held by somebody unknown, for 2 h more\n");
     bob(&APPLY).exits(1).says("held by somebody unknown, for ").says("`kstate token release --force`");
     bob(&["token", "release", "--force"]).exits(0).says("given back; it was held by somebody unknown");
     bob(&APPLY).exits(0);
     bob(&["token", "hold"]).exits(0);
-    fs::write(hold.join("about"), "").unwrap();
+    write("rubbish");
     ada(&["token", "show"]).exits(0).says("  free");
     ada(&APPLY).exits(0);
 }
@@ -174,6 +177,35 @@ fn the_token_is_taken_on_all_hosts_or_on_none() {
 }
 
 #[test]
+fn two_names_of_one_machine_take_turns_under_one_token() {
+    let sshd = Sshd::start();
+    let env = TestEnv::over(&sshd, "");
+    env.write("roster", &(sshd.roster("web") + &sshd.roster("db")));
+    env.write("states/top.sls", "base:\n  web: [web]\n  db: [db]\n");
+    let log = env.scratch("log");
+    for name in ["web", "db"] {
+        let work = format!("echo {name} begins >>{0}; sleep 1; echo {name} ends >>{0}", log.display());
+        env.sls(name, &format!("{name}-one:\n  cmd.run:\n    - name: {work}\n{name}-two:\n  test.nop: []\n"));
+    }
+    let told = "`web` and `db` are names of one machine";
+    for words in [&["apply", "--yes"][..], &["apply", "--yes", "--grains", "grains"]] {
+        env.write("grains", "{}");
+        let applied = env.kstate(words);
+        applied.exits(0).says(told).says("cmd.run web-one  ").says("cmd.run db-one  ").says("2 hosts in ");
+        let lines = std::mem::take(&mut fs::read_to_string(&log).unwrap());
+        assert_eq!(lines, "web begins\nweb ends\ndb begins\ndb ends\n");
+        fs::remove_file(&log).unwrap();
+        env.kstate(&["token", "show"]).exits(0).says("free").does_not_say("in use");
+    }
+    env.kstate(&["diff"]).exits(0).says(told).says("web-one").says("db-one");
+    // One that fails, or is meant for neither, leaves the other its turn.
+    env.sls("web", "web-one:\n  cmd.run:\n    - name: exit 1\n");
+    env.kstate(&["apply", "--yes"]).exits(1).says("web-one").says("changed cmd.run db-one");
+    env.kstate(&["apply", "db", "--yes"]).exits(0).does_not_say(told).says("changed cmd.run db-one");
+    env.kstate(&["token", "show"]).exits(0).says("free").does_not_say("in use");
+}
+
+#[test]
 fn a_run_that_is_dead_has_no_token_and_one_whose_token_was_taken_away_changes_nothing_more() {
     let sshd = Sshd::start();
     let env = TestEnv::over(&sshd, "");
@@ -189,7 +221,7 @@ fn a_run_that_is_dead_has_no_token_and_one_whose_token_was_taken_away_changes_no
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(fs::read_to_string(env.scratch("begun")).unwrap(), "x\n");
     fs::write(env.scratch("go"), "").unwrap();
-    next.wait(LIMIT).exits(0).says("a run has left behind");
+    next.wait(LIMIT).exits(0).says("waiting for an earlier, disconnected run");
     assert!(after.exists());
 
     for file in ["begun", "go", "after"] {
@@ -201,7 +233,8 @@ fn a_run_that_is_dead_has_no_token_and_one_whose_token_was_taken_away_changes_no
     // It says that it lives every few seconds, and learns of it then.
     std::thread::sleep(Duration::from_secs(6));
     fs::write(env.scratch("go"), "").unwrap();
-    ousted.wait(LIMIT).exits(1).says("the token of the host was taken away from this run");
+    let ousted = ousted.wait(LIMIT);
+    ousted.exits(1).says("the token of the host was taken away from this run").says("cmd.run waits  ");
     assert!(!after.exists());
 }
 
@@ -220,13 +253,22 @@ fn the_token_is_the_same_whatever_login_is_used() {
     run_as(&env, "ada", &APPLY).exits(0);
     roster("root");
     run_as(&env, "ada", &["token", "release"]).exits(0);
-    // What a user of the host writes where tokens are is shown, and goes no further.
-    host.sh(
-        "su deployer -c 'mkdir /var/tmp/kstate-hold.4; printf \"owner: eve\\nreason: @ bracket ../../../x/1\\nsince: 1\\nuntil: 9999999999\\n\" >/var/tmp/kstate-hold.4/about'",
-    );
-    run_as(&env, "bob", &APPLY).exits(1).says("held by eve").does_not_say("has been open");
-    run_as(&env, "bob", &["diff", "it"]).exits(0).does_not_say("has been open");
-    run_as(&env, "bob", &["token", "release", "--force"]).exits(0);
-    run_as(&env, "bob", &APPLY).exits(0);
+    // What another login of the roster holds keeps root's run out as well, and root can take it away.
+    roster("deployer");
+    run_as(&env, "ada", &["token", "hold"]).exits(0);
+    let both = format!("{0}: {0}\nother: {{host: {0}, user: deployer}}\n", host.name);
+    env.write("roster", &both);
+    let meant = [&APPLY[..], &["-t", &host.name]].concat();
+    run_as(&env, "bob", &meant).exits(1).says("held by ada@");
+    run_as(&env, "bob", &["token", "release", "--force", "-t", &host.name]).exits(0).says("ada@");
+    run_as(&env, "bob", &meant).exits(0);
+    // Of two users of the host who want it at the same time one gets it.
+    env.sls("it", "it:\n  cmd.run:\n    - name: sleep 2\n");
+    for _ in 0..5 {
+        let users = [("ada", host.name.as_str()), ("bob", "other")];
+        let runs = users.map(|(user, target)| start_as(&env, user, &[&APPLY[..], &["-t", target]].concat()));
+        let codes = runs.map(|run| run.wait(LIMIT).status);
+        assert!(codes == [Some(0), Some(1)] || codes == [Some(1), Some(0)], "{codes:?}");
+    }
     assert_eq!(host.sh("ls /var/tmp | grep -c kstate- || true"), "0");
 }

@@ -3,6 +3,7 @@
 mod check;
 mod compare;
 mod jobs;
+mod machines;
 mod plan;
 mod run;
 mod show;

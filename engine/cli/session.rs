@@ -212,10 +212,28 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What this run asks a host's token for.
-    pub(crate) fn claim(&self, sls: &[String]) -> Claim {
+    /// What this run asks the token of a target for.
+    pub(crate) fn claim(&self, target: &Target, sls: &[String]) -> Claim {
         let words: Vec<&str> = ["apply"].into_iter().chain(sls.iter().map(String::as_str)).collect();
-        Claim { owner: token::owner(), reason: words.join(" "), run: self.run.clone() }
+        Claim {
+            owner: token::owner(),
+            reason: words.join(" "),
+            run: self.run.clone(),
+            target: target.name.clone(),
+            logins: self.logins_at(target),
+            is_passed_on: false,
+        }
+    }
+
+    /// The users whom the roster names as logins of the host, by whichever name it has there.
+    pub(crate) fn logins_at(&self, target: &Target) -> Vec<String> {
+        let same = self.targets.iter().filter(|other| other.host.eq_ignore_ascii_case(&target.host));
+        let users = same.flat_map(|other| {
+            let named = other.logins.iter().map(|login| login.user.clone());
+            named.chain(other.user.clone()).collect::<Vec<_>>()
+        });
+        let users: BTreeSet<String> = users.chain(self.tree.root().ssh.user.clone()).collect();
+        users.into_iter().collect()
     }
 
     /// The host that has the token for all, if there is one.
@@ -234,7 +252,7 @@ impl<'a> Session<'a> {
             ..CommandError::failed(format!("the token cannot be taken on {place}: {message}"))
         };
         let mut transport = connect.connect(place).map_err(|error| unreachable(error.message))?;
-        let claim = self.claim(sls);
+        let claim = self.claim(target, sls);
         let reply = token::surely(transport.as_mut(), claim.take())
             .map_err(|error| unreachable(error.to_string()))?;
         if let Some(problem) = token::refusal(place, &Taken::read(&reply)) {

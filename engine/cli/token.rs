@@ -31,7 +31,7 @@ pub(crate) fn surely(transport: &mut (dyn Transport + '_), job: Job) -> Result<R
 /// Why the token of a host cannot be had.
 pub(crate) fn refusal(target: &str, taken: &Taken) -> Option<Problem> {
     match taken {
-        Taken::Yes => None,
+        Taken::Yes | Taken::Sibling(_) => None,
         Taken::No(kept) => {
             let message = format!("{target}: the token is {}", kept.token.holders(kept).join("; and "));
             let hint = "wait for its end; `kstate token release --force` takes it away from whoever has it";
@@ -93,7 +93,7 @@ impl Keeper {
                 let _ = surely(self.transport.as_mut(), self.claim.give_back());
                 return Ok(());
             }
-            let taken = match surely(self.transport.as_mut(), self.claim.take()) {
+            let taken = match surely(self.transport.as_mut(), self.claim.take_over()) {
                 Ok(reply) => Taken::read(&reply),
                 Err(_) if losses < PATIENCE => {
                     losses += 1;

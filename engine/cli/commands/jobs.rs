@@ -20,14 +20,17 @@ pub(super) fn jobs(session: &Session<'_>, options: &Global) -> Result<Exit, Comm
         let lines: String = kept.jobs.iter().map(|job| line(job, kept)).collect();
         if lines.is_empty() { lines } else { head + &lines }
     };
-    let listing =
-        Listing { ask: kept::everything, text: &text, json: &|kept| kept.jobs.iter().map(as_json).collect() };
+    let listing = Listing {
+        ask: &|_| kept::everything(),
+        text: &text,
+        json: &|kept| kept.jobs.iter().map(as_json).collect(),
+    };
     listing.tell(session, options, "No jobs.")
 }
 
 /// A part of what hosts keep, as it is told.
 pub(super) struct Listing<'a> {
-    pub(super) ask: fn() -> Job,
+    pub(super) ask: &'a (dyn Fn(&Reached) -> Job + Sync),
     pub(super) text: &'a dyn Fn(&str, &Kept) -> String,
     pub(super) json: &'a dyn Fn(&Kept) -> Json,
 }
@@ -42,7 +45,8 @@ impl Listing<'_> {
     ) -> Result<Exit, CommandError> {
         let ask = self.ask;
         let asked = session.with_hosts(|host| {
-            kept_of(host.transport.as_mut(), ask()).map(|kept| (host.target.clone(), kept))
+            let ask = ask(host);
+            kept_of(host.transport.as_mut(), ask).map(|kept| (host.target.clone(), kept))
         })?;
         let mut exit = Exit::Done;
         let mut document = JsonMap::new();

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use kstate_core::{HostReport, Problem, side_by_side};
 
-use super::run::{cleared, end, gather, give_back, look_at_all, make, run, tell, unmade};
+use super::machines;
+use super::run::{cleared, end, gather, give_back, look_at_all, make_each, run, tell, unmade};
 use crate::args::Global;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -21,7 +22,8 @@ pub(super) fn save(
 ) -> Result<Exit, CommandError> {
     saved::may_be_written(file)?;
     let looked = look_at_all(session, sls, |ready| look(session, ready), Looked::lost)?;
-    let reports: Vec<HostReport> = looked.iter().map(|host| host.report.clone()).collect();
+    let mut reports: Vec<HostReport> = looked.iter().map(|host| host.report.clone()).collect();
+    machines::note(&mut reports);
     let exit = tell(session, options, Kind::Diff, &reports);
     let saved = Saved::new(options, sls, session, &looked).and_then(|plan| plan.write(file));
     if let Err(error) = saved {
@@ -40,9 +42,8 @@ pub(super) fn apply(session: &Session<'_>, options: &Global, plan: &Saved) -> Re
 }
 
 fn carry_out(session: &Session<'_>, options: &Global, plan: &Saved) -> Result<Exit, CommandError> {
-    let claim = session.claim(plan.sls());
     let gathered = gather(session, plan.sls(), Contact::Work)?;
-    let gathered = match cleared(session, options, gathered, &claim) {
+    let gathered = match cleared(session, options, gathered) {
         Ok(gathered) => gathered,
         Err(refused) => return Ok(refused),
     };
@@ -56,12 +57,12 @@ fn carry_out(session: &Session<'_>, options: &Global, plan: &Saved) -> Result<Ex
     let (mut ready, looked): (Vec<Ready>, Vec<Looked>) = looked_at.into_iter().unzip();
     let reports = match refusal(plan, &looked, &gathered.lost) {
         Some(refusal) => {
-            give_back(session, &mut ready, &claim);
+            give_back(session, &mut ready);
             let hosts = looked.into_iter().zip(&ready);
             let left = hosts.map(|(looked, ready)| left_alone(plan, looked, ready, &refusal));
             left.chain(gathered.lost).collect()
         }
-        None => side_by_side(session.jobs(), ready, |mut ready| make(session, &mut ready, &claim)),
+        None => make_each(session, ready),
     };
     Ok(tell(session, options, Kind::Apply, &reports))
 }
@@ -69,7 +70,7 @@ fn carry_out(session: &Session<'_>, options: &Global, plan: &Saved) -> Result<Ex
 /// Looks at a host as a plan has to.
 fn look(session: &Session<'_>, ready: &mut Ready) -> Looked {
     let declared = ready.plan.as_ref().map(saved::declared).unwrap_or_default();
-    Looked { report: run(session, Kind::Diff, ready, None), declared }
+    Looked { report: run(session, Kind::Diff, ready), declared }
 }
 
 const NEW: &str = "look at what there is now, and save a new plan by `kstate diff --out FILE`";

@@ -1,8 +1,9 @@
 //! `diff` and `apply`.
 
-use kstate_core::kept::{Claim, Taken};
+use kstate_core::kept::Taken;
 use kstate_core::{Again, HostReport, HostRun, MachineClock, Outcome, Prediction, Problem, side_by_side};
 
+use super::machines;
 use crate::args::{Format, Global};
 use crate::diagnostics::{Diagnostics, each_once};
 use crate::error::CommandError;
@@ -13,8 +14,9 @@ use crate::token::{self, Lease};
 use crate::ui::count;
 
 pub(super) fn diff(session: &Session<'_>, options: &Global, sls: &[String]) -> Result<Exit, CommandError> {
-    let look = |ready: &mut Ready| run(session, Kind::Diff, ready, None);
-    let reports = look_at_all(session, sls, look, |report| report)?;
+    let look = |ready: &mut Ready| run(session, Kind::Diff, ready);
+    let mut reports = look_at_all(session, sls, look, |report| report)?;
+    machines::note(&mut reports);
     Ok(tell(session, options, Kind::Diff, &reports))
 }
 
@@ -38,19 +40,18 @@ pub(super) fn look_at_all<R: Send>(
 pub(super) fn apply(session: &Session<'_>, options: &Global, sls: &[String]) -> Result<Exit, CommandError> {
     let lease = session.lease(sls)?;
     let gathered = gather(session, sls, Contact::Work)?;
-    let exit = make_all(session, options, gathered, &session.claim(sls));
+    let exit = make_all(session, options, gathered);
     Ok(end(session, lease, exit))
 }
 
 /// Makes the difference of all hosts, if none refuses it.
-fn make_all(session: &Session<'_>, options: &Global, gathered: Gathered, claim: &Claim) -> Exit {
-    let gathered = match cleared(session, options, gathered, claim) {
+fn make_all(session: &Session<'_>, options: &Global, gathered: Gathered) -> Exit {
+    let gathered = match cleared(session, options, gathered) {
         Ok(gathered) => gathered,
         Err(refused) => return refused,
     };
     let mut reports = gathered.lost;
-    let make = |mut ready| make(session, &mut ready, claim);
-    reports.extend(side_by_side(session.jobs(), gathered.ready, make));
+    reports.extend(make_each(session, gathered.ready));
     tell(session, options, Kind::Apply, &reports)
 }
 
@@ -71,14 +72,13 @@ pub(super) fn ask_and_apply(
     options: &Global,
     sls: &[String],
 ) -> Result<Exit, CommandError> {
-    let claim = session.claim(sls);
     let gathered = gather(session, sls, Contact::Host)?;
-    let gathered = match cleared(session, options, gathered, &claim) {
+    let gathered = match cleared(session, options, gathered) {
         Ok(gathered) => gathered,
         Err(refused) => return Ok(refused),
     };
     let looked_at = side_by_side(session.jobs(), gathered.ready, |mut ready| {
-        let report = run(session, Kind::Diff, &mut ready, None);
+        let report = run(session, Kind::Diff, &mut ready);
         session.ui.ended(&ready.target);
         ready.shown = Some(report.states.clone());
         (ready, report)
@@ -112,7 +112,7 @@ pub(super) fn ask_and_apply(
         });
     }
     let lease = session.lease(sls)?;
-    let ready = if lease.is_none() { take(session, kept, &claim) } else { kept };
+    let ready = if lease.is_none() { machines::take(session, kept) } else { kept };
     let gathered = Gathered {
         lost: shown
             .into_iter()
@@ -120,31 +120,17 @@ pub(super) fn ask_and_apply(
             .collect(),
         ready,
     };
-    let exit = make_all(session, options, gathered, &claim);
+    let exit = make_all(session, options, gathered);
     Ok(end(session, lease, exit))
 }
 
-/// Takes the token of each host.
-fn take(session: &Session<'_>, ready: Vec<Ready>, claim: &Claim) -> Vec<Ready> {
-    side_by_side(session.jobs(), ready, |mut ready| {
-        if let Some(transport) = &mut ready.transport {
-            let taken = transport.run(claim.take());
-            ready.token = Some(match taken {
-                Ok(reply) => Taken::read(&reply),
-                Err(error) => Taken::CannotTell(error.to_string()),
-            });
-        }
-        ready
-    })
-}
-
 /// Gives back the tokens that were taken.
-pub(super) fn give_back(session: &Session<'_>, ready: &mut [Ready], claim: &Claim) {
+pub(super) fn give_back(session: &Session<'_>, ready: &mut [Ready]) {
     let taken = ready.iter_mut().filter(|ready| ready.token == Some(Taken::Yes));
     side_by_side(session.jobs(), taken.collect(), |ready: &mut Ready| {
         if let Some(transport) = &mut ready.transport {
             // Where that fails, the host knows that the run is over.
-            let _ = token::surely(transport.as_mut(), claim.give_back());
+            let _ = token::surely(transport.as_mut(), ready.claim.give_back());
         }
     });
 }
@@ -184,23 +170,20 @@ pub(super) fn gather(
     if gathered.ready.is_empty() && gathered.lost.is_empty() {
         return Err(session.nobody_fits());
     }
+    machines::tell(session, &gathered.ready);
+    machines::settle(&mut gathered.ready);
     Ok(gathered)
 }
 
 /// All hosts, if the tree compiles for all of them and no token is refused. Otherwise this tells why none is changed.
-pub(super) fn cleared(
-    session: &Session<'_>,
-    options: &Global,
-    gathered: Gathered,
-    claim: &Claim,
-) -> Result<Gathered, Exit> {
+pub(super) fn cleared(session: &Session<'_>, options: &Global, gathered: Gathered) -> Result<Gathered, Exit> {
     let is_clear = gathered.ready.iter().all(is_sound) && gathered.refusals().is_empty();
-    if is_clear { Ok(gathered) } else { Err(refuse(session, options, gathered, claim)) }
+    if is_clear { Ok(gathered) } else { Err(refuse(session, options, gathered)) }
 }
 
 /// Tells what is wrong with the tree, or who has the token; nothing is made, on no host.
-fn refuse(session: &Session<'_>, options: &Global, mut gathered: Gathered, claim: &Claim) -> Exit {
-    give_back(session, &mut gathered.ready, claim);
+fn refuse(session: &Session<'_>, options: &Global, mut gathered: Gathered) -> Exit {
+    give_back(session, &mut gathered.ready);
     let mut reports: Vec<HostReport> = gathered.ready.iter().map(unmade).collect();
     let mut add = |target: &str, problem: Problem| {
         if let Some(report) = reports.iter_mut().find(|report| report.target == target) {
@@ -239,15 +222,19 @@ fn tokens_of(names: &[&str]) -> String {
 }
 
 /// Makes the difference of a host. Where it was shown before, it brings no other revisions, and is held beside that.
-pub(super) fn make(session: &Session<'_>, ready: &mut Ready, claim: &Claim) -> HostReport {
+pub(super) fn make(session: &Session<'_>, ready: &mut Ready) -> HostReport {
     if let (Some(plan), Some(shown)) = (&mut ready.plan, &ready.shown) {
         plan.pin(shown);
     }
-    let claim = (ready.token == Some(Taken::Yes)).then_some(claim);
-    let report = run(session, Kind::Apply, ready, claim);
+    let report = run(session, Kind::Apply, ready);
     session.ui.ended(&ready.target);
     let prediction = ready.shown.as_ref().and_then(|shown| Prediction::compare(shown, &report.states));
     HostReport { prediction, ..report }
+}
+
+/// Makes the difference of all hosts, those of one machine one after the other.
+pub(super) fn make_each(session: &Session<'_>, ready: Vec<Ready>) -> Vec<HostReport> {
+    machines::in_turn(session, ready, |ready| make(session, ready))
 }
 
 /// The report of a host with which nothing was done.
@@ -261,7 +248,7 @@ pub(super) fn unmade(ready: &Ready) -> HostReport {
     }
 }
 
-pub(super) fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready, claim: Option<&Claim>) -> HostReport {
+pub(super) fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready) -> HostReport {
     let (Some(plan), Some(transport)) = (&ready.plan, &mut ready.transport) else {
         return unmade(ready);
     };
@@ -272,7 +259,7 @@ pub(super) fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready, claim: O
         sink: session.ui,
         interrupt: &session.interrupt,
         clock: &MachineClock,
-        claim,
+        claim: Some(&ready.claim).filter(|_| ready.token == Some(Taken::Yes)),
         again: ready.connect.as_deref().map(|connect| Again { connect, patience: session.patience() }),
         accepted: &session.accepted,
         planned: ready.shown.as_deref().filter(|_| ready.is_planned),
@@ -281,7 +268,8 @@ pub(super) fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready, claim: O
         Kind::Diff => run.diff(transport.as_mut()),
         Kind::Apply => run.apply(transport.as_mut()),
     };
-    HostReport { problems: [ready.problems.clone(), report.problems].concat(), ..report }
+    let machine = ready.machine.clone().or(report.machine);
+    HostReport { problems: [ready.problems.clone(), report.problems].concat(), machine, ..report }
 }
 
 pub(super) fn tell(session: &Session<'_>, options: &Global, kind: Kind, reports: &[HostReport]) -> Exit {
@@ -307,9 +295,9 @@ fn tell_what_met_no_hold(session: &Session<'_>, reports: &[HostReport]) {
     }
 }
 
-/// Whether nothing was done with a host, because of its problems.
+/// Returns true if nothing was done with a host because of its problems. What was done is shown whatever came of it.
 fn is_refused(report: &HostReport) -> bool {
-    report.problems.iter().any(Problem::is_error)
+    report.states.is_empty() && report.problems.iter().any(Problem::is_error)
 }
 
 fn tell_people(session: &Session<'_>, options: &Global, kind: Kind, reports: &[HostReport]) -> Exit {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kstate_core::kept::token::look;
-use kstate_core::kept::{self, Holder, Kept, Taken};
+use kstate_core::kept::{self, Claim, Holder, Kept, Taken};
 use kstate_core::{Job, Problem, Transport};
 use serde_json::{Value as Json, json};
 
@@ -37,21 +37,23 @@ fn show(session: &Session<'_>, options: &Global) -> Result<Exit, CommandError> {
     let text = |target: &str, kept: &Kept| {
         let mut text = format!("{}\n", paint(BOLD, target));
         let holders = kept.token.holders(kept);
+        let unheeded = kept.token.unheeded(kept);
         holders.iter().for_each(|holder| text.push_str(&format!("  {}\n", paint(YELLOW, holder))));
         if holders.is_empty() {
             text.push_str(&format!("  {}\n", paint(GREEN, "free")));
         }
+        unheeded.iter().for_each(|note| text.push_str(&format!("  note: {note}\n")));
         text
     };
-    Listing { ask: look, text: &text, json: &as_json }.tell(session, options, "No host.")
+    Listing { ask: &|host| look(&host.claim.logins), text: &text, json: &as_json }
+        .tell(session, options, "No host.")
 }
 
 /// Holds the token of all hosts, or of none.
 fn hold(session: &Session<'_>, message: &str, duration: Duration) -> Result<Exit, CommandError> {
-    let mut claim = session.claim(&[]);
-    message.clone_into(&mut claim.reason);
     let seconds = duration.as_secs();
     let asked = session.with_hosts(|host| {
+        let claim = Claim { reason: message.to_owned(), ..host.claim.clone() };
         let reply = run(host.transport.as_mut(), claim.hold(seconds))?;
         Ok((host.target.clone(), Taken::read(&reply)))
     })?;
@@ -72,16 +74,15 @@ fn hold(session: &Session<'_>, message: &str, duration: Duration) -> Result<Exit
     }
     session.with_hosts(|host| {
         let is_held = held.contains(&host.target);
-        if is_held { run(host.transport.as_mut(), claim.release(false)).map(|_| ()) } else { Ok(()) }
+        if is_held { run(host.transport.as_mut(), host.claim.release(false)).map(|_| ()) } else { Ok(()) }
     })?;
     session.ui.talk("The token is held nowhere.");
     Ok(exit)
 }
 
 fn release(session: &Session<'_>, force: bool) -> Result<Exit, CommandError> {
-    let claim = session.claim(&[]);
     let asked = session.with_hosts(|host| {
-        let reply = run(host.transport.as_mut(), claim.release(force))?;
+        let reply = run(host.transport.as_mut(), host.claim.release(force))?;
         let given = (reply.status == 0).then(|| kept::read(&reply).map(|kept| kept.token.holders(&kept)));
         Ok((host.target.clone(), Taken::read(&reply), given.and_then(Result::ok).unwrap_or_default()))
     })?;

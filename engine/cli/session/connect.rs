@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kstate_core::kept::Claim;
 use kstate_core::{Connect, ConnectError, Event, HostReport, Position, Sink, Transport, side_by_side};
 use kstate_sls::{NamedLogin, Target};
 use kstate_ssh::{AskPassphrase, Local, Login, Logins, Ssh, SshSettings};
@@ -17,6 +18,8 @@ use crate::ui::{Ui, passphrase};
 pub(crate) struct Reached {
     pub(crate) target: String,
     pub(crate) transport: Box<dyn Transport>,
+    /// What its token is asked for.
+    pub(crate) claim: Claim,
 }
 
 impl Session<'_> {
@@ -28,11 +31,12 @@ impl Session<'_> {
         let targets = self.targets(&[])?;
         let connect: Arc<dyn Connect> = self.connector(&targets)?.into();
         Ok(side_by_side(self.jobs(), targets, |target| {
+            let claim = self.claim(&target, &[]);
             let name = target.name;
             self.ui.event(&name, Event::Connecting);
             let result = match connect.connect(&name) {
                 Ok(transport) => {
-                    let mut host = Reached { target: name.clone(), transport };
+                    let mut host = Reached { target: name.clone(), transport, claim };
                     work(&mut host).map_err(|reason| lost(&name, reason, Some(host.transport.as_ref())))
                 }
                 Err(error) => Err(unreachable(&name, error)),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kstate_core::kept::{self, Taken};
+use kstate_core::kept::{self, Claim, Kept, Taken};
 use kstate_core::suspicion::{self, States};
 use kstate_core::{
     Call, Connect, Event, HostReport, Job, Map, Output, Plan, Planned, Problem, Reply, Sink, StateReport,
@@ -39,6 +39,10 @@ pub(crate) struct Ready {
     pub(crate) stand_in: Option<String>,
     /// What came of the host's token. `None`: nobody has asked for it.
     pub(crate) token: Option<Taken>,
+    /// What the token is asked for.
+    pub(crate) claim: Claim,
+    /// What tells the machine from others. `None`: it was not asked.
+    pub(crate) machine: Option<String>,
 }
 
 /// What came of getting a target ready.
@@ -158,10 +162,13 @@ impl Session<'_> {
         compile: &dyn Fn(&Request<'_>) -> Result<Compiled, Meant>,
     ) -> Prepared {
         let name = target.name.as_str();
-        let claim = (contact == Contact::Work && self.place().is_none()).then(|| self.claim(sls));
-        let rider = match (&claim, contact) {
-            (Some(claim), _) => Some(claim.take()),
-            (None, Contact::IfNeeded) => Some(kept::token::look()),
+        let claim = self.claim(target, sls);
+        let takes = contact == Contact::Work && self.place().is_none();
+        let rider = match contact {
+            Contact::Work if takes => Some(claim.take()),
+            Contact::IfNeeded => Some(kept::token::look(&claim.logins)),
+            // It goes along with the grains, and costs no round trip of its own.
+            Contact::Host | Contact::Work if self.grains.is_none() => Some(kept::token::machine()),
             _ => None,
         };
         let known = match self.known_of(target, transport.as_deref_mut(), rider) {
@@ -169,11 +176,10 @@ impl Session<'_> {
             Err(reason) => return self.lost(lost(name, reason, transport.as_deref())),
         };
         let Known { grains, stand_in, reply } = known;
-        let token = claim.as_ref().and(reply.as_ref()).map(Taken::read);
-        if let (Contact::IfNeeded, Some(Ok(kept))) = (contact, reply.as_ref().map(kept::read)) {
-            let holders = kept.token.holders(&kept);
-            holders.iter().for_each(|holder| self.ui.talk(&format!("{name}: the token is {holder}")));
-        }
+        let token = reply.as_ref().filter(|_| takes).map(Taken::read);
+        let whole = |reply: &Reply| kept::read(&Reply { status: 0, ..reply.clone() }).ok();
+        let kept = reply.as_ref().and_then(whole).unwrap_or_default();
+        self.tell_token(name, contact, &kept);
         let pillar = merged(&target.pillar, &self.pillar);
         let mut answers = self.answering.answers();
         let mut rounds = 0;
@@ -183,10 +189,8 @@ impl Session<'_> {
                 Ok(compiled) => self.declare(&request, compiled, contact),
                 Err(Meant::HangsOn(calls)) => (None, calls),
                 Err(_) => {
-                    if let (Some(claim), Some(transport)) = (&claim, transport.as_deref_mut()) {
-                        // It was taken before that was known.
-                        let _ = token::surely(transport, claim.give_back());
-                    }
+                    // It was taken before that was known.
+                    give_back(transport, &claim, token.as_ref());
                     return Prepared::NotMeant;
                 }
             };
@@ -195,7 +199,8 @@ impl Session<'_> {
             if let Some(ready) = ready
                 && (open.is_empty() || answers.has_errors())
             {
-                let ready = Ready { transport, grains: grains.clone(), stand_in, token, ..ready };
+                let (grains, machine) = (grains.clone(), kept.machine);
+                let ready = Ready { transport, grains, stand_in, token, claim, machine, ..ready };
                 return Prepared::Ready(Box::new(ready));
             }
             // Each round may bring templates further, and so to new questions.
@@ -211,9 +216,20 @@ impl Session<'_> {
                 (None, _) => Host::StoodFor,
             };
             if let Err(error) = self.answering.answer(&open, host, &mut answers) {
-                return self.lost(lost(name, error.to_string(), transport.as_deref()));
+                let report = lost(name, error.to_string(), transport.as_deref());
+                give_back(transport, &claim, token.as_ref());
+                return self.lost(report);
             }
         }
+    }
+
+    /// Tells who has the token, where nothing else will, and which claims are not heeded.
+    fn tell_token(&self, target: &str, contact: Contact, kept: &Kept) {
+        if contact == Contact::IfNeeded {
+            let holders = kept.token.holders(kept);
+            holders.iter().for_each(|holder| self.ui.talk(&format!("{target}: the token is {holder}")));
+        }
+        kept.token.unheeded(kept).iter().for_each(|note| self.ui.talk(&format!("note: {target}: {note}")));
     }
 
     fn lost(&self, report: HostReport) -> Prepared {
@@ -309,6 +325,8 @@ impl Session<'_> {
             suspicions,
             stand_in: None,
             token: None,
+            claim: Claim::default(),
+            machine: None,
         };
         (Some(ready), calls)
     }
@@ -363,6 +381,13 @@ impl Session<'_> {
             }
             other => Err(format!("the grains are {}", other.kind())),
         }
+    }
+}
+
+/// Gives a token back that was taken for nothing. Where that fails, the host knows that the run is over.
+fn give_back(transport: Option<Box<dyn Transport>>, claim: &Claim, token: Option<&Taken>) {
+    if let (Some(Taken::Yes), Some(mut transport)) = (token, transport) {
+        let _ = token::surely(transport.as_mut(), claim.give_back());
     }
 }
 

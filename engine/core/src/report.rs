@@ -97,6 +97,8 @@ pub struct HostReport {
     pub traffic: Traffic,
     pub duration: Duration,
     pub interrupted: bool,
+    /// What tells the machine from others, whatever it is called. `None`: it was not asked.
+    pub machine: Option<String>,
     /// Of `apply`: how good the difference that was shown before was.
     pub prediction: Option<Prediction>,
 }

@@ -112,7 +112,8 @@ impl HostRun<'_> {
             notes.push(format!("the login `{}` cannot be had: {}", lack.login, lack.reason));
         }
         let notes = notes.iter().map(|note| self.plan.secrets.mask(note)).collect();
-        HostReport { notes, ..self.report(states, error, host.traffic(), started) }
+        let machine = host.facts.kept().ok().and_then(|kept| kept.machine.clone());
+        HostReport { notes, machine, ..self.report(states, error, host.traffic(), started) }
     }
 
     /// Makes what differs, and proves it.
@@ -125,9 +126,7 @@ impl HostRun<'_> {
         let mut host = Host::new(transport, self.clock);
         host.token = self.claim.map(Claim::beat);
         let (states, error) = apply::walk(self, &mut host);
-        if let Some(claim) =
-            self.claim.filter(|_| !error.as_ref().is_some_and(|broken| broken.end == End::Lost))
-        {
+        if let Some(claim) = self.claim.filter(|claim| !claim.is_passed_on && !is_lost(error.as_ref())) {
             host.line.heed_interrupt(false);
             // Where that fails, the host knows that the run is over.
             let _ = host.line.exchange(&[claim.give_back()], &mut |_| {});
@@ -168,6 +167,10 @@ impl HostRun<'_> {
     fn event(&self, event: Event) {
         self.sink.event(self.target, event);
     }
+}
+
+fn is_lost(broken: Option<&Broken>) -> bool {
+    broken.is_some_and(|broken| broken.end == End::Lost)
 }
 
 impl std::fmt::Debug for HostRun<'_> {

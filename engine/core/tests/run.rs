@@ -37,7 +37,7 @@ impl FakeHost {
             let fields =
                 fields.unwrap().split("' '").map(|field| field.trim_matches('\'')).collect::<Vec<_>>();
             self.owed.insert(file, format!("@ owed x\n{}\nsince: 100\n", fields.join("\n")));
-        } else if let Some(file) = file("rm -f \"$o/") {
+        } else if let Some(file) = file("rm -f \"$K/owed/") {
             self.log.push("struck".into());
             self.owed.remove(&file);
         } else if let Some(restore) = script.split("restore of ").nth(1) {

@@ -7,12 +7,13 @@
 //! | `jobs/` | commands that run apart from the connection, with what they say and how they ended |
 //! | `owed/` | reloads and restarts that a change has asked for and that have not happened yet |
 //!
-//! The deploy token ([`token`]) is kept where all users see it.
+//! The deploy token ([`token`]) is kept where all users see it. Root reads nothing that others wrote, but for its text in a link.
 
 pub(crate) mod bracket;
 mod errand;
 pub mod job;
 pub mod owed;
+mod place;
 mod record;
 pub(crate) mod run;
 pub mod token;
@@ -21,24 +22,18 @@ pub use bracket::OpenBracket;
 pub use errand::Errand;
 pub use job::{KeptJob, Stage};
 pub use owed::Owed;
+pub(crate) use place::{FOLDER, MAKE};
 pub(crate) use record::Record;
 pub use token::{Claim, Holder, Taken, Token};
 
 use crate::question::CannotTell;
 use crate::{Chunk, Job, Reply};
 
-/// Sets `$K` to the folder: root's is the host's, anybody else has one of their own.
-pub(crate) const FOLDER: &str =
-    "K=/var/lib/kstate; [ \"$(id -u)\" = 0 ] || K=${XDG_STATE_HOME:-$HOME/.local/state}/kstate\n";
-
-/// Makes `$K`, in which others may pass but not look; what is made in it is its owner's.
-pub(crate) const MAKE: &str = "[ -d \"$K\" ] || (umask 066; mkdir -p \"$K\") || exit 1\numask 077\n";
-
 /// Functions that know a process for good, because a number alone may come again: `mark PID` prints who it is, `is PID
 /// STARTTIME BOOT` and `alive FILE` ask whether it still is, and `has_work PID STARTTIME BOOT` whether it has something running
 /// below it. `marks` prints who the held shells of the run are, the main one first.
 pub(crate) const IDENTITY: &str = r#"mark() { m=$1; read -r l 2>/dev/null <"/proc/$m/stat" || return; read -r b </proc/sys/kernel/random/boot_id; set -- ${l##*) }; echo "$m ${20} $b"; }
-is() { t=$2; read -r b </proc/sys/kernel/random/boot_id; [ "$b" = "$3" ] && read -r l 2>/dev/null <"/proc/$1/stat" || return 1; set -- ${l##*) }; [ "${20}" = "$t" ] && [ "$1" != Z ]; }
+is() { case $1 in '' | *[!0-9]*) return 1 ;; esac; t=$2; read -r b </proc/sys/kernel/random/boot_id; [ "$b" = "$3" ] && read -r l 2>/dev/null <"/proc/$1/stat" || return 1; set -- ${l##*) }; [ "${20}" = "$t" ] && [ "$1" != Z ]; }
 alive() { read -r p 2>/dev/null <"$1" && is $p; }
 has_work() { is "$@" && [ -n "$(ps -o pid= --ppid "$1")" ]; }
 marks() { for h in $kstate_shell $kstate_beside; do mark "$h"; done; }
@@ -58,6 +53,10 @@ pub struct Kept {
     pub jobs: Vec<KeptJob>,
     pub brackets: Vec<OpenBracket>,
     pub token: Token,
+    /// What tells this machine from others, whatever it is called.
+    pub machine: Option<String>,
+    /// The name under which the run has the token of this machine already.
+    pub(crate) sibling: Option<String>,
 }
 
 impl Kept {
@@ -87,7 +86,7 @@ impl Kept {
             .filter(|job| job.stage == Stage::Running)
             .map(|job| format!("job {} is running for {}: `{}`", job.id, self.ago(job.since), job.state));
         let token = self.token.holders(self).into_iter().map(|holder| format!("the token is {holder}"));
-        token.chain(open).chain(running).collect()
+        token.chain(self.token.unheeded(self)).chain(open).chain(running).collect()
     }
 
     /// What is known when a job has come that far.
@@ -116,10 +115,9 @@ pub fn everything() -> Job {
 
 fn listing(all: bool) -> Job {
     let (token, jobs, brackets) = (token::listing(), job::listing(all), bracket::LISTING);
-    let (folders, owed) = (owed::FOLDERS, owed::LISTING);
+    let owed = owed::LISTING;
     Job::new(format!(
-        "{IDENTITY}echo \"@ shells $({TELL})\"\necho \"@ now $(date +%s)\"\n{token}\
-         {FOLDER}{folders}{jobs}{brackets}{owed}:"
+        "{IDENTITY}{FOLDER}echo \"@ shells $({TELL})\"\necho \"@ now $(date +%s)\"\n{token}{jobs}{brackets}{owed}:"
     ))
 }
 
@@ -142,8 +140,11 @@ pub fn read(reply: &Reply) -> Result<Kept, CannotTell> {
             "now" => kept.now = name.parse().unwrap_or_default(),
             "bracket" => kept.brackets.extend(OpenBracket::read(name, &record)),
             "job" => kept.jobs.extend(KeptJob::read(name, &record)),
-            "hold" => kept.token.hold = Some(Holder::read(&record)),
-            "run" => kept.token.run = Some(Holder::read(&record)),
+            "machine" => kept.machine = Some(name.to_owned()),
+            "sibling" => kept.sibling = Some(name.to_owned()),
+            "hold" => kept.token.hold = Some(Holder::read(&record, name)),
+            "run" => kept.token.run = Some(Holder::read(&record, name)),
+            "other-hold" | "other-run" => kept.token.others.push(Holder::read(&record, name)),
             "owed" => kept.owed.extend(Owed::read(&record)),
             _ => {}
         }

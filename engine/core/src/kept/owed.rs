@@ -5,13 +5,9 @@
 use super::{Errand, FOLDER, MAKE, Record};
 use crate::{Chunk, Job, digest};
 
-/// Sets `$O` to the folders of what is owed. Root does what runs of other users owe, who may not do it themselves.
-pub(super) const FOLDERS: &str = "O=$K/owed; [ \"$(id -u)\" != 0 ] || O=$(echo \"$O\"; getent passwd | \
-     while IFS=: read -r _ _ _ _ _ h _; do [ ! -d \"$h/.local/state/kstate/owed\" ] || echo \"$h/.local/state/kstate/owed\"; done)\n";
-
 /// Prints what is owed.
-pub(super) const LISTING: &str = "for o in $O; do for f in \"$o\"/*; do [ -f \"$f\" ] || continue; \
-     echo \"@ owed ${f##*/}\"; head -c 4000 \"$f\" | tr -d @; done; done\n";
+pub(super) const LISTING: &str = "for f in \"$K\"/owed/*; do [ -f \"$f\" ] || continue; \
+     echo \"@ owed ${f##*/}\"; head -c 4000 \"$f\" | tr -d @; done\n";
 
 /// A refresh that a state owes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,8 +59,7 @@ pub(crate) fn note(chunk: &Chunk, because: &Chunk) -> Job {
 /// Strikes off what a state owes.
 pub(crate) fn strike(chunk: &Chunk) -> Job {
     let file = name(chunk);
-    Job::new(format!("{FOLDER}{FOLDERS}for o in $O; do rm -f \"$o/{file}\"; done"))
-        .meant(Errand::Strike { file })
+    Job::new(format!("{FOLDER}rm -f \"$K/owed/{file}\"")).meant(Errand::Strike { file })
 }
 
 /// The name of the record of a state.

@@ -40,11 +40,16 @@ impl Record {
         self.0.iter().map(|(name, value)| format!("{name}: {}\n", escape(value))).collect()
     }
 
-    /// A command that prints the record; `since` is the host's clock.
-    pub(crate) fn printing(&self) -> String {
+    /// The lines of the record, as words of a shell.
+    pub(crate) fn words(&self) -> String {
         let lines: Vec<String> =
             self.0.iter().map(|(name, value)| quote(&format!("{name}: {}", escape(value)))).collect();
-        format!("{{ printf '%s\\n' {}; echo \"since: $(date +%s)\"; }}", lines.join(" "))
+        lines.join(" ")
+    }
+
+    /// A command that prints the record; `since` is the host's clock.
+    pub(crate) fn printing(&self) -> String {
+        format!("{{ printf '%s\\n' {}; echo \"since: $(date +%s)\"; }}", self.words())
     }
 }
 

@@ -131,7 +131,7 @@ impl Making<'_, '_, '_> {
         }
         self.host.line.reconnect(self.run, broken).map_err(lost)?;
         if let Some(claim) = self.run.claim {
-            let taken = self.surely(claim.take())?;
+            let taken = self.surely(claim.take_over())?;
             if !taken.ok() {
                 self.host.token = None;
                 return Err(Broken::ousted());

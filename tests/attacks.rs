@@ -1,0 +1,3 @@
+//! What an ordinary account of a host tries to gain by the runs of root there.
+
+mod journal;
