@@ -2,6 +2,7 @@
 
 mod installed;
 mod latest;
+mod rehearsal;
 mod removed;
 mod version;
 
@@ -11,6 +12,7 @@ pub(crate) use removed::{Purged, Removed};
 
 use std::fmt;
 
+use kstate_core::question::Package;
 use kstate_core::words::join;
 use kstate_core::{Claim, Command, Run, Touch, Value};
 use serde::Deserialize;
@@ -78,6 +80,11 @@ fn claim(name: &str, installed: bool) -> Claim {
     Claim::new(format!("package {name}"), if installed { "installed" } else { "removed" })
 }
 
+/// Says that apt leaves a held package as it is.
+fn held(name: &str, package: &Package) -> String {
+    format!("`{name}` is held at {}; end that by `pkg.installed` with `hold: False`", package.version)
+}
+
 /// When the package lists are fetched again, before packages are installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refresh {
@@ -99,6 +106,15 @@ impl Refresh {
             (Some(true), None) => Refresh::IfOlder(ONE_RUN),
             (_, Some(seconds)) => Refresh::IfOlder(seconds),
             (None, None) => Refresh::IfNeeded,
+        }
+    }
+
+    /// Returns true if lists of that age are fetched again. `old`: they are missing, or older than the sources.
+    fn is_due(self, age: u64, old: bool) -> bool {
+        match self {
+            Refresh::Never => false,
+            Refresh::IfNeeded => old,
+            Refresh::IfOlder(seconds) => old || age > seconds.into(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kstate_core::question::{Answer, PathInfo, PathKind};
+use kstate_core::question::{Answer, Ended, PathInfo, PathKind};
 use kstate_core::{
     Chunk, Facts, Map, Node, Position, Problem, Question, Resource, SourceEntry, SourceError, Sources, Stop,
     Value, digest,
@@ -183,6 +183,17 @@ pub(crate) fn file(facts: &mut Facts, path: &str, content: Option<&str>, mode: u
     let content = content.map(|content| content.as_bytes().to_vec());
     facts.learn(Question::Digest(path.into()), Ok(Answer::Digest(content.as_deref().map(digest))));
     facts.learn(Question::Content(path.into()), Ok(Answer::Content(content)));
+}
+
+/// Tells that every command which the resource asks for ended well, with nothing said.
+pub(crate) fn all_is_well(resource: &dyn Resource, facts: &mut Facts) {
+    while let Err(Stop::Ask(questions)) = resource.diff(facts) {
+        let is_run = |question: &Question| matches!(question, Question::Run(_));
+        assert!(questions.iter().all(is_run), "asks for more than commands: {questions:?}");
+        for question in questions {
+            facts.learn(question, Ok(Answer::Run(Ended::default())));
+        }
+    }
 }
 
 /// The law of every module: there is something to do, and when the steps are done, there is nothing left to do.

@@ -210,6 +210,7 @@ struct Due<'a> {
     word: Option<String>,
     /// The version that is expected.
     after: Option<String>,
+    is_held: bool,
 }
 
 impl Resource for Installed {
@@ -245,7 +246,13 @@ impl Resource for Installed {
         if due.is_empty() && holds.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(vec![self.step(&due, &holds)])
+        let mut kept = Vec::new();
+        for name in &holds {
+            kept.extend(facts.package(name)?.map(|package| (*name, package)));
+        }
+        let mut step = self.step(&due, &holds, &kept);
+        step.doubt = self.apt(&due, &holds).check(self.refresh_for(&due), facts)?;
+        Ok(vec![step])
     }
 
     fn claims(&self) -> Vec<Claim> {
@@ -279,7 +286,7 @@ impl Installed {
         let package = facts.package(&wanted.name)?.filter(|package| package.installed);
         let before = package.map(|package| package.version.clone());
         if wanted.source.is_some() {
-            return Ok(Some(Due { wanted, before, word: None, after: None }));
+            return Ok(Some(Due { wanted, before, word: None, after: None, is_held: false }));
         }
         let candidate =
             facts.candidate(&wanted.name)?.and_then(|Candidate { candidate, .. }| candidate.clone());
@@ -297,34 +304,32 @@ impl Installed {
             (Some(demand), Some(offered)) if demand.allows(offered, self.ignore_epoch) => {
                 (format!("{}={offered}", wanted.name), candidate)
             }
-            (Some(demand), _) => match demand.exact() {
-                Some(version) => (format!("{}={version}", wanted.name), Some(version.to_owned())),
-                None => self.older(wanted, demand, candidate.as_deref(), facts)?,
-            },
+            (Some(demand), _) => self.older(wanted, demand, facts)?,
         };
-        Ok(Some(Due { wanted, before, word: Some(word), after }))
+        let is_held = package.is_some_and(|package| package.held);
+        Ok(Some(Due { wanted, before, word: Some(word), after, is_held }))
     }
 
-    /// The newest version that is allowed, where the one that apt would take is not.
+    /// The newest version that is allowed, where the one that apt would take is not. Where there is none, apt is asked
+    /// for the demand as it is, and says what it thinks of it.
     fn older(
         &self,
         wanted: &Wanted,
         demand: &Demand,
-        candidate: Option<&str>,
         facts: &Facts,
     ) -> Result<(String, Option<String>), Stop> {
-        if candidate.is_none() {
-            return Ok((wanted.name.clone(), None));
-        }
-        let offered = facts.run(
-            &Command::words(["apt-cache", "madison", "--", wanted.name.as_str()]).depends([Touch::Packages]),
-        )?;
+        let offered = facts.run(&offers(&wanted.name))?;
         let mut versions: Vec<&str> =
             offered.stdout.lines().filter_map(|line| line.split('|').nth(1)).map(str::trim).collect();
         versions.sort_by(|a, b| compare(a, b));
         versions.dedup();
-        match versions.iter().rev().find(|version| demand.allows(version, self.ignore_epoch)) {
-            Some(version) => Ok((format!("{}={version}", wanted.name), Some((*version).to_owned()))),
+        if let Some(version) = versions.iter().rev().find(|version| demand.allows(version, self.ignore_epoch))
+        {
+            return Ok((format!("{}={version}", wanted.name), Some((*version).to_owned())));
+        }
+        match demand.exact() {
+            Some(version) => Ok((format!("{}={version}", wanted.name), None)),
+            None if versions.is_empty() => Ok((wanted.name.clone(), None)),
             None => Err(Stop::Failed(format!(
                 "no version of `{}` is offered that would do; there is {}",
                 wanted.name,
@@ -340,6 +345,12 @@ impl Installed {
         for wanted in &self.wanted {
             let there = facts.package(&wanted.name)?.filter(|package| package.installed);
             let is_held = there.is_some_and(|package| package.held);
+            if let Some(provider) = there.and_then(|package| package.provided_by.as_ref()) {
+                let name = &wanted.name;
+                return Err(Stop::Failed(format!(
+                    "`{name}` is provided by `{provider}`; name that one to hold it"
+                )));
+            }
             let will_be_there = there.is_some() || due.iter().any(|due| due.wanted.name == wanted.name);
             if will_be_there && is_held != hold {
                 names.push(wanted.name.as_str());
@@ -348,7 +359,8 @@ impl Installed {
         Ok(names)
     }
 
-    fn step(&self, due: &[Due<'_>], holds: &[&str]) -> Step {
+    /// `kept` are packages that are there, and only get a hold or lose it.
+    fn step(&self, due: &[Due<'_>], holds: &[&str], kept: &[(&str, &Package)]) -> Step {
         let mut changes: Vec<Change> = due
             .iter()
             .map(|due| {
@@ -358,13 +370,18 @@ impl Installed {
             })
             .collect();
         let held = self.hold == Some(true);
+        let will_be_held = |due: &Due<'_>| self.hold.unwrap_or(due.is_held);
         changes.extend(holds.iter().map(|name| Change::new(format!("hold of package {name}"), !held, held)));
         let mut run = self.apt(due, holds).run();
+        for (name, package) in kept {
+            let package = Package { held, ..(*package).clone() };
+            run = run.foretells(Question::Package((*name).to_owned()), Answer::Package(Some(package)));
+        }
         for due in due {
             let package = Package {
                 version: due.after.clone().unwrap_or_default(),
                 installed: true,
-                held,
+                held: will_be_held(due),
                 provided_by: None,
             };
             // What a file or new lists bring has a version that nobody can tell yet; it will do.
@@ -381,6 +398,12 @@ impl Installed {
             }
         }
         Step::new(changes, Operation::Run(run))
+    }
+
+    /// When the package lists are fetched before.
+    fn refresh_for(&self, due: &[Due<'_>]) -> Refresh {
+        let is_missing = |due: &Due<'_>| due.after.is_none() && due.wanted.source.is_none();
+        if due.iter().any(is_missing) { self.refresh.for_missing() } else { self.refresh }
     }
 
     fn apt(&self, due: &[Due<'_>], holds: &[&str]) -> Apt {
@@ -401,11 +424,14 @@ impl Installed {
             apt.words.push("install".into());
             apt.words.extend(self.options.iter().cloned());
         }
-        let is_missing = |due: &Due<'_>| due.after.is_none() && due.wanted.source.is_none();
-        let refresh = if due.iter().any(is_missing) { self.refresh.for_missing() } else { self.refresh };
-        if !holds.is_empty() {
-            let verb = if self.hold == Some(true) { "hold" } else { "unhold" };
-            apt.after = format!("apt-mark {verb} -- {}", join(holds));
+        // apt ends the hold of what it changes.
+        let again = due.iter().filter(|due| due.is_held && self.hold != Some(false));
+        let again: Vec<&str> = again.map(|due| due.wanted.name.as_str()).collect();
+        match self.hold {
+            Some(false) if !holds.is_empty() => apt.after = format!("apt-mark unhold -- {}", join(holds)),
+            Some(false) => {}
+            _ if holds.is_empty() && again.is_empty() => {}
+            _ => apt.after = format!("apt-mark hold -- {}", join(holds.iter().chain(&again))),
         }
         for due in due {
             match &due.word {
@@ -413,8 +439,13 @@ impl Installed {
                 None => apt.files.push(file(due.wanted)),
             }
         }
-        if due.is_empty() { apt } else { apt.refresh(refresh) }
+        if due.is_empty() { apt } else { apt.refresh(self.refresh_for(due)) }
     }
+}
+
+/// The versions of a package that are offered.
+fn offers(name: &str) -> Command {
+    Command::words(["apt-cache", "madison", "--", name]).depends([Touch::Packages])
 }
 
 /// Where a package file lies on the host, as a shell word.
@@ -437,8 +468,10 @@ fn fetch(wanted: &Wanted) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use kstate_core::question::Ended;
+
     use super::*;
-    use crate::testing::{Tree, declare, declare_error, settles};
+    use crate::testing::{Tree, all_is_well, declare, declare_error, settles};
 
     pub(in crate::pkg) fn package(version: &str) -> Package {
         Package { version: version.into(), installed: true, held: false, provided_by: None }
@@ -476,6 +509,7 @@ pub(super) mod tests {
         learn(&mut facts, "cron", None, Some("3.0"));
         learn(&mut facts, "redis", Some(package("6.0")), Some("7.0"));
         let resource = declare(TWO, &Tree::default());
+        all_is_well(&*resource, &mut facts);
         let steps = resource.diff(&facts).unwrap();
         assert_eq!(steps.len(), 1);
         let told: Vec<String> = steps[0].changes.iter().map(ToString::to_string).collect();
@@ -498,12 +532,16 @@ pub(super) mod tests {
         let mut facts = Facts::default();
         learn(&mut facts, "redis", None, None);
         let resource = declare("redis:\n  pkg.installed: []\n", &Tree::default());
+        all_is_well(&*resource, &mut facts);
         assert!(script(&resource.diff(&facts).unwrap()).contains("-gt 600"));
         settles(&*resource, &mut facts);
         learn(&mut facts, "redis", None, Some("7.0"));
+        all_is_well(&*resource, &mut facts);
         assert!(!script(&resource.diff(&facts).unwrap()).contains("-gt"));
         let never = "redis:\n  pkg.installed:\n    - refresh: False\n";
-        assert!(!script(&declare(never, &Tree::default()).diff(&facts).unwrap()).contains("update"));
+        let resource = declare(never, &Tree::default());
+        all_is_well(&*resource, &mut facts);
+        assert!(!script(&resource.diff(&facts).unwrap()).contains("update"));
     }
 
     #[test]
@@ -517,7 +555,56 @@ pub(super) mod tests {
             Err(Stop::Failed("`redis` is held at 6.0; `update_holds: True` would change it".into()))
         );
         let text = format!("{text}    - update_holds: True\n    - hold: False\n");
-        settles(&*declare(&text, &Tree::default()), &mut facts);
+        let resource = declare(&text, &Tree::default());
+        all_is_well(&*resource, &mut facts);
+        settles(&*resource, &mut facts);
+    }
+
+    #[test]
+    fn a_hold_outlives_the_change_of_its_package() {
+        let after = |more: &str| {
+            let text =
+                format!("redis:\n  pkg.installed:\n    - version: '7.0'\n    - update_holds: True\n{more}");
+            let mut facts = Facts::default();
+            learn(&mut facts, "redis", Some(Package { held: true, ..package("6.0") }), Some("7.0"));
+            let resource = declare(&text, &Tree::default());
+            all_is_well(&*resource, &mut facts);
+            let script = script(&resource.diff(&facts).unwrap());
+            settles(&*resource, &mut facts);
+            (script.contains("apt-mark hold -- redis"), facts.package("redis").unwrap().unwrap().held)
+        };
+        assert_eq!(after(""), (true, true));
+        assert_eq!(after("    - hold: True\n"), (true, true));
+        assert_eq!(after("    - hold: False\n"), (false, false));
+    }
+
+    #[test]
+    fn what_apt_would_refuse_is_told_before() {
+        let said = |age: u32| {
+            let mut facts = Facts::default();
+            learn(&mut facts, "redis", None, None);
+            let resource = declare("redis:\n  pkg.installed: []\n", &Tree::default());
+            let Err(Stop::Ask(questions)) = resource.diff(&facts) else { panic!() };
+            let stdout = format!("lists {age} no\nE: Unable to locate package redis\n");
+            let ended = Ended { status: 1, stdout, ..Ended::default() };
+            facts.learn(questions[0].clone(), Ok(Answer::Run(ended)));
+            resource.diff(&facts)
+        };
+        assert_eq!(said(60), Err(Stop::Failed("apt cannot do it: Unable to locate package redis".into())));
+        let doubt = said(601).unwrap()[0].doubt.clone().unwrap();
+        assert!(doubt.contains("fetches newer ones first (Unable to locate package redis)"), "{doubt}");
+    }
+
+    #[test]
+    fn a_version_that_is_not_the_newest_is_the_newest_that_is_allowed() {
+        let mut facts = Facts::default();
+        learn(&mut facts, "redis", None, Some("7.0"));
+        let stdout = "redis | 7.0 | x\nredis | 6.2 | x\nredis | 6.0 | x\n".to_owned();
+        let ended = Ended { stdout, ..Ended::default() };
+        facts.learn(Question::Run(Box::new(offers("redis"))), Ok(Answer::Run(ended)));
+        let resource = declare("redis:\n  pkg.installed:\n    - version: '6.*'\n", &Tree::default());
+        all_is_well(&*resource, &mut facts);
+        assert!(script(&resource.diff(&facts).unwrap()).contains("redis=6.2"));
     }
 
     #[test]

@@ -121,6 +121,9 @@ impl Resource for Latest {
             match (there, offered) {
                 (None, _) if self.only_upgrade => {}
                 (None, offered) => due.push((name, None, offered)),
+                (Some(there), Some(offered)) if there.held && there.version != offered => {
+                    return Err(Stop::Failed(super::held(name, there)));
+                }
                 (Some(there), Some(offered)) if there.version != offered => {
                     due.push((name, Some(there.version.clone()), Some(offered)));
                 }
@@ -138,13 +141,14 @@ impl Resource for Latest {
                 Change::new(format!("package {name}"), before, after.as_deref().unwrap_or("installed"))
             })
             .collect();
+        let doubt = if due.is_empty() { None } else { self.apt().check(self.refresh(&due), facts)? };
         let run = self.run(&due);
         if changes.is_empty() {
             let what = format!("package lists of {} ago are fetched, what is newer is installed", told(old));
             changes.push(Change::new(what, Value::Null, Value::Null));
             return Ok(vec![Step::always(changes, run)]);
         }
-        Ok(vec![Step::new(changes, run)])
+        Ok(vec![Step { doubt, ..Step::new(changes, run) }])
     }
 
     fn claims(&self) -> Vec<Claim> {
@@ -160,23 +164,25 @@ impl Latest {
         Ok(Some(seconds).filter(|seconds| *seconds > valid.into()))
     }
 
-    fn run(&self, due: &[(&String, Option<String>, Option<String>)]) -> Operation {
-        let refresh = match self.valid {
+    fn refresh(&self, due: &[(&String, Option<String>, Option<String>)]) -> Refresh {
+        match self.valid {
             None => Refresh::Never,
             Some(seconds) if due.iter().any(|(.., offered)| offered.is_none()) => {
                 Refresh::IfOlder(seconds.min(600))
             }
             Some(seconds) => Refresh::IfOlder(seconds),
-        };
+        }
+    }
+
+    fn apt(&self) -> Apt {
         let words = std::iter::once("install".to_owned())
             .chain(self.options.iter().cloned())
             .chain(self.names.iter().cloned());
-        let apt = Apt {
-            words: words.collect(),
-            keep_old_configuration: self.keep_old_configuration,
-            ..Apt::default()
-        };
-        let mut run = apt.refresh(refresh).run();
+        Apt { words: words.collect(), keep_old_configuration: self.keep_old_configuration, ..Apt::default() }
+    }
+
+    fn run(&self, due: &[(&String, Option<String>, Option<String>)]) -> Operation {
+        let mut run = self.apt().refresh(self.refresh(due)).run();
         for (name, _, offered) in due {
             let version = offered.clone().unwrap_or_default();
             let package =
@@ -205,7 +211,7 @@ mod tests {
 
     use super::super::installed::tests::{learn, package};
     use super::*;
-    use crate::testing::{Tree, declare, settles};
+    use crate::testing::{Tree, all_is_well, declare, settles};
 
     fn facts(there: Option<&str>, offered: &str, seconds: u32) -> Facts {
         let mut facts = Facts::default();
@@ -227,6 +233,7 @@ mod tests {
     fn an_older_one_is_upgraded_and_settles() {
         let resource = declare(REDIS, &Tree::default());
         let mut facts = facts(Some("6.0"), "7.0", 60);
+        all_is_well(&*resource, &mut facts);
         assert_eq!(resource.diff(&facts).unwrap()[0].changes[0].to_string(), "package redis: 6.0 -> 7.0");
         settles(&*resource, &mut facts);
     }

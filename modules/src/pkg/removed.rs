@@ -15,7 +15,7 @@ use kstate_core::{Change, Claim, Facts, Operation, Problem, Question, Resource, 
 use serde::Deserialize;
 
 use super::version::Demand;
-use super::{Apt, Packages, claim};
+use super::{Apt, Packages, Refresh, claim};
 use crate::{Context, State};
 
 #[derive(Debug, Deserialize)]
@@ -128,6 +128,9 @@ impl Gone {
                 continue;
             };
             let is_meant = demand.as_ref().is_none_or(|d| d.allows(&package.version, self.ignore_epoch));
+            if is_meant && package.installed && package.held {
+                return Err(Stop::Failed(super::held(name, package)));
+            }
             if is_meant && (package.installed || self.purge) {
                 there.push((name, package));
             }
@@ -143,6 +146,7 @@ impl Gone {
         let verb = if self.purge { "purge" } else { "remove" };
         let words = std::iter::once(verb.to_owned()).chain(there.iter().map(|(name, _)| (*name).clone()));
         let apt = Apt { words: words.collect(), keep_old_configuration: true, ..Apt::default() };
+        apt.check(Refresh::Never, facts)?;
         let mut run = apt.run();
         for (name, package) in there {
             let left = Some(Package { installed: false, held: false, ..package.clone() });
@@ -157,7 +161,7 @@ impl Gone {
 mod tests {
     use super::super::installed::tests::{learn, package};
     use super::*;
-    use crate::testing::{Tree, declare, settles};
+    use crate::testing::{Tree, all_is_well, declare, settles};
 
     #[test]
     fn what_is_not_there_needs_nothing() {
@@ -171,6 +175,7 @@ mod tests {
         let mut facts = Facts::default();
         learn(&mut facts, "nginx", Some(Package { installed: false, ..package("1.22") }), None);
         let resource = declare("nginx:\n  pkg.purged: []\n", &Tree::default());
+        all_is_well(&*resource, &mut facts);
         let steps = resource.diff(&facts).unwrap();
         assert_eq!(steps[0].changes[0].to_string(), "package nginx: 1.22 (configuration) -> absent");
         settles(&*resource, &mut facts);
@@ -182,6 +187,7 @@ mod tests {
         learn(&mut facts, "a", Some(package("1")), None);
         learn(&mut facts, "b", Some(package("1")), None);
         let resource = declare("x:\n  pkg.removed:\n    - pkgs: [a, b]\n", &Tree::default());
+        all_is_well(&*resource, &mut facts);
         assert!(resource.diff(&facts).unwrap()[0].operation.job().unwrap().script.contains("remove a b"));
         settles(&*resource, &mut facts);
     }

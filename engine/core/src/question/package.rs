@@ -25,12 +25,15 @@ pub struct Candidate {
 
 const LINE: &str = r"${Package}\t${Architecture}\t${db:Status-Abbrev}\t${Version}\n";
 
-/// Names that dpkg does not know are looked for among what installed packages provide.
+/// Names of which no package is installed are looked for among what installed packages provide. dpkg knows some of
+/// them nevertheless, because other packages name them.
 pub(super) fn job(names: &[&str]) -> Job {
     Job::new(format!(
         "command -v dpkg-query >/dev/null || {{ echo 'there is no dpkg-query on the host' >&2; exit 46; }}\n\
          set -- {names}\n\
-         dpkg-query -W -f '{LINE}' -- \"$@\" 2>/dev/null || {{\n\
+         own=$(dpkg-query -W -f '{LINE}' -- \"$@\" 2>/dev/null) || own=\"$own\n\"\n\
+         printf '%s\\n' \"$own\"\n\
+         ! printf '%s\\n' \"$own\" | grep -qv '^[^\t]*\t[^\t]*\t.i' || {{\n\
          echo =\n\
          dpkg-query -W -f '${{db:Status-Abbrev}}\\t${{Package}}\\t${{Version}}\\t${{Provides}}\\n' | grep '^.i.*\t[^\t]\\{{1,\\}}$'\n\
          }}\ntrue",
