@@ -113,6 +113,20 @@ impl<P: Part> Link<P> {
         format!("/etc/apache2/{}-enabled/{}{}", P::FOLDER, self.name, P::ENDING)
     }
 
+    fn available(&self) -> String {
+        format!("/etc/apache2/{}-available/{}{}", P::FOLDER, self.name, P::ENDING)
+    }
+
+    /// Fails if there is nothing to enable, and no packages come that may bring it.
+    fn check(&self, facts: &Facts) -> Result<(), Stop> {
+        let path = self.available();
+        if facts.path(&path)?.is_some() || facts.may_bring(&Touch::Packages) {
+            return Ok(());
+        }
+        let (word, name) = (P::WORD, &self.name);
+        Err(Stop::Failed(format!("Apache has no {word} `{name}` to enable: `{path}` does not exist")))
+    }
+
     fn change(&self, before: &str, after: &str) -> Change {
         Change::new(format!("Apache {} {}", P::WORD, self.name), before, after)
     }
@@ -149,7 +163,11 @@ impl<P: Part> Resource for Enabled<P> {
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
-        Ok(if facts.path(&self.0.path())?.is_some() { Vec::new() } else { vec![self.0.step(true)] })
+        if facts.path(&self.0.path())?.is_some() {
+            return Ok(Vec::new());
+        }
+        self.0.check(facts)?;
+        Ok(vec![self.0.step(true)])
     }
 }
 
@@ -159,21 +177,47 @@ impl<P: Part> Resource for Disabled<P> {
     }
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
-        Ok(if facts.path(&self.0.path())?.is_none() { Vec::new() } else { vec![self.0.step(false)] })
+        let Some(info) = facts.path(&self.0.path())? else { return Ok(Vec::new()) };
+        if !matches!(info.kind, PathKind::Symlink { .. }) {
+            let path = self.0.path();
+            return Err(Stop::Failed(format!("`{path}` is not a link, so `{}` leaves it alone", P::DISABLE)));
+        }
+        Ok(vec![self.0.step(false)])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Tree, declare, file, settles};
+    use crate::testing::{Tree, declare, file, settles, stands};
 
     const LOAD: &str = "/etc/apache2/mods-enabled/proxy_uwsgi.load";
+
+    fn link() -> PathKind {
+        PathKind::Symlink { target: "../x".into(), leads_to: None }
+    }
+
+    #[test]
+    fn what_a2enmod_and_a2dismod_would_refuse_is_told_before() {
+        let mut facts = Facts::default();
+        file(&mut facts, LOAD, None, 0);
+        file(&mut facts, "/etc/apache2/mods-available/proxy_uwsgi.load", None, 0);
+        let enabled = declare("proxy_uwsgi:\n  apache_module.enabled: []\n", &Tree::default());
+        assert!(
+            matches!(enabled.diff(&facts), Err(Stop::Failed(why)) if why.contains("no module `proxy_uwsgi`"))
+        );
+        let package = Run::new(Command::words(["apt-get"]), [Touch::Packages]);
+        facts.predict(&package.into(), "apache2");
+        assert_eq!(enabled.diff(&facts).map(|steps| steps.len()), Ok(1));
+        file(&mut facts, LOAD, Some("real"), 0o644);
+        let disabled = declare("proxy_uwsgi:\n  apache_module.disabled: []\n", &Tree::default());
+        assert!(matches!(disabled.diff(&facts), Err(Stop::Failed(why)) if why.contains("is not a link")));
+    }
 
     #[test]
     fn an_enabled_module_needs_nothing() {
         let mut facts = Facts::default();
-        file(&mut facts, LOAD, Some(""), 0o777);
+        stands(&mut facts, LOAD, link(), 0o777, "root");
         let text = "proxy_uwsgi:\n  apache_module.enabled: []\n";
         assert_eq!(declare(text, &Tree::default()).diff(&facts), Ok(Vec::new()));
         settles(&*declare("proxy_uwsgi:\n  apache_module.disabled: []\n", &Tree::default()), &mut facts);
@@ -183,6 +227,7 @@ mod tests {
     fn a_module_is_enabled_by_apaches_own_tool() {
         let mut facts = Facts::default();
         file(&mut facts, LOAD, None, 0);
+        file(&mut facts, "/etc/apache2/mods-available/proxy_uwsgi.load", Some("x"), 0o644);
         let resource = declare("proxy_uwsgi:\n  apache_module.enabled: []\n", &Tree::default());
         let steps = resource.diff(&facts).unwrap();
         assert!(steps[0].operation.job().unwrap().script.contains("a2enmod -q proxy_uwsgi"));
@@ -192,7 +237,7 @@ mod tests {
     #[test]
     fn a_site_may_be_named_with_its_ending() {
         let mut facts = Facts::default();
-        file(&mut facts, "/etc/apache2/sites-enabled/000-default.conf", Some(""), 0o777);
+        stands(&mut facts, "/etc/apache2/sites-enabled/000-default.conf", link(), 0o777, "root");
         let resource = declare("000-default.conf:\n  apache_site.disabled: []\n", &Tree::default());
         assert_eq!(
             resource.diff(&facts).unwrap()[0].changes[0].to_string(),

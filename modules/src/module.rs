@@ -258,7 +258,7 @@ fn service(verb: Verb, name: &str, facts: &Facts) -> Result<Option<Step>, Stop> 
     if is_so {
         return Ok(None);
     }
-    let step = step(name, service, verb, Manner::default());
+    let step = step(name, service, verb, Manner::default())?;
     Ok(Some(Step { always: is_always(verb), ..step }))
 }
 

@@ -194,7 +194,7 @@ impl Apt {
             told.clone_from(&self.after);
         }
         let command = command.told(told);
-        Run::new(command, [Touch::Anything])
+        Run::new(command, [Touch::Packages, Touch::Anything])
     }
 
     pub(crate) fn refresh(mut self, refresh: Refresh) -> Self {

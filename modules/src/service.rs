@@ -191,7 +191,7 @@ impl Verb {
             Verb::Enable => Service { enabled: Some(true), ..service.clone() },
             Verb::Disable => Service { enabled: Some(false), ..service.clone() },
             Verb::Mask => Service { masked: true, enabled: Some(false), ..service.clone() },
-            Verb::Unmask => Service { masked: false, ..service.clone() },
+            Verb::Unmask => Service { masked: false, masked_until_boot: false, ..service.clone() },
         }
     }
 }
@@ -216,8 +216,43 @@ fn watch(sysv: bool) -> String {
     )
 }
 
-/// A step that does one thing to a service.
-pub(crate) fn step(name: &str, service: &Service, verb: Verb, manner: Manner) -> Step {
+/// Returns why systemd would refuse a verb.
+fn refusal(name: &str, service: &Service, verb: Verb, manner: Manner) -> Option<String> {
+    let below = |folder: &str| service.unit_file.starts_with(folder);
+    match verb {
+        Verb::Start | Verb::Restart | Verb::Enable if service.masked => {
+            Some(format!("`{name}` is masked; unmask it first by `service.unmasked`"))
+        }
+        Verb::Start | Verb::Restart if service.refuses_start => {
+            Some(format!("`{name}` is started by other units only (`RefuseManualStart` of its unit)"))
+        }
+        Verb::Stop | Verb::Restart if service.refuses_stop => {
+            Some(format!("`{name}` is stopped by other units only (`RefuseManualStop` of its unit)"))
+        }
+        Verb::Reload if service.running && service.refuses_reload => Some(format!(
+            "`{name}` cannot be reloaded: its unit has no `ExecReload`; leave `reload` out, so that it is restarted"
+        )),
+        Verb::Mask if below("/etc/systemd/system/") || (manner.runtime && below("/run/systemd/system/")) => {
+            let file = &service.unit_file;
+            Some(format!(
+                "`{name}` cannot be masked: its unit `{file}` is where the mask would be; remove that file"
+            ))
+        }
+        Verb::Unmask if manner.runtime && !service.masked_until_boot => {
+            Some(format!("`{name}` is masked for good, not only until the next boot"))
+        }
+        _ => None,
+    }
+}
+
+/// A step that does one thing to a service. Fails if systemd is known to refuse it.
+pub(crate) fn step(name: &str, service: &Service, verb: Verb, manner: Manner) -> Result<Step, Stop> {
+    if let Some(reason) = refusal(name, service, verb, manner) {
+        return Err(Stop::Failed(reason));
+    }
+    // A mask is removed from where it is.
+    let runtime = manner.runtime || (verb == Verb::Unmask && service.masked_until_boot);
+    let manner = Manner { runtime, ..manner };
     let change = match verb {
         Verb::Start => Change::new(format!("service {name}"), service.state.as_str(), "running"),
         Verb::Stop => Change::new(format!("service {name}"), service.state.as_str(), "stopped"),
@@ -229,7 +264,7 @@ pub(crate) fn step(name: &str, service: &Service, verb: Verb, manner: Manner) ->
         Verb::Mask => Change::new(format!("service {name}"), Value::Null, "masked"),
         Verb::Unmask => Change::new(format!("service {name}"), "masked", "unmasked"),
     };
-    Step::new([change], verb.operation(name, service, manner))
+    Ok(Step::new([change], verb.operation(name, service, manner)))
 }
 
 /// In a prediction the processes of the host stay as they are known: which ones a service will have, nobody can say.
@@ -270,10 +305,8 @@ pub(crate) mod tests {
             known: true,
             running,
             enabled: Some(enabled),
-            masked: false,
             state: if running { "active (running)".into() } else { "inactive (dead)".into() },
-            sysv: false,
-            main_pid: 0,
+            ..Service::default()
         }
     }
 
@@ -290,15 +323,39 @@ pub(crate) mod tests {
     #[test]
     fn a_script_whose_processes_are_gone_is_restarted_where_start_would_do_nothing() {
         let service = Service { sysv: true, ..unit(false, true) };
-        let script = script(&step("uwsgi", &service, Verb::Start, Manner::default()));
+        let script = script(&step("uwsgi", &service, Verb::Start, Manner::default()).unwrap());
         assert!(script.contains("systemctl restart"), "{script}");
+    }
+
+    #[test]
+    fn what_systemd_would_refuse_is_told_before() {
+        let own = Service { unit_file: "/etc/systemd/system/app.service".into(), ..unit(true, true) };
+        let other = || unit(true, true);
+        for (service, verb, said) in [
+            (own.clone(), Verb::Mask, "cannot be masked"),
+            (Service { refuses_reload: true, ..other() }, Verb::Reload, "cannot be reloaded"),
+            (Service { refuses_start: true, ..other() }, Verb::Start, "is started by other units only"),
+            (Service { refuses_stop: true, ..other() }, Verb::Stop, "is stopped by other units only"),
+            (Service { masked: true, ..other() }, Verb::Enable, "is masked"),
+        ] {
+            let refused = step("app", &service, verb, Manner::default());
+            assert!(matches!(&refused, Err(Stop::Failed(why)) if why.contains(said)), "{refused:?}");
+        }
+        assert!(step("app", &own, Verb::Reload, Manner::default()).is_ok());
+    }
+
+    #[test]
+    fn a_mask_until_the_next_boot_is_removed_from_where_it_is() {
+        let masked = Service { masked: true, masked_until_boot: true, ..unit(false, false) };
+        let step = step("app", &masked, Verb::Unmask, Manner::default()).unwrap();
+        assert!(script(&step).contains("systemctl --runtime unmask"), "{}", script(&step));
     }
 
     #[test]
     fn a_restart_does_not_hide_the_processes_that_are_known() {
         let mut facts = facts("cron", unit(true, true));
         facts.learn(Question::Processes, Ok(Answer::Processes(Vec::new())));
-        let steps = vec![step("cron", &unit(true, true), Verb::Restart, Manner::default())];
+        let steps = vec![step("cron", &unit(true, true), Verb::Restart, Manner::default()).unwrap()];
         facts.predict(&with_processes(steps, &facts)[0].operation, "cron");
         assert_eq!(facts.processes(), Ok(&[][..]));
     }
@@ -306,9 +363,9 @@ pub(crate) mod tests {
     #[test]
     fn a_reload_never_restarts_what_lives() {
         let service = Service { sysv: true, ..unit(true, true) };
-        let script = script(&step("uwsgi", &service, Verb::Reload, Manner::default()));
+        let script = script(&step("uwsgi", &service, Verb::Reload, Manner::default()).unwrap());
         assert!(script.contains("if alive; then service \"$s\" reload"), "{script}");
-        let unit = step("cron", &unit(true, true), Verb::Reload, Manner::default());
+        let unit = step("cron", &unit(true, true), Verb::Reload, Manner::default()).unwrap();
         assert!(!super::tests::script(&unit).contains("systemctl restart"));
     }
 }

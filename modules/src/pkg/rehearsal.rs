@@ -6,10 +6,19 @@ use kstate_core::{Command, Facts, Stop, Touch};
 
 use super::{Apt, Refresh};
 
-/// Prints the age of the package lists in seconds, and whether they are missing or older than the sources.
+/// Prints the age of the package lists in seconds, and whether they are missing or older than the sources. Lists of
+/// sources that are all folders of the host itself do not age: they are as old as these.
 const LISTS: &str = r#"lists=/var/lib/apt/lists
 if [ -z "$(ls -A $lists 2>/dev/null | grep -vxE 'lock|partial|auxfiles')" ] || [ -n "$(find /etc/apt/sources.list /etc/apt/sources.list.d -newer $lists 2>/dev/null)" ]; then old=yes; else old=no; fi
-echo "lists $(($(date +%s) - $(stat -c %Y $lists 2>/dev/null || echo 0))) $old"
+age=$(($(date +%s) - $(stat -c %Y $lists 2>/dev/null || echo 0)))
+sources=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | sort -u)
+local=$sources
+for source in $sources; do case $source in
+  file:*|copy:*) [ -z "$(find "${source#*:}" -maxdepth 3 -newer $lists 2>/dev/null | head -n 1)" ] || local= ;;
+  *) local= ;;
+esac; done
+[ -z "$local" ] || age=0
+echo "lists $age $old"
 "#;
 
 impl Apt {

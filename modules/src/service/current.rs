@@ -80,7 +80,7 @@ impl Resource for Current {
         if older == 0 || !service.running {
             return Ok(Vec::new());
         }
-        let mut step = step(&self.name, service, Verb::Reload, self.manner);
+        let mut step = step(&self.name, service, Verb::Reload, self.manner)?;
         for change in &mut step.changes {
             let of = ages.workers.len();
             change.subject =

@@ -60,7 +60,7 @@ impl Resource for Enabled {
         if service.enabled != Some(false) {
             return Ok(Vec::new());
         }
-        Ok(vec![step(&self.0, service, Verb::Enable, Manner::default())])
+        Ok(vec![step(&self.0, service, Verb::Enable, Manner::default())?])
     }
 
     fn claims(&self) -> Vec<Claim> {
@@ -78,7 +78,7 @@ impl Resource for Disabled {
         if service.enabled != Some(true) {
             return Ok(Vec::new());
         }
-        Ok(vec![step(&self.0, service, Verb::Disable, Manner::default())])
+        Ok(vec![step(&self.0, service, Verb::Disable, Manner::default())?])
     }
 
     fn claims(&self) -> Vec<Claim> {

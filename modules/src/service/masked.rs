@@ -56,7 +56,7 @@ impl Arguments {
             return Ok(Vec::new());
         }
         let manner = Manner { runtime: self.runtime, ..Manner::default() };
-        Ok(vec![step(&self.name, service, verb, manner)])
+        Ok(vec![step(&self.name, service, verb, manner)?])
     }
 }
 

@@ -119,7 +119,7 @@ impl Declared {
         }
     }
 
-    fn step(&self, service: &Service, verb: Verb) -> Step {
+    fn step(&self, service: &Service, verb: Verb) -> Result<Step, Stop> {
         step(&self.name, service, verb, self.manner)
     }
 
@@ -155,15 +155,16 @@ impl Resource for Running {
                 )));
             }
             let manner = Manner { runtime: !self.0.unmask, ..Manner::default() };
-            steps.push(step(&self.0.name, service, Verb::Unmask, manner));
+            steps.push(step(&self.0.name, service, Verb::Unmask, manner)?);
             there.masked = false;
+            there.masked_until_boot = false;
         }
         if let Some(verb) = self.0.at_boot(service) {
-            steps.push(self.0.step(&there, verb));
+            steps.push(self.0.step(&there, verb)?);
             there.enabled = self.0.enable;
         }
         if !service.running {
-            steps.push(self.0.step(&there, Verb::Start));
+            steps.push(self.0.step(&there, Verb::Start)?);
         }
         Ok(with_processes(steps, facts))
     }
@@ -180,7 +181,7 @@ impl Resource for Running {
             (true, true) => Verb::Reload,
             (true, false) => Verb::Restart,
         };
-        Ok(with_processes(vec![self.0.step(service, verb)], facts))
+        Ok(with_processes(vec![self.0.step(service, verb)?], facts))
     }
 
     fn claims(&self) -> Vec<Claim> {
@@ -202,12 +203,12 @@ impl Resource for Dead {
             return Ok(steps);
         }
         if service.running {
-            steps.push(self.0.step(&there, Verb::Stop));
+            steps.push(self.0.step(&there, Verb::Stop)?);
             there.running = false;
             there.state = "inactive (dead)".into();
         }
         if let Some(verb) = self.0.at_boot(service) {
-            steps.push(self.0.step(&there, verb));
+            steps.push(self.0.step(&there, verb)?);
         }
         Ok(with_processes(steps, facts))
     }

@@ -60,7 +60,7 @@ impl Resource for Stopped {
         if !service.running {
             return Ok(Bracket::default());
         }
-        let steps = vec![step(&self.0, service, Verb::Stop, Manner::default())];
+        let steps = vec![step(&self.0, service, Verb::Stop, Manner::default())?];
         let start =
             Verb::Start.operation(&self.0, service, Manner::default()).job().unwrap_or_default().script;
         let restore = format!("{start}\necho 'service {} started'", self.0.replace('\'', ""));
