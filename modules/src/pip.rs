@@ -34,6 +34,8 @@ pub(crate) enum Requirements {
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) python: Python,
+    /// Lines that tell why the environment cannot be made, if it cannot.
+    pub(crate) maker: Option<String>,
     pub(crate) user: Option<String>,
     pub(crate) dir: Option<String>,
     pub(crate) env: Vec<(String, String)>,
@@ -55,13 +57,19 @@ pub(crate) struct Seen {
     pub(crate) settled: bool,
     /// There is no such Python, or no such user yet.
     pub(crate) absent: bool,
+    /// There is no such user yet.
+    pub(crate) no_user: bool,
+    /// Why the environment cannot be made.
+    pub(crate) no_maker: Option<String>,
+    /// Nothing is known of the packages.
+    pub(crate) blind: bool,
     /// There is no pip in it.
     pub(crate) no_pip: bool,
     /// The distribution keeps pip out of it (PEP 668).
     pub(crate) managed: bool,
     pub(crate) missing: Vec<Missing>,
-    /// Requirements that are not there.
-    no_files: Vec<String>,
+    /// What pip would refuse.
+    refused: Option<String>,
     /// Files that the requirements include.
     reads: Vec<String>,
 }
@@ -88,7 +96,7 @@ impl Seen {
         if !ended.ok() {
             let nobody = ["does not exist", "No passwd entry", "unknown user"];
             if ended.stdout.trim().is_empty() && nobody.iter().any(|words| ended.stderr.contains(words)) {
-                return Ok(Seen { absent: true, ..seen });
+                return Ok(Seen { absent: true, no_user: true, ..seen });
             }
             return Err(Stop::Failed(format!("cannot look at the Python packages: {}", ended.tail(3))));
         }
@@ -99,7 +107,14 @@ impl Seen {
                 ["absent"] => seen.absent = true,
                 ["nopip"] => seen.no_pip = true,
                 ["managed", _] => seen.managed = true,
-                ["nofile", path] => seen.no_files.push(path.to_owned()),
+                ["blind"] => seen.blind = true,
+                ["nomaker", why] => seen.no_maker = Some(why.to_owned()),
+                ["nofile", path] => seen.refuse(format!("the requirements `{path}` are not there")),
+                ["nopath", path] => seen.refuse(format!("`{path}`, which is to be installed, is not there")),
+                ["invalid", text] => seen.refuse(format!("`{text}` is not a requirement that pip understands")),
+                ["noname", path] => seen.refuse(format!(
+                    "the name of the project in `{path}` cannot be told, so nobody can say whether it is installed; write it as `name @ file://{path}`"
+                )),
                 ["reads", path] => seen.reads.push(path.to_owned()),
                 ["missing", name, demand, there] => seen.missing.push(Missing {
                     name: name.into(),
@@ -111,7 +126,19 @@ impl Seen {
         }
         Ok(seen)
     }
+
+    fn refuse(&mut self, why: String) {
+        self.refused.get_or_insert(why);
+    }
+
+    /// Whether something is due for which pip is needed.
+    pub(crate) fn needs_pip(&self) -> bool {
+        self.no_pip && (self.blind || !self.missing.is_empty())
+    }
 }
+
+/// Runs pip so that the directory it runs in has no say in what Python finds.
+const PIP: &str = "import sys; sys.path[:] = [p for p in sys.path if p]; sys.argv[0] = 'pip'; import runpy; runpy.run_module('pip', run_name='__main__')";
 
 impl Wanted {
     /// Sets `$py`.
@@ -170,8 +197,9 @@ impl Wanted {
             Some(dir) => format!("cd {} 2>/dev/null || cd /\n", quote(dir)),
             None => String::new(),
         };
+        let maker = self.maker.as_deref().unwrap_or_default();
         let script = format!(
-            "{dir}{}[ -n \"$py\" ] && [ -x \"$py\" ] || {{ echo absent; exit 0; }}\n\"$py\" -c {} {}",
+            "{dir}{}[ -n \"$py\" ] && [ -x \"$py\" ] || {{ echo absent\n{maker}exit 0; }}\n\"$py\" -c {} {}",
             self.find(),
             quote(LOOK),
             join(&words)
@@ -253,7 +281,7 @@ impl Wanted {
             script.push_str("f=$(mktemp) || exit\ntrap 'rm -f -- \"$f\"' EXIT\ncat >\"$f\" || exit\n");
             file = " -r \"$f\"";
         }
-        script.push_str(&format!("\"$py\" -m pip {}{file} </dev/null || exit\n", join(&words)));
+        script.push_str(&format!("\"$py\" -c {} {}{file} </dev/null || exit\n", quote(PIP), join(&words)));
         script
     }
 
@@ -261,12 +289,13 @@ impl Wanted {
     pub(crate) fn dry_run(&self) -> Command {
         let script =
             self.install().replace(" install --no-input", " install --dry-run --quiet --report - --no-input");
-        let (before, last) = script.trim_end().rsplit_once("\"$py\" -m pip").unwrap_or(("", &script));
+        let pip = format!("\"$py\" -c {}", quote(PIP));
+        let (before, last) = script.trim_end().rsplit_once(&pip).unwrap_or(("", &script));
         let last = last.trim_end().trim_end_matches("|| exit");
         const TELL: &str = "import json, sys\nfor i in json.load(sys.stdin)['install']: print('missing\\t%s\\t%s\\t' % (i['metadata']['name'], i['metadata']['version']))";
         let script = format!(
-            "{before}\"$py\" -m pip install --help </dev/null | grep -q -e '--report' || {{ echo old; exit 0; }}\n\
-             all=$(\"$py\" -m pip{last}) || exit\nprintf '%s' \"$all\" | \"$py\" -c {}",
+            "{before}{pip} install --help </dev/null | grep -q -e '--report' || {{ echo old; exit 0; }}\n\
+             all=$({pip}{last}) || exit\nprintf '%s' \"$all\" | \"$py\" -c {}",
             quote(TELL)
         );
         let depends = self.look(&[]).depends.unwrap_or_default();
@@ -299,8 +328,8 @@ impl Wanted {
 
 impl Seen {
     fn checked(self) -> Result<Self, Stop> {
-        match self.no_files.first() {
-            Some(path) => Err(Stop::Failed(format!("the requirements `{path}` are not there"))),
+        match &self.refused {
+            Some(why) => Err(Stop::Failed(why.clone())),
             None => Ok(self),
         }
     }

@@ -15,7 +15,7 @@
 use kstate_core::question::{Answer, Ended, PathInfo, PathKind};
 use kstate_core::words::{join, quote};
 use kstate_core::{
-    Change, Content, Facts, Operation, Place, Problem, Question, Resource, Run, Step, Stop, Value,
+    Change, Content, Facts, Operation, Place, Problem, Question, Resource, Run, Step, Stop, Touch, Value,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -122,6 +122,7 @@ impl State for Managed {
         let from =
             a.requirements.as_deref().map(|url| requirements(url, cx)).transpose().map_err(|p| vec![p])?;
         let make = make(&a);
+        let maker = maker(&a);
         let mut options = Options::default();
         options.flag(a.pre_releases, "--pre");
         options.value(a.index_url.as_deref(), "--index-url");
@@ -138,6 +139,7 @@ impl State for Managed {
             python: a.python,
             requirements: a.requirements,
             wanted: Wanted {
+                maker: Some(maker),
                 python: Python::Environment(a.name),
                 user: a.user,
                 dir: a.cwd,
@@ -187,6 +189,27 @@ fn make(a: &Arguments) -> String {
     }
 }
 
+/// The lines that tell why the environment cannot be made.
+fn maker(a: &Arguments) -> String {
+    let (path, python) = (quote(&a.name), quote(a.python.as_deref().unwrap_or("python3")));
+    let cannot = |why: &str| format!("printf 'nomaker\\t%s\\n' {}", quote(why));
+    let by_venv = format!("{python} -c 'import venv, ensurepip' 2>/dev/null");
+    let no_venv = cannot("there is neither `virtualenv` nor Python's own `venv`; install `python3-venv`");
+    let no_program = |program: &str| cannot(&format!("there is no program `{program}`"));
+    let program = match a.venv_bin.as_deref() {
+        Some(program) if program.ends_with("venv") && !program.ends_with("virtualenv") => {
+            format!("{by_venv} || {no_venv}")
+        }
+        Some(program) => format!("command -v {} >/dev/null || {}", quote(program), no_program(program)),
+        None => format!("command -v virtualenv >/dev/null || {by_venv} || {no_venv}"),
+    };
+    let no_python = no_program(a.python.as_deref().unwrap_or("python3"));
+    let no_folder = cannot("something that is not a directory is there");
+    format!(
+        "{program}\ncommand -v {python} >/dev/null || {no_python}\n[ ! -e {path} ] || [ -d {path} ] || {no_folder}\n"
+    )
+}
+
 impl Resource for Managed {
     fn questions(&self) -> Vec<Question> {
         vec![Question::Run(Box::new(self.wanted.look(&[])))]
@@ -206,9 +229,12 @@ impl Resource for Managed {
             return Ok(Vec::new());
         }
         if seen.absent {
+            if let Some(why) = seen.no_maker.filter(|_| !facts.may_bring(&Touch::Packages)) {
+                return Err(Stop::Failed(format!("`{}` cannot be made: {why}", self.path)));
+            }
             return Ok(vec![self.step(self.created(), true, false)]);
         }
-        if seen.no_pip {
+        if seen.needs_pip() {
             return Err(Stop::Failed(format!("there is no pip in `{}`", self.path)));
         }
         let mut changes: Vec<Change> = seen.missing.iter().map(Missing::change).collect();
@@ -271,8 +297,11 @@ impl Managed {
             user,
             size: 4096,
         };
+        let python = PathInfo { kind: PathKind::File, ..folder.clone() };
+        let path = format!("{}/bin/python", self.path.trim_end_matches('/'));
         let run = Run::new(command, self.wanted.touches())
             .foretells(Question::Run(Box::new(self.wanted.look(&[]))), Answer::Run(settled))
+            .foretells(Question::Path(path), Answer::Path(Some(python)))
             .foretells(Question::Path(self.path.clone()), Answer::Path(Some(folder)));
         Step { always, ..Step::new(changes, Operation::Run(run)) }
     }

@@ -15,7 +15,9 @@
 //! (PEP 668): name a virtual environment in `bin_env`.
 
 use kstate_core::question::{Answer, Ended};
-use kstate_core::{Change, Content, Facts, Operation, Problem, Question, Resource, Run, Step, Stop, Value};
+use kstate_core::{
+    Change, Content, Facts, Operation, Problem, Question, Resource, Run, Step, Stop, Touch, Value,
+};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -161,6 +163,7 @@ impl State for Installed {
         let Texts(extra) = a.extra_args.unwrap_or_default();
         options.0.extend(extra);
         Ok(Installed(Wanted {
+            maker: None,
             python: a.bin_env.or(a.pip_bin).map_or(Python::System, Python::Environment),
             user: a.user,
             dir: a.cwd,
@@ -192,8 +195,11 @@ impl Resource for Installed {
         }
         let mut always = false;
         let mut changes: Vec<Change> = seen.missing.iter().map(Missing::change).collect();
-        if seen.absent || seen.no_pip {
+        if seen.absent || seen.blind {
+            self.check(&seen, facts)?;
             changes = self.all();
+        } else if seen.needs_pip() {
+            self.check(&seen, facts)?;
         } else if self.0.upgrade && changes.is_empty() && !seen.managed {
             match self.0.upgrades(facts)? {
                 Some(newer) => changes = newer.iter().map(Missing::change).collect(),
@@ -221,6 +227,28 @@ impl Resource for Installed {
 }
 
 impl Installed {
+    /// Fails if there is no Python or no pip, and nothing comes that may bring it.
+    fn check(&self, seen: &Seen, facts: &Facts) -> Result<(), Stop> {
+        if seen.no_user || facts.may_bring(&Touch::Packages) {
+            return Ok(());
+        }
+        let reason = match &self.0.python {
+            Python::System if seen.absent => {
+                "there is no Python on the host; install `python3` first".to_owned()
+            }
+            Python::System => "there is no pip on the host; install `python3-pip` first".to_owned(),
+            Python::Environment(path) if seen.absent => {
+                let python = format!("{}/bin/python", path.trim_end_matches('/'));
+                if facts.path(&python)?.is_some_and(|info| info.followed().is_some()) {
+                    return Ok(());
+                }
+                format!("there is no virtual environment `{path}`; make it first by `virtualenv.managed`")
+            }
+            Python::Environment(path) => format!("there is no pip in `{path}`"),
+        };
+        Err(Stop::Failed(reason))
+    }
+
     /// What is wanted, where nobody can say what is there.
     fn all(&self) -> Vec<Change> {
         let mut names: Vec<String> = self.0.packages.iter().chain(&self.0.editable).cloned().collect();
@@ -250,7 +278,7 @@ impl Installed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Tree, declare, declare_error, settles};
+    use crate::testing::{Tree, declare, declare_error, settles, stands};
 
     const TOOLS: &str = "tools:\n  pip.installed:\n    - pkgs: [flatten-tool, 'requests>=2']\n    - bin_env: /srv/ve\n    - user: ann\n";
 
@@ -284,7 +312,39 @@ mod tests {
     #[test]
     fn an_environment_that_is_yet_to_be_made_is_no_failure() {
         let resource = declare(TOOLS, &Tree::default());
-        settles(&*resource, &mut facts(&*resource, "absent\n"));
+        let mut facts = facts(&*resource, "absent\n");
+        let python = Question::Path("/srv/ve/bin/python".into());
+        facts.learn(python, Ok(Answer::Path(None)));
+        let Err(Stop::Failed(why)) = resource.diff(&facts) else { panic!() };
+        assert!(why.starts_with("there is no virtual environment `/srv/ve`"), "{why}");
+        stands(&mut facts, "/srv/ve/bin/python", kstate_core::question::PathKind::File, 0o755, "ann");
+        settles(&*resource, &mut facts);
+    }
+
+    #[test]
+    fn without_pip_it_fails_unless_packages_come() {
+        let resource = declare("flask:\n  pip.installed: []\n", &Tree::default());
+        let mut facts = facts(&*resource, "blind\nnopip\n");
+        assert!(matches!(resource.diff(&facts), Err(Stop::Failed(why)) if why.contains("python3-pip")));
+        let package = Run::new(kstate_core::Command::words(["apt-get"]), [Touch::Packages]);
+        facts.predict(&package.into(), "python3-pip");
+        facts.learn(
+            resource.questions()[0].clone(),
+            Ok(Answer::Run(Ended { stdout: "blind\nnopip\n".into(), ..Ended::default() })),
+        );
+        assert!(resource.diff(&facts).is_ok() || matches!(resource.diff(&facts), Err(Stop::Unknown(_))));
+    }
+
+    #[test]
+    fn what_pip_would_refuse_is_told_before() {
+        let resource = declare(TOOLS, &Tree::default());
+        for (said, why) in [
+            ("invalid\tfoo bar\n", "`foo bar` is not a requirement that pip understands"),
+            ("nopath\t/srv/x\n", "`/srv/x`, which is to be installed, is not there"),
+        ] {
+            let facts = facts(&*resource, &format!("{said}python\t3.11.2\n"));
+            assert_eq!(resource.diff(&facts), Err(Stop::Failed(why.into())));
+        }
     }
 
     #[test]
