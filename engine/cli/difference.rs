@@ -79,8 +79,8 @@ fn differing(kind: Kind, chunk: &Chunk, changes: &[Change], secrets: &Secrets) -
     Differing {
         kind,
         function: chunk.function(),
-        id: secrets.mask(&chunk.id),
-        name: secrets.mask(&chunk.name),
+        id: secrets.mask_name(&chunk.id),
+        name: secrets.mask_name(&chunk.name),
         sls: chunk.sls.clone(),
         file: chunk.at.file.to_string(),
         line: chunk.at.line,

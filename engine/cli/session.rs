@@ -163,7 +163,7 @@ impl<'a> Session<'a> {
         if secrets.is_empty() {
             secrets
         } else {
-            secrets.sparing(self.public.get_or_init(|| public(&self.tree)).clone())
+            secrets.sparing(self.public.get_or_init(|| public(&self.tree, self.roster())).clone())
         }
     }
 
@@ -269,12 +269,14 @@ pub(crate) fn unknown_place(place: &str) -> CommandError {
         .hint("`token: host:` in kstate.yaml names it")
 }
 
-/// The names of state functions, of their arguments and of SLS.
-fn public(tree: &Tree) -> Arc<BTreeSet<String>> {
+/// The names of state functions and their parts, of their arguments, of SLS and of hosts.
+fn public<'a>(tree: &Tree, roster: impl Iterator<Item = &'a str>) -> Arc<BTreeSet<String>> {
     let functions = kstate_modules::FUNCTIONS.iter();
-    let names = functions.flat_map(|function| function.arguments().iter().copied().chain([function.name]));
+    let names = functions.flat_map(|function| {
+        function.arguments().iter().copied().chain([function.name]).chain(function.name.split('.'))
+    });
     let sls = tree.files().sls_names().iter().cloned();
-    Arc::new(names.map(str::to_owned).chain(sls).collect())
+    Arc::new(names.chain(roster).map(str::to_owned).chain(sls).collect())
 }
 
 fn run_name() -> String {

@@ -26,7 +26,7 @@ pub(super) fn show(
     sls: &[String],
 ) -> Result<Exit, CommandError> {
     let shown = session.with_each(sls, Contact::IfNeeded, |prepared| match prepared {
-        Prepared::Ready(ready) => Some(part(what, &ready, options.format)),
+        Prepared::Ready(ready) => Some(part(session, what, &ready, options.format)),
         Prepared::Lost(report) => Some(Shown::Lost(report)),
         Prepared::NotMeant => None,
     })?;
@@ -77,8 +77,8 @@ fn member(target: &str, value: &Json) -> String {
     inner.unwrap_or_default().to_owned()
 }
 
-fn part(what: What, ready: &Ready, format: Format) -> Shown {
-    let secrets = Secrets::new(ready.compiled.secrets.iter().cloned());
+fn part(session: &Session<'_>, what: What, ready: &Ready, format: Format) -> Shown {
+    let secrets = session.secrets(ready.compiled.secrets.iter().cloned());
     let masked = |value: &Value| json::value(&secrets.mask_value(value));
     let compiled = &ready.compiled;
     // Only what stops the very thing that is wanted stops it.
@@ -97,7 +97,7 @@ fn part(what: What, ready: &Ready, format: Format) -> Shown {
         What::Pillar => masked(&Value::Map(compiled.pillar.clone())),
         What::Top => compiled.top.iter().map(|sls| Json::from(sls.as_str())).collect(),
         What::Highstate => masked(&Value::Map(compiled.high.value())),
-        What::Lowstate => compiled.chunks().iter().map(|chunk| self::chunk(chunk, &masked)).collect(),
+        What::Lowstate => compiled.chunks().iter().map(|chunk| self::chunk(chunk, &secrets)).collect(),
     };
     Shown::Is(match format {
         Format::Json => member(&ready.target, &value),
@@ -106,7 +106,7 @@ fn part(what: What, ready: &Ready, format: Format) -> Shown {
 }
 
 /// A chunk with Salt's field names.
-fn chunk(chunk: &Chunk, masked: &dyn Fn(&Value) -> Json) -> Json {
+fn chunk(chunk: &Chunk, secrets: &Secrets) -> Json {
     let mut fields = JsonMap::new();
     for (name, text) in [
         ("state", &chunk.state),
@@ -115,14 +115,14 @@ fn chunk(chunk: &Chunk, masked: &dyn Fn(&Value) -> Json) -> Json {
         ("__sls__", &chunk.sls),
         ("name", &chunk.name),
     ] {
-        fields.insert(name.into(), masked(&Value::Text(text.clone())));
+        fields.insert(name.into(), secrets.mask_name(text).into());
     }
     let order =
         if chunk.order.fract() == 0.0 { Json::from(chunk.order as i64) } else { Json::from(chunk.order) };
     fields.insert("order".into(), order);
     for (name, node) in &chunk.arguments {
         if !fields.contains_key(name) {
-            fields.insert(name.clone(), masked(&node.value()));
+            fields.insert(name.clone(), json::value(&secrets.mask_value(&node.value())));
         }
     }
     Json::Object(fields)

@@ -62,7 +62,7 @@ pub use question::Question;
 pub use report::{HostReport, Outcome, StateReport};
 pub use resource::{Bracket, Claim, Due, Resource};
 pub use run::{Again, HostRun, Plan, Planned};
-pub use secrets::{MASK, Secrets};
+pub use secrets::{MASK, Secrets, is_plain};
 pub use sources::{SourceEntry, SourceError, SourceKind, Sources};
 pub use step::{Change, Step};
 pub use touch::Touch;

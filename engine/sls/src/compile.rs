@@ -225,9 +225,8 @@ impl Tree {
         let (engines, over) = (&self.pillar_engines, request.pillar);
         let templates = Templates::new(engines, request.target, request.grains, over, request.answers);
         let template = |file: &SourceFile, sls: &str, extra: &Map| templates.sls(file, sls, extra);
-        let compiler = pillar::Compiler::new(&self.pillar, &template, &self.root);
-        let (Pillar { data, secrets, leaks }, problems) =
-            compiler.compile(request.target, request.grains, request.pillar);
+        let compiler = pillar::Compiler::new(&self.pillar, &template, &self.root, request.pillar);
+        let (Pillar { data, secrets, leaks }, problems) = compiler.compile(request.target, request.grains);
         compiled.pillar = data;
         compiled.secrets = secrets;
         compiled.suspicions.extend(leaks);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use kstate_core::{Data, Map, Node, Position, Problem, Value, fnmatch, nearest};
+use kstate_core::{Data, Map, Node, Position, Problem, Value, fnmatch, is_plain, nearest};
 
 use crate::leak::{self, Leak};
 use crate::limits;
@@ -34,6 +34,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) secret_paths: &'a [String],
     options: &'a Options,
     pub(crate) problems: Vec<Problem>,
+    /// What the command line gives; it is merged over everything.
+    over: &'a Map,
     secrets: BTreeSet<String>,
     leaks: Vec<Leak>,
     rendered: HashMap<String, Option<Map>>,
@@ -43,13 +45,14 @@ pub(crate) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    pub(crate) fn new(folders: &'a Folders, template: Template<'a>, root: &'a Root) -> Self {
+    pub(crate) fn new(folders: &'a Folders, template: Template<'a>, root: &'a Root, over: &'a Map) -> Self {
         Compiler {
             folders,
             template,
             secret_paths: &root.secrets,
             options: &root.options,
             problems: Vec::new(),
+            over,
             secrets: BTreeSet::new(),
             leaks: Vec::new(),
             rendered: HashMap::new(),
@@ -58,9 +61,9 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Compiles the pillar. `over` is what the command line gives; it is merged over everything.
-    pub(crate) fn compile(mut self, id: &str, grains: &Map, over: &Map) -> (Pillar, Vec<Problem>) {
-        let merging = self.options.merging;
+    /// Compiles the pillar.
+    pub(crate) fn compile(mut self, id: &str, grains: &Map) -> (Pillar, Vec<Problem>) {
+        let (merging, over) = (self.options.merging, self.over);
         let mut data = over.clone();
         for (sls, at) in self.wanted(id, grains, over) {
             if let Some(more) = self.sls(&sls, Some(&at), &Map::new()) {
@@ -153,7 +156,11 @@ impl<'a> Compiler<'a> {
             }
         };
         if is_private_path(&file.name) {
-            collect(&node, &mut self.secrets);
+            let value = node.value();
+            collect_value(&value, &mut self.secrets);
+            if let Value::Map(map) = &value {
+                collect_over(map, self.over, &mut self.secrets);
+            }
         } else {
             self.leaks.extend(leak::leaks(&node, &file));
         }
@@ -298,9 +305,11 @@ pub(crate) fn is_private_path(path: &str) -> bool {
     path.split('/').rev().skip(1).any(|folder| folder == "private")
 }
 
-fn collect(node: &Node, secrets: &mut BTreeSet<String>) {
-    collect_value(&node.value(), secrets);
-}
+/// Fewer digits than that make a number that anything may have: a port, a mode, a limit.
+const SECRET_DIGITS: usize = 6;
+
+/// Shorter keys are names.
+const SECRET_KEY: usize = 8;
 
 fn collect_value(value: &Value, secrets: &mut BTreeSet<String>) {
     match value {
@@ -310,9 +319,34 @@ fn collect_value(value: &Value, secrets: &mut BTreeSet<String>) {
         Value::Bytes(bytes) => {
             secrets.insert(String::from_utf8_lossy(bytes).into_owned());
         }
+        Value::Int(_) | Value::Big(_) | Value::Float(_) => {
+            let text = value.to_string();
+            if text.chars().filter(char::is_ascii_digit).count() >= SECRET_DIGITS {
+                secrets.insert(text);
+            }
+        }
         Value::List(items) => items.iter().for_each(|item| collect_value(item, secrets)),
-        Value::Map(map) => map.iter().for_each(|(_, value)| collect_value(value, secrets)),
+        Value::Map(map) => {
+            for (key, value) in map.iter() {
+                match key {
+                    Value::Text(name) if name.chars().count() < SECRET_KEY || is_plain(name) => {}
+                    key => collect_value(key, secrets),
+                }
+                collect_value(value, secrets);
+            }
+        }
         _ => {}
+    }
+}
+
+/// The values with which the command line replaces those of private pillar.
+fn collect_over(private: &Map, over: &Map, secrets: &mut BTreeSet<String>) {
+    for (key, value) in over.iter() {
+        match (private.get_key(key), value) {
+            (Some(Value::Map(private)), Value::Map(over)) => collect_over(private, over, secrets),
+            (Some(_), value) => collect_value(value, secrets),
+            (None, _) => {}
+        }
     }
 }
 

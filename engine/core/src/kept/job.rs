@@ -93,6 +93,8 @@ pub(crate) fn key(chunk: &Chunk, run: &Run) -> String {
 pub(crate) struct Start<'a> {
     pub(crate) id: &'a str,
     pub(crate) chunk: &'a Chunk,
+    /// The id of its state, without secrets.
+    pub(crate) state: &'a str,
     pub(crate) run: &'a Run,
     /// The name of the run.
     pub(crate) by: &'a str,
@@ -122,7 +124,7 @@ impl Start<'_> {
         let command = self.run.command.job();
         let mut about = Record::default()
             .with("key", key(self.chunk, self.run))
-            .with("state", &self.chunk.id)
+            .with("state", self.state)
             .with("command", self.shown)
             .with("run", self.by);
         if let Some(user) = &command.user {

@@ -209,7 +209,7 @@ impl Making<'_, '_, '_> {
     }
 
     pub(super) fn id(&self, index: usize) -> String {
-        self.run.plan.secrets.mask(&self.run.plan.graph.chunks()[index].id)
+        self.run.plan.secrets.mask_name(&self.run.plan.graph.chunks()[index].id)
     }
 
     pub(super) fn check_interrupt(&self) -> Result<(), Broken> {

@@ -216,7 +216,8 @@ fn listen(run: &HostRun<'_>, host: &mut Host<'_>, records: &mut Records) {
             if record.report.outcome == Outcome::InSync {
                 record = act(run, index, &steps).masked(&run.plan.secrets);
             } else {
-                record.report.changes.extend(steps.iter().flat_map(|step| step.changes.clone()));
+                let changes = steps.iter().flat_map(|step| &step.changes);
+                record.report.changes.extend(changes.map(|change| run.plan.secrets.mask_change(change)));
                 record.report.steps =
                     record.report.steps.into_iter().chain(Step::digest(&steps)).reduce(|a, b| a + &b);
             }

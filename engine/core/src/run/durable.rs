@@ -36,9 +36,9 @@ impl Making<'_, '_, '_> {
 
     /// A state has nothing to do any more: what an earlier run has left of it is over, and is told.
     pub(super) fn see_left(&mut self, index: usize) -> Option<String> {
-        let chunk = &self.run.plan.graph.chunks()[index];
+        let state = self.id(index);
         let kept = self.host.facts.kept().ok()?.clone();
-        let is_over = |job: &&KeptJob| job.state == chunk.id && !job.seen && job.stage != Stage::Running;
+        let is_over = |job: &&KeptJob| job.state == state && !job.seen && job.stage != Stage::Running;
         let over: Vec<&KeptJob> = kept.jobs.iter().filter(is_over).collect();
         over.iter().for_each(|job| self.host.errand(job::see(&job.id)));
         let last = over.last()?;
@@ -87,11 +87,11 @@ impl Making<'_, '_, '_> {
         let id = format!("{}.{}", self.run.name, self.jobs_started);
         let shown = self.run.plan.secrets.mask(&run.command.to_string());
         let chunk = &self.run.plan.graph.chunks()[index];
-        let start = Start { id: &id, chunk, run, by: self.run.name, shown: &shown };
+        let state = self.id(index);
+        let start = Start { id: &id, chunk, state: &state, run, by: self.run.name, shown: &shown };
         let reply = self.surely(start.job())?;
         match reply.status {
             0 => {
-                let state = self.id(index);
                 let outcome = self.follow(&state, run.hide_output, &id, 0)?;
                 self.host.errand(job::see(&id));
                 Ok(outcome)
@@ -108,7 +108,7 @@ impl Making<'_, '_, '_> {
     pub(super) fn await_job(&mut self, job: &KeptJob) -> Result<(), Broken> {
         let now = self.host.facts.kept().map(|kept| kept.now).unwrap_or_default();
         self.host.line.heed_interrupt(false);
-        let state = self.run.plan.secrets.mask(&job.state);
+        let state = self.run.plan.secrets.mask_name(&job.state);
         let ended = self.follow(&state, true, &job.id, now.saturating_sub(job.since));
         self.host.line.heed_interrupt(true);
         let stage = Stage::Ended { status: ended?.reply.status, at: now };

@@ -152,21 +152,10 @@ impl Record {
         self
     }
 
-    pub(super) fn masked(mut self, secrets: &Secrets) -> Self {
+    pub(super) fn masked(self, secrets: &Secrets) -> Self {
         if secrets.is_empty() {
             return self;
         }
-        let report = &mut self.report;
-        for text in [&mut report.id, &mut report.name] {
-            *text = secrets.mask(text);
-        }
-        report.changes = report.changes.iter().map(|change| secrets.mask_change(change)).collect();
-        for text in [&mut report.reason, &mut report.remark].into_iter().flatten() {
-            *text = secrets.mask(text);
-        }
-        for text in report.holds.iter_mut().flat_map(|hold| hold.commits.iter_mut().chain([&mut hold.path])) {
-            *text = secrets.mask(text);
-        }
-        self
+        Record { report: secrets.mask_report(&self.report), ..self }
     }
 }
