@@ -131,3 +131,74 @@ fn merged_folders_give_each_path_once() {
     assert_eq!(names(&folder.path("d/y")), ["z"]);
     env.diff().exits(0);
 }
+
+#[test]
+fn what_cannot_be_made_fails_before_anything_is_written() {
+    let rows = [
+        ("missing/f:\n  file.managed:\n    - contents: x\n", "directory `ROOT/missing` does not exist"),
+        ("missing/d:\n  file.directory: []\n", "directory `ROOT/missing` does not exist"),
+        ("missing/l:\n  file.symlink:\n    - target: x\n", "directory `ROOT/missing` does not exist"),
+        ("missing/a:\n  file.append:\n    - text: x\n", "directory `ROOT/missing` does not exist"),
+        ("file/f:\n  file.managed:\n    - contents: x\n    - makedirs: True\n", "`ROOT/file` is a file"),
+        ("file/deep/d:\n  file.directory:\n    - makedirs: True\n", "`ROOT/file` is a file"),
+        ("itself:\n  file.managed:\n    - contents: x\n", "the link `ROOT/itself` leads to itself"),
+        ("nowhere:\n  file.managed:\n    - contents: x\n", "directory `ROOT/gone` does not exist"),
+        ("folder:\n  file.managed:\n    - contents: x\n", "a directory stands at `ROOT/folder`"),
+        ("folder:\n  file.append:\n    - text: x\n", "a directory stands at `ROOT/folder`"),
+        ("file:\n  file.directory: []\n", "a file stands at `ROOT/file`; `force: True` removes it"),
+        (
+            "new:\n  file.managed:\n    - contents: x\n    - user: nobody-at-all\n",
+            "user `nobody-at-all` does not exist",
+        ),
+        (
+            "red:\n  file.replace:\n    - pattern: '^color = (\\w+)$'\n    - repl: 'color=\\1'\n    - append_if_not_found: True\n",
+            "`ROOT/red` would change again with every run",
+        ),
+    ];
+    for (sls, expected) in rows {
+        let folder = Folder::new();
+        let root = folder.path("").display().to_string().trim_end_matches('/').to_owned();
+        folder.write("file", "text\n");
+        folder.write("red", "color = red\n");
+        folder.write("folder/below", "");
+        std::os::unix::fs::symlink("itself", folder.path("itself")).unwrap();
+        std::os::unix::fs::symlink("gone/f", folder.path("nowhere")).unwrap();
+        let before = names(&folder.path(""));
+        let env = declared(&folder, &format!("ROOT/{sls}"));
+        let expected = expected.replace("ROOT", &root);
+        for command in ["diff", "apply"] {
+            let words: &[&str] = if command == "diff" { &["diff", "it"] } else { &["apply", "it", "--yes"] };
+            env.kstate(words).exits(1).says(&expected);
+        }
+        assert_eq!(names(&folder.path("")), before, "{sls}");
+        assert_eq!(fs::read(folder.path("red")).unwrap(), b"color = red\n");
+    }
+}
+
+#[test]
+fn what_an_earlier_state_makes_is_foreseen() {
+    let folder = Folder::new();
+    let env = declared(
+        &folder,
+        "ROOT/a/b:
+  file.directory:
+    - makedirs: True
+ROOT/a/b/f:
+  file.managed:
+    - contents: x
+ROOT/a/l:
+  file.symlink:
+    - target: b/f
+ROOT/c/d/e:
+  file.managed:
+    - contents: x
+    - makedirs: True
+ROOT/c/d/g:
+  file.append:
+    - text: y
+",
+    );
+    env.kstate(&["diff", "it"]).exits(2).says("5 differ");
+    env.apply().exits(0);
+    env.diff().exits(0);
+}

@@ -74,7 +74,10 @@ impl Facts {
 
     /// Drops every answer that a change may have made stale.
     pub fn forget(&mut self, touch: &Touch) {
-        self.answers.retain(|question, _| !question.is_touched_by(touch));
+        // A directory that is there stays as it is when something below it is made.
+        let is_there = |answer: &Answered| matches!(answer, Ok(Answer::Path(Some(_))));
+        let stays = |answer: &Answered| matches!(touch, Touch::Above(_)) && is_there(answer);
+        self.answers.retain(|question, answer| stays(answer) || !question.is_touched_by(touch));
     }
 
     /// Marks changes as under way until `settle`.
@@ -139,7 +142,7 @@ impl Facts {
     }
 
     pub fn get(&self, question: &Question) -> Result<&Answer, Stop> {
-        if self.under_way.iter().any(|touch| question.is_touched_by(touch)) {
+        if self.under_way.iter().any(|touch| self.is_unsettled_by(question, touch)) {
             return Err(Stop::UnderWay);
         }
         // A command's answer may hang on anything; only what was foretold for it unsettles it.

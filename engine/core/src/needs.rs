@@ -1,5 +1,7 @@
 //! What the steps of a state need of the host besides what they change: the users and groups that they name, the
-//! directory and the shell that they run in. Where one is known to be missing, the state fails before its first step.
+//! directory and the shell that they run in, the directory that a file goes to. Where one is known to be missing, the state fails before its first step.
+
+mod way;
 
 use crate::command::Program;
 use crate::question::PathInfo;
@@ -15,6 +17,9 @@ pub(crate) fn expected(chunk: &Chunk) -> Vec<Question> {
     // The primary group and the login shell of a user belong to the function itself.
     questions.extend(text("group").filter(|_| chunk.state != "user").and_then(|group| of_group(&group)));
     questions.extend(text("cwd").filter(|dir| dir.starts_with('/')).map(Question::Path));
+    let is_placed = chunk.state == "file" && chunk.name.starts_with('/');
+    questions
+        .extend(above(&chunk.name).filter(|_| is_placed).map(|folder| Question::Path(folder.to_owned())));
     questions
 }
 
@@ -29,7 +34,11 @@ pub(crate) fn check(steps: &[Step], facts: &Facts) -> Result<(), Stop> {
         open.extend(of_operation(&step.operation).into_iter().filter(|question| !is_brought(question)));
     }
     facts.need(open.iter().cloned())?;
-    open.iter().try_for_each(|question| present(question, facts))
+    open.iter().try_for_each(|question| present(question, facts))?;
+    match steps.first() {
+        Some(step) => way::check(&step.operation, facts),
+        None => Ok(()),
+    }
 }
 
 /// Fails if what is asked about is known to be missing. A host that cannot tell is no reason to fail.
@@ -98,6 +107,12 @@ fn of_command(command: &Command) -> Vec<Question> {
         questions.push(Question::Path(shell.clone()));
     }
     questions
+}
+
+/// Returns the directory that a path lies in. `None`: the path is `/`.
+fn above(path: &str) -> Option<&str> {
+    let (folder, name) = path.trim_end_matches('/').rsplit_once('/')?;
+    if name.is_empty() { None } else { Some(if folder.is_empty() { "/" } else { folder }) }
 }
 
 /// root is on every host, and a number needs no account.

@@ -268,7 +268,7 @@ impl Resource for Managed {
         if there.is_none() && !self.create {
             return Ok(Vec::new());
         }
-        if let Some(info) = there.filter(|info| info.is_directory()) {
+        if let Some(info) = there.filter(|info| !info.is_file()) {
             return Err(Stop::Failed(format!("a {} stands at `{}`", info.kind_name(), self.path)));
         }
         let mut changes = attribute_changes(&self.attributes, there);
