@@ -1,3 +1,4 @@
 //! What an ordinary account of a host tries to gain by the runs of root there.
 
 mod journal;
+mod streams;

@@ -15,19 +15,21 @@ mod report;
 mod revision;
 mod saved;
 mod session;
+mod signals;
 mod token;
 mod ui;
 mod visible;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use kstate_core::Interrupt;
 
 use args::{Cli, Format};
 use diagnostics::Diagnostics;
 use exit::Exit;
+use signals::Signals;
 use ui::Ui;
 
 fn main() -> ExitCode {
@@ -39,16 +41,11 @@ fn main() -> ExitCode {
             return if is_answer { Exit::Done } else { Exit::Usage }.into();
         }
     };
-    let ui = Ui::new(cli.global.format == Format::Text);
-    let interrupt = Interrupt::default();
-    let raised = interrupt.clone();
-    let has_hosts = cli.command.works_on_hosts();
-    let handler = move || {
-        if raised.is_raised() || !has_hosts {
-            at_once();
-        }
-        raised.raise();
-    };
+    let signals = Arc::new(Signals::default());
+    let ui = Arc::new(Ui::new(cli.global.format == Format::Text, signals.clone()));
+    let interrupt = signals.interrupt.clone();
+    let (has_hosts, speaker) = (cli.command.works_on_hosts(), ui.clone());
+    let handler = move || signals.take(has_hosts, || speaker.talk("\nNothing was changed."));
     if let Err(error) = ctrlc::set_handler(handler) {
         ui.error(&format!("Ctrl-C cannot be taken care of: {error}"), &[]);
     }
@@ -65,10 +62,4 @@ fn main() -> ExitCode {
             error.exit.into()
         }
     }
-}
-
-/// The second Ctrl-C does not wait for a step in hand; where there is none, the first does not either.
-#[expect(clippy::exit, reason = "the threads that wait for hosts cannot be asked to return")]
-fn at_once() -> ! {
-    std::process::exit(Exit::Interrupted.code().into())
 }

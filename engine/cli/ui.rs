@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use kstate_core::{Event, Outcome, Sink, StateReport};
 
+use crate::signals::Signals;
 use crate::visible::{plain, styled};
 
 pub(crate) const RED: Style = AnsiColor::Red.on_default().bold();
@@ -29,6 +30,7 @@ pub(crate) struct Ui {
     hosts: Mutex<BTreeMap<String, Host>>,
     live: bool,
     started: Instant,
+    pub(crate) signals: Arc<Signals>,
 }
 
 struct Host {
@@ -45,7 +47,7 @@ impl std::fmt::Debug for Ui {
 
 impl Ui {
     /// `live`: progress is wanted, if there is a terminal to show it on.
-    pub(crate) fn new(live: bool) -> Self {
+    pub(crate) fn new(live: bool, signals: Arc<Signals>) -> Self {
         let live = live && io::stderr().is_terminal();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Ui {
@@ -53,6 +55,7 @@ impl Ui {
             hosts: Mutex::default(),
             live,
             started: Instant::now(),
+            signals,
         }
     }
 
@@ -95,11 +98,13 @@ impl Ui {
 
     /// Asks a question that is answered by yes or no. No answer is no.
     pub(crate) fn confirm(&self, question: &str) -> bool {
-        let mut err = anstream::stderr().lock();
-        let _ = write!(err, "{question} [y/N] ");
-        let _ = err.flush();
         let mut answer = String::new();
-        let _ = io::stdin().lock().read_line(&mut answer);
+        self.signals.asking(|| {
+            let mut err = anstream::stderr();
+            let _ = write!(err, "{question} [y/N] ");
+            let _ = err.flush();
+            let _ = io::stdin().lock().read_line(&mut answer);
+        });
         matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
     }
 
@@ -178,6 +183,7 @@ impl Sink for Ui {
                 let rest = if more == 0 { String::new() } else { format!(" and {}", count(more, "other")) };
                 self.doing(target, &format!("making {first}{rest}"));
             }
+            Event::Waiting { what } => self.said(target, &format!("waiting for {what}")),
             Event::Output { line } => self.said(target, &line),
             Event::Finished(state) => self.finished(target, &state),
             Event::Retrying { state, attempt, of, reason } => {
@@ -199,8 +205,12 @@ impl Sink for Ui {
                 ));
                 self.doing(target, &format!("making {state}"));
             }
-            Event::Reconnecting { reason, pause } => {
-                self.talk(&format!("{}: {target}: {reason}; trying again", paint(YELLOW, "warning")));
+            Event::Reconnecting { reason, pause, left } => {
+                self.talk(&format!(
+                    "{}: {target}: {reason}; kstate tries again for up to {} s",
+                    paint(YELLOW, "warning"),
+                    left.as_secs()
+                ));
                 self.doing(target, &format!("connecting again in {}", elapsed(pause)));
             }
             Event::Reconnected => self.talk(&format!("{target}: connected again")),

@@ -4,7 +4,7 @@
 //! siblings run what the template says.
 
 use kstate_core::words::{join, quote};
-use kstate_core::{Call, Command, Job, Map, Reply, Value};
+use kstate_core::{Call, Command, Job, Keep, Limit, Map, Reply, Value};
 use thiserror::Error;
 
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -78,12 +78,19 @@ pub fn function_names<'a>() -> impl Iterator<Item = &'a str> {
 /// What has to run on the host to answer a call.
 pub fn job(call: &Call) -> Result<Job, CallError> {
     let (_, write, _) = find(call)?;
-    write(call).map_err(|message| wrong(call, message))
+    let job = write(call).map_err(|message| wrong(call, message))?;
+    Ok(Job { limit: Some(Limit::of_command(call.to_string())), keep: Keep::Whole, ..job })
 }
 
 /// The answer.
 pub fn read(call: &Call, reply: &Reply) -> Result<Value, CallError> {
     let (_, _, read) = find(call)?;
+    if reply.overdue {
+        return Err(wrong(call, "the host did not answer within an hour".into()));
+    }
+    if reply.omitted.stdout.is_some() {
+        return Err(wrong(call, format!("the answer is longer than {} MiB", Keep::WHOLE >> 20)));
+    }
     read(call, reply).map_err(|message| wrong(call, message))
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use kstate_core::question::CannotTell;
-use kstate_core::{Job, Map, Reply, Value};
+use kstate_core::{Job, Keep, Limit, Map, Reply, Value};
 
 /// Most of it stands in files, and one `head` reads them all; what is forked besides takes a few milliseconds.
 const SCRIPT: &str = r#"s() { printf '\n== %s\n' "$1"; }
@@ -43,11 +43,14 @@ s end"#;
 
 /// Asks for all grains at once.
 pub fn job() -> Job {
-    Job::new(SCRIPT)
+    Job { limit: Some(Limit::of_answers(1, "the grains")), keep: Keep::Whole, ..Job::new(SCRIPT) }
 }
 
 /// The grains of a host, without `id`.
 pub fn read(reply: &Reply) -> Result<Value, CannotTell> {
+    if reply.overdue {
+        return Err(CannotTell("the host did not tell its grains within 121 s".into()));
+    }
     let text = String::from_utf8_lossy(&reply.stdout);
     let answers = Answers::of(&text);
     if !answers.sections.contains_key("end") {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kstate_core::kept::Claim;
-use kstate_core::{Connect, ConnectError, Event, HostReport, Position, Sink, Transport, side_by_side};
+use kstate_core::{
+    Connect, ConnectError, Event, HostReport, Position, Problem, Sink, Transport, side_by_side,
+};
 use kstate_sls::{NamedLogin, Target};
 use kstate_ssh::{AskPassphrase, Local, Login, Logins, Ssh, SshSettings};
 
@@ -71,10 +73,27 @@ impl Session<'_> {
         self.jobs().min(processors)
     }
 
+    /// A key that the roster names for a host has to be there: no other is tried in its stead.
+    fn refuse_missing_keys(&self, targets: &[Target]) -> Result<(), CommandError> {
+        let missing = |target: &Target| {
+            let key = target.key.as_ref().filter(|key| !key.exists())?;
+            let message =
+                format!("`priv` of `{}` names `{}`, which does not exist", target.name, key.display());
+            Some(Problem::error(message).at(&target.at).hint("correct the path, or leave `priv` out"))
+        };
+        let problems: Vec<Problem> = targets.iter().filter_map(missing).collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(CommandError::problems(&self.tree.root().dir, problems))
+        }
+    }
+
     pub(super) fn connector(&self, targets: &[Target]) -> Result<Box<dyn Connect>, CommandError> {
         if self.options.local {
             return Ok(Box::new(Local::new(self.interrupt.clone())));
         }
+        self.refuse_missing_keys(targets)?;
         let ssh = &self.tree.root().ssh;
         let logins: BTreeMap<String, Logins> =
             targets.iter().map(|target| (target.name.clone(), logins(target, ssh))).collect();

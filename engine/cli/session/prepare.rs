@@ -185,8 +185,11 @@ impl Session<'_> {
         let mut rounds = 0;
         loop {
             let request = Request { target: name, grains: &grains, pillar: &pillar, sls, answers: &answers };
-            let (ready, calls) = match compile(&request) {
-                Ok(compiled) => self.declare(&request, compiled, contact),
+            let declared = self.ui.signals.compiling(&mut transport, claim.as_ref(), || {
+                compile(&request).map(|compiled| self.declare(&request, compiled, contact))
+            });
+            let (ready, calls) = match declared {
+                Ok(declared) => declared,
                 Err(Meant::HangsOn(calls)) => (None, calls),
                 Err(_) => {
                     // It was taken before that was known.
@@ -346,6 +349,11 @@ impl Session<'_> {
         jobs.extend(rider);
         let mut said = String::new();
         let mut waits = |output: Output<'_>| {
+            if output.bytes.is_empty() {
+                let what = jobs[output.job].limit.as_ref().map(|limit| limit.waiting_for.clone());
+                let what = what.unwrap_or_else(|| "the token".to_owned());
+                self.ui.event(&target.name, Event::Waiting { what });
+            }
             if output.job == before && output.stderr {
                 said.push_str(&String::from_utf8_lossy(output.bytes));
                 while let Some((line, rest)) = said.split_once('\n') {

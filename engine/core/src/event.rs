@@ -20,6 +20,10 @@ pub enum Event {
     Output {
         line: String,
     },
+    /// Nothing has come for some seconds from a question, which still waits for its answer.
+    Waiting {
+        what: String,
+    },
     Finished(Box<StateReport>),
     /// A state failed and is tried again.
     Retrying {
@@ -40,10 +44,11 @@ pub enum Event {
         /// For how many seconds it has been running.
         since: u64,
     },
-    /// The connection was lost; it is tried again after `pause`.
+    /// The connection was lost; it is tried again after `pause`, and for `left` at most.
     Reconnecting {
         reason: String,
         pause: Duration,
+        left: Duration,
     },
     Reconnected,
     Warning(String),

@@ -3,6 +3,7 @@
 
 mod account;
 mod digest;
+mod limit;
 mod package;
 mod path;
 mod process;
@@ -170,12 +171,16 @@ pub fn inquire(mut questions: Vec<Question>) -> Vec<Inquiry> {
 }
 
 fn inquiry(job: Job, questions: &[Question]) -> Inquiry {
-    Inquiry { job: job.meant(Purpose::Ask(questions.to_vec())), questions: questions.to_vec() }
+    let job = limit::bounded(job, questions).meant(Purpose::Ask(questions.to_vec()));
+    Inquiry { job, questions: questions.to_vec() }
 }
 
 /// Reads the reply of an inquiry: an answer for each of its questions, in order.
 pub fn read(inquiry: &Inquiry, reply: &Reply) -> Vec<Answered> {
     let questions = &inquiry.questions;
+    if let Some(reason) = limit::exceeded(inquiry, reply) {
+        return questions.iter().map(|_| Err(reason.clone())).collect();
+    }
     let first = match questions.first() {
         Some(first) => first,
         None => return Vec::new(),

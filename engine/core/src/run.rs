@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::kept::Claim;
 use crate::{
-    Clock, Conditions, Connect, Event, Graph, HostReport, Interrupt, Problem, Resource, Secrets, Sink,
+    Clock, Conditions, Connect, Event, Graph, HostReport, Interrupt, Job, Problem, Resource, Secrets, Sink,
     StateReport, Transport,
 };
 
@@ -105,7 +105,7 @@ impl HostRun<'_> {
     /// Shows what differs. Changes nothing.
     pub fn diff(&self, transport: &mut dyn Transport) -> HostReport {
         let started = std::time::Instant::now();
-        let mut host = Host::new(transport, self.clock);
+        let mut host = Host::new(transport, self);
         let (states, error) = diff::walk(self, &mut host);
         let mut notes = host.facts.kept().map(|kept| kept.notes()).unwrap_or_default();
         if let Some(lack) = &host.facts.lack {
@@ -123,7 +123,7 @@ impl HostRun<'_> {
         if let Some(problem) = &barred {
             self.event(Event::Warning(self.plan.secrets.mask(&problem.message)));
         }
-        let mut host = Host::new(transport, self.clock);
+        let mut host = Host::new(transport, self);
         host.token = self.claim.map(Claim::beat);
         let (states, error) = apply::walk(self, &mut host);
         if let Some(claim) = self.claim.filter(|claim| !claim.is_passed_on && !is_lost(error.as_ref())) {
@@ -149,7 +149,7 @@ impl HostRun<'_> {
         let refused = broken.as_ref().filter(|broken| broken.end == End::Refused);
         let notes = refused.map(|broken| broken.message.clone()).into_iter().collect();
         // The failed state says all there is to say.
-        let error = broken.filter(|broken| matches!(broken.end, End::Lost | End::Interrupted));
+        let error = broken.filter(|broken| matches!(broken.end, End::Lost | End::Overdue | End::Interrupted));
         HostReport {
             notes,
             problems,
@@ -161,6 +161,14 @@ impl HostRun<'_> {
             duration: started.elapsed(),
             interrupted,
             ..HostReport::default()
+        }
+    }
+
+    /// Tells that a question still waits for its answer.
+    fn wait_for(&self, job: &Job) {
+        if let Some(limit) = &job.limit {
+            let what = self.plan.secrets.mask(&limit.waiting_for);
+            self.event(Event::Waiting { what });
         }
     }
 
@@ -189,6 +197,8 @@ struct Broken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Lost,
+    /// The host did not answer a question in time; it would not over another connection either.
+    Overdue,
     Interrupted,
     /// Somebody else has the token now.
     Ousted,

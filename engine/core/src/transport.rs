@@ -33,6 +33,26 @@ pub struct Limit {
     pub time: Duration,
     /// The words for the job in a message: `the state of /etc/motd`.
     pub waiting_for: String,
+    /// It is one of a command, and not shared with questions beside it.
+    pub of_command: bool,
+}
+
+impl Limit {
+    /// The limit of a job that answers so many questions out of what the host has at hand.
+    pub fn of_answers(questions: usize, waiting_for: impl Into<String>) -> Self {
+        const FIRST: u64 = 120;
+        Limit {
+            time: Duration::from_secs(FIRST + questions as u64),
+            waiting_for: waiting_for.into(),
+            of_command: false,
+        }
+    }
+
+    /// The limit of a command that only looks, and may do anything for that.
+    pub fn of_command(waiting_for: impl Into<String>) -> Self {
+        const AN_HOUR: Duration = Duration::from_secs(3600);
+        Limit { time: AN_HOUR, waiting_for: waiting_for.into(), of_command: true }
+    }
 }
 
 /// How much of each stream of a job is kept.
@@ -129,7 +149,7 @@ impl std::ops::Add for Traffic {
     }
 }
 
-/// Something a running job printed, as it comes.
+/// Something a running job printed, as it comes. Without bytes: nothing has come for some seconds, and it still runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Output<'a> {
     /// The index of the job in its batch.

@@ -75,6 +75,11 @@ pub(crate) async fn log_in(
     };
     let listed = tokio::time::timeout(limit, listing).await;
     let (mut agent, (candidates, mut problems)) = listed.map_err(|_| AuthError::Agent(limit))?;
+    let is_accepted = |candidate: &Candidate| {
+        config.algorithms.accept(&candidate.public.algorithm(), candidate.certificate.is_some())
+    };
+    let (candidates, left_out): (Vec<_>, Vec<_>) = candidates.into_iter().partition(is_accepted);
+    problems.extend(left_out.iter().map(|candidate| KeyError::NotAccepted { key: candidate.to_string() }));
     if candidates.is_empty() {
         return Err(AuthError::NoKey { user: user.clone(), problems });
     }
@@ -83,7 +88,7 @@ pub(crate) async fn log_in(
     for candidate in &candidates {
         tried.push(candidate.to_string());
         let signing = Signing { candidate, agent: agent.as_mut(), keyring, asked: &|| () };
-        match attempt(session, user, candidate, signing, limit).await? {
+        match attempt(session, config, candidate, signing, limit).await? {
             Ok(AuthResult::Success) => return Ok(()),
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
                 if session.is_closed() {
@@ -114,7 +119,7 @@ fn names(methods: &MethodSet) -> String {
 
 async fn attempt(
     session: &mut Handle<Client>,
-    user: &str,
+    config: &HostConfig,
     candidate: &Candidate,
     signing: Signing<'_>,
     limit: Duration,
@@ -122,9 +127,10 @@ async fn attempt(
     let asked = AtomicBool::new(false);
     let note = || asked.store(true, Ordering::Relaxed);
     let mut signing = Signing { asked: &note, ..signing };
+    let user = &config.user;
     let offer = async {
         let hash = match candidate.public.algorithm() {
-            Algorithm::Rsa { .. } => Some(rsa_hash(session).await),
+            Algorithm::Rsa { .. } => Some(rsa_hash(session, &config.algorithms.rsa()).await),
             _ => None,
         };
         match &candidate.certificate {
@@ -149,9 +155,9 @@ async fn attempt(
 }
 
 /// SHA-2 always. A server that names neither is offered the one that every server since OpenSSH 7.2 knows.
-async fn rsa_hash(session: &Handle<Client>) -> HashAlg {
+async fn rsa_hash(session: &Handle<Client>, allowed: &[HashAlg]) -> HashAlg {
     match session.best_supported_rsa_hash().await {
-        Ok(Some(Some(hash))) => hash,
-        _ => HashAlg::Sha512,
+        Ok(Some(Some(hash))) if allowed.contains(&hash) => hash,
+        _ => allowed.first().copied().unwrap_or(HashAlg::Sha512),
     }
 }

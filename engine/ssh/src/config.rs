@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use crate::algorithms::Algorithms;
 use crate::login::{Login, SshSettings};
 
 /// How many hosts may stand in front of one another.
@@ -71,6 +72,7 @@ pub(crate) struct HostConfig {
     pub(crate) host_key_alias: Option<String>,
     /// As `ssh` lists them; empty: no restriction.
     pub(crate) host_key_algorithms: Vec<String>,
+    pub(crate) algorithms: Algorithms,
     pub(crate) proxy: Proxy,
     pub(crate) connect_timeout: Option<Duration>,
     /// `ServerAliveInterval` and `ServerAliveCountMax`.
@@ -375,9 +377,18 @@ fn read(answers: &Answers, given: &str) -> HostConfig {
         let count = answers.one("serveralivecountmax").and_then(|count| count.parse().ok());
         (interval, count.unwrap_or(3))
     });
-    let host_key_algorithms = answers
-        .one("hostkeyalgorithms")
-        .map_or(Vec::new(), |list| list.split(',').map(str::to_owned).collect());
+    let list = |key: &str| -> Vec<String> {
+        answers.one(key).map_or(Vec::new(), |list| list.split(',').map(str::to_owned).collect())
+    };
+    let host_key_algorithms = list("hostkeyalgorithms");
+    // The second name is that of OpenSSH before 8.5.
+    let keys = [list("pubkeyacceptedalgorithms"), list("pubkeyacceptedkeytypes")];
+    config.algorithms = Algorithms {
+        ciphers: list("ciphers"),
+        kex: list("kexalgorithms"),
+        macs: list("macs"),
+        keys: keys.into_iter().find(|keys| !keys.is_empty()).unwrap_or_default(),
+    };
     let (identity_files, certificate_files) = (paths("identityfile"), paths("certificatefile"));
     let (user_known_hosts, global_known_hosts) = (words("userknownhostsfile"), words("globalknownhostsfile"));
     let revoked_host_keys = paths("revokedhostkeys").into_iter().next();

@@ -18,6 +18,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
+use crate::algorithms::Unsupported;
 use crate::auth::{AuthError, log_in};
 use crate::config::{HostConfig, Proxy};
 use crate::host_key::{HostKeyError, HostKeys};
@@ -40,6 +41,8 @@ pub(crate) enum DialError {
     Hop { hop: String, label: String, reason: String },
     #[error("{label} does not speak SSH as we do: {reason}")]
     Handshake { label: String, reason: String },
+    #[error("cannot connect to {label}: {source}")]
+    Algorithms { label: String, source: Unsupported },
     #[error(transparent)]
     HostKey(#[from] HostKeyError),
     #[error("{label} {source}")]
@@ -51,6 +54,9 @@ impl From<DialError> for ConnectError {
         let hints = match &error {
             DialError::HostKey(problem) => problem.hints(),
             DialError::Auth { source, .. } => source.hints(),
+            DialError::Algorithms { source, .. } => {
+                vec![format!("allow more by `{}` in ~/.ssh/config", source.option)]
+            }
             DialError::Resolve { .. } => {
                 vec!["look at `host` in the roster and `HostName` in ~/.ssh/config".to_owned()]
             }
@@ -82,6 +88,11 @@ impl Notes {
     /// Whether the command of the held shell is yet to be asked for; true once.
     pub(crate) fn start(&self) -> bool {
         !self.started.swap(true, Ordering::SeqCst)
+    }
+
+    /// Lets the command be asked for once more, for another channel.
+    pub(crate) fn start_again(&self) {
+        self.started.store(false, Ordering::SeqCst);
     }
 
     pub(crate) fn end(&self) -> Option<End> {
@@ -338,6 +349,8 @@ async fn shake_hands(
     let notes = client.notes.clone();
     let mut preferred = Preferred::DEFAULT;
     client.keys.prefer(&mut preferred);
+    let unsupported = |source| DialError::Algorithms { label: config.label(), source };
+    config.algorithms.prefer(&mut preferred).map_err(unsupported)?;
     let silence = silence(config, settings);
     let protocol = Config {
         preferred,

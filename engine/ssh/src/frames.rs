@@ -391,6 +391,11 @@ impl Replies {
         self.stdout.job == self.replies.len() && self.stderr.job == self.replies.len()
     }
 
+    /// The job whose end is awaited.
+    pub(crate) fn running(&self) -> usize {
+        self.stdout.job.min(self.stderr.job)
+    }
+
     pub(crate) fn into_replies(self) -> Vec<Reply> {
         self.replies.into_iter().map(Growing::finish).collect()
     }

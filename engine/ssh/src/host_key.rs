@@ -11,13 +11,15 @@ use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey, Public
 use thiserror::Error;
 
 use crate::config::HostConfig;
-use crate::known_hosts::{Entry, Marker, entries, glob};
+use crate::known_hosts::{Entry, Marker, entries, glob, unreadable};
 
 /// Why a host is not let in. Each names the key that it showed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum HostKeyError {
     #[error("the host key of `{name}` is not known: it shows {key}")]
     Unknown { name: String, key: String, changes: Remedy },
+    #[error("the host key of `{name}` cannot be checked: {} cannot be read: {reason}", file.display())]
+    Unreadable { name: String, file: PathBuf, reason: String },
     #[error("the host key of `{name}` has CHANGED: it shows {key}, but {}:{line} knows {known}", file.display())]
     Changed { name: String, key: String, known: String, file: PathBuf, line: usize, changes: Remedy },
     #[error("the host key of `{name}` is REVOKED by {}:{line}: {key}", file.display())]
@@ -82,6 +84,9 @@ impl HostKeyError {
                 ),
                 format!("then, with the fingerprint compared on the host: {}", changes.keep()),
             ],
+            HostKeyError::Unreadable { file, .. } => {
+                vec![format!("make it readable for you: chmod u+r {}", word(&file.display().to_string()))]
+            }
             HostKeyError::Revoked { .. } => {
                 vec!["do not connect: whoever holds this key is not to be trusted".to_owned()]
             }
@@ -109,6 +114,8 @@ pub(crate) struct HostKeys {
     entries: Vec<Entry>,
     bare_entries: Vec<Entry>,
     revoked: Option<PathBuf>,
+    /// A known_hosts file that is there and cannot be read, and why.
+    unreadable: Option<(PathBuf, String)>,
     allowed: Vec<String>,
     remedy: Remedy,
 }
@@ -134,6 +141,7 @@ impl HostKeys {
             bare,
             name,
             revoked: config.revoked_host_keys.clone(),
+            unreadable: unreadable(&files),
             allowed: config.host_key_algorithms.clone(),
             remedy,
         }
@@ -191,7 +199,10 @@ impl HostKeys {
                 line: entry.line,
                 changes,
             }),
-            None => Err(HostKeyError::Unknown { name, key: describe(key), changes }),
+            None => match self.unreadable.clone() {
+                Some((file, reason)) => Err(HostKeyError::Unreadable { name, file, reason }),
+                None => Err(HostKeyError::Unknown { name, key: describe(key), changes }),
+            },
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) enum KeyError {
     NobodyToAsk { file: PathBuf },
     #[error("the passphrase of {} was not given or is wrong", file.display())]
     Passphrase { file: PathBuf },
+    #[error("`PubkeyAcceptedAlgorithms` of the configuration does not accept {key}")]
+    NotAccepted { key: String },
     #[error("the agent does not sign with {key}: {reason}")]
     Agent { key: String, reason: String },
     #[error("cannot sign with {key}: {reason}")]

@@ -1,5 +1,6 @@
 //! The known_hosts format of sshd(8): which keys are known for a host, which are revoked, whom it may be certified by.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use russh::keys::{PublicKey, ssh_key::public::KeyData};
@@ -33,6 +34,17 @@ pub(crate) fn entries(files: &[PathBuf], name: &str) -> Vec<Entry> {
         }
     }
     found
+}
+
+/// The first file that is there and cannot be read, and why.
+pub(crate) fn unreadable(files: &[PathBuf]) -> Option<(PathBuf, String)> {
+    files.iter().find_map(|file| match std::fs::File::open(file) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Some((file.clone(), "permission denied".into()))
+        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Some((file.clone(), error.to_string())),
+        _ => None,
+    })
 }
 
 fn read<'a>(text: &'a str, file: &'a Path, name: &'a str) -> impl Iterator<Item = Entry> + 'a {

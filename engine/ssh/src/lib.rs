@@ -2,6 +2,7 @@
 //!
 //! This is the only crate that uses russh and tokio; its callers see the blocking traits of `kstate-core`.
 
+mod algorithms;
 mod auth;
 mod config;
 mod dial;
@@ -11,6 +12,7 @@ mod keys;
 mod known_hosts;
 mod local;
 mod login;
+mod patience;
 mod several;
 mod shell;
 mod ssh;

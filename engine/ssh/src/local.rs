@@ -11,7 +11,8 @@ use kstate_core::{
 };
 
 use crate::frames::{Replies, Secrets};
-use crate::shell::{bootstrap, end_script, ready, request};
+use crate::patience::{Due, Patience};
+use crate::shell::{Doing, bootstrap, end_script, probe_script, ready, request};
 use crate::ssh::refused;
 
 const TICK: Duration = Duration::from_millis(50);
@@ -55,6 +56,8 @@ struct LocalTransport {
     read: Receiver<Piece>,
     interrupt: Interrupt,
     heeds_interrupt: bool,
+    /// An interrupt has ended the shell.
+    is_stopped: bool,
     traffic: Traffic,
 }
 
@@ -86,6 +89,7 @@ impl LocalTransport {
             read,
             interrupt,
             heeds_interrupt: true,
+            is_stopped: false,
             traffic: Traffic { logins: 1, ..Traffic::default() },
         })
     }
@@ -100,10 +104,12 @@ impl LocalTransport {
         let lost = || ExchangeCause::Lost("the shell on this machine has ended".to_owned());
         self.traffic.bytes_sent += bytes.len() as u64;
         self.write.send(bytes).map_err(|_| lost())?;
+        let mut patience = Patience::new(jobs, Instant::now());
         while !replies.complete() {
             match self.read.recv_timeout(TICK) {
                 Ok(piece) if piece.bytes.is_empty() => return Err(lost()),
                 Ok(piece) => {
+                    patience.hear(Instant::now());
                     self.traffic.bytes_received += piece.bytes.len() as u64;
                     replies
                         .feed(piece.stderr, &piece.bytes, watch)
@@ -113,11 +119,56 @@ impl LocalTransport {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if self.heeds_interrupt && self.interrupt.is_raised() {
+                self.is_stopped = true;
                 self.stop();
                 return Err(ExchangeCause::Interrupted);
             }
+            self.wait(&mut patience, replies.running(), watch)?;
         }
         Ok(())
+    }
+
+    /// Does what is due while nothing comes.
+    fn wait(
+        &mut self,
+        patience: &mut Patience<'_>,
+        running: usize,
+        watch: &mut dyn FnMut(Output<'_>),
+    ) -> Result<(), ExchangeCause> {
+        match patience.due(running, Instant::now()) {
+            Due::Nothing => Ok(()),
+            Due::Tell(job) => {
+                watch(Output { job, stderr: false, bytes: b"" });
+                Ok(())
+            }
+            Due::Look => {
+                let looked = patience.saw(self.look(), Instant::now());
+                looked.map_err(|reason| ExchangeCause::Lost(reason.to_owned()))
+            }
+            Due::End(limit) => {
+                self.is_stopped = true;
+                self.stop();
+                Err(ExchangeCause::Overdue(limit))
+            }
+        }
+    }
+
+    fn look(&self) -> Doing {
+        let process = self.child.id().to_string();
+        let output = Command::new("sh").args(["-c", probe_script(), &process]).output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        text.ok().and_then(|text| Doing::read(&text)).unwrap_or(Doing::Work)
+    }
+
+    /// Another shell in place of the one that an interrupt has ended, for what has to be brought to its end.
+    fn start_again(&mut self) -> bool {
+        if self.heeds_interrupt {
+            return false;
+        }
+        let Ok(mut started) = LocalTransport::start(self.interrupt.clone()) else { return false };
+        (started.heeds_interrupt, started.traffic) = (false, self.traffic);
+        *self = started;
+        true
     }
 
     /// TERM to the shell and all below it, a moment to obey, then KILL to its process group.
@@ -200,6 +251,9 @@ impl Transport for LocalTransport {
     ) -> Result<Vec<Reply>, ExchangeError> {
         if jobs.is_empty() {
             return Ok(Vec::new());
+        }
+        if self.is_stopped && !self.start_again() {
+            return Err(ExchangeError { done: Vec::new(), running: None, cause: ExchangeCause::Interrupted });
         }
         self.traffic.round_trips += 1;
         let secrets = Secrets::random(jobs);

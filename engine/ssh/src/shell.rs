@@ -11,6 +11,9 @@
 //! knows the end by a descriptor that the shell above the command holds open meanwhile, which it looks for in `/proc`:
 //! nobody but that shell's user can open or close it. The mark `W` wakes a relay that waits for output.
 
+use std::ops::Range;
+use std::time::Duration;
+
 use kstate_core::Job;
 
 use crate::frames::{MARK, Secret, Secrets};
@@ -23,18 +26,39 @@ const READY: &str = "kstate-ready ";
 const LOOP: &str = concat!(
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}; LC_ALL=C; ",
     "export PATH LC_ALL; unset LANGUAGE ENV BASH_ENV CDPATH; umask 022; cd \"${HOME:-/}\" 2>/dev/null || cd /; ",
-    "trap \"exit 143\" TERM; kstate_shell=$$; echo kstate-ready $kstate_shell; while IFS= read -r kstate_n; do ",
+    "trap \"exit 143\" TERM; kstate_shell=$$; ",
+    "command -v dd >/dev/null || { echo \"there is no program dd, which kstate needs\" >&2; exit 127; }; ",
+    "echo kstate-ready $kstate_shell; while IFS= read -r kstate_n; do ",
     "eval \"$(dd bs=\"$kstate_n\" count=1 iflag=fullblock 2>/dev/null || dd bs=1 count=\"$kstate_n\" 2>/dev/null)\"; ",
     "done"
 );
 
-/// Ends the process `$0` and all below it. Looks them up itself, because `su` gives its command another process group,
-/// and because OpenSSH passes no signals on when root is logged in.
+/// Ends the process `$0` and all below it: TERM, and KILL to what is there after two seconds. Looks them up itself,
+/// because `su` gives its command another process group, and because OpenSSH passes no signals on when root is logged in.
 const END_ALL: &str = concat!(
     "all=\" $0 \"; more=1; while [ $more = 1 ]; do more=0; for file in /proc/[0-9]*/stat; do ",
     "read -r line 2>/dev/null <$file || continue; pid=${line%% *}; set -- ${line##*) }; ",
     "case $all in *\" $pid \"*) continue ;; esac; ",
-    "case $all in *\" $2 \"*) all=\"$all$pid \"; more=1 ;; esac; done; done; kill -TERM $all 2>/dev/null"
+    "case $all in *\" $2 \"*) all=\"$all$pid \"; more=1 ;; esac; done; done; ",
+    "kill -TERM $all 2>/dev/null; kill -CONT $all 2>/dev/null; n=0; while [ $n -lt 20 ]; do n=$((n+1)); left=; for pid in $all; do ",
+    "read -r line 2>/dev/null </proc/$pid/stat || continue; case ${line##*) } in Z*) ;; *) left=1 ;; esac; done; ",
+    "[ -n \"$left\" ] || exit 0; sleep 0.1; done; kill -KILL $all 2>/dev/null"
+);
+
+/// Ends all below the process `$0`, but not that and not `$1`: TERM, and KILL to what is there after a second.
+const END_BELOW: &str = r#"me=$1 all=" $0 "; more=1
+while [ $more = 1 ]; do more=0; for file in /proc/[0-9]*/stat; do
+read -r line 2>/dev/null <$file || continue; pid=${line%% *}; set -- ${line##*) }
+[ $pid != $me ] || continue
+case $all in *" $pid "*) continue ;; esac
+case $all in *" $2 "*) all="$all$pid "; more=1 ;; esac; done; done
+all=${all#" $0 "}; kill -TERM $all; kill -CONT $all; sleep 1; kill -KILL $all"#;
+
+/// Prints the state of the process `$0` as the kernel has it, and the number of its children.
+const PROBE: &str = concat!(
+    "read -r line 2>/dev/null </proc/$0/stat || { echo gone; exit; }; set -- ${line##*) }; state=$1; n=0; ",
+    "for file in /proc/[0-9]*/stat; do read -r line 2>/dev/null <$file || continue; set -- ${line##*) }; ",
+    "case $2 in $0) n=$((n+1)) ;; esac; done; echo \"$state $n\""
 );
 
 /// Runs a script as another user: reads it from its own standard input, because the command line of a process is
@@ -69,6 +93,14 @@ cd "$HOME" 2>/dev/null || cd /
 env -i HOME="$HOME" USER="$1" LOGNAME="$1" SHELL="$kstate_s" PATH=/usr/local/bin:/usr/bin:/bin "$kstate_s" -l -c "exec sh -c '$kstate_inner'"
 fi
 }
+kstate_watch() {
+( trap 'kill $! 2>/dev/null; exit' TERM; sleep "$1" & wait $!
+read -r kstate_p kstate_s </proc/self/stat; exec 0<&-; sh -c "$kstate_over" "$kstate_shell" "$kstate_p" ) >/dev/null 2>&1 </dev/null &
+kstate_w=$!
+}
+kstate_unwatch() { kill "$kstate_w" 2>/dev/null; wait "$kstate_w" 2>/dev/null; }
+kstate_on() { [ -e "/proc/$kstate_w/fd/0" ]; }
+kstate_end() { if kstate_on; then kstate_mark "E$1 $2"; else kstate_mark "E$1 $2 late"; fi; }
 kstate_apart() {
 (
 exec 3>&1 4>&2
@@ -129,6 +161,45 @@ pub(crate) fn end_script() -> &'static str {
     END_ALL
 }
 
+/// The script of [`probe_command`], for `sh -c SCRIPT PROCESS`.
+pub(crate) fn probe_script() -> &'static str {
+    PROBE
+}
+
+/// The command that looks what a held shell is doing.
+pub(crate) fn probe_command(rights: Rights, process: u32) -> String {
+    format!("{} -c '{PROBE}' {process}", shell(rights))
+}
+
+/// The command that has a stopped held shell go on, and end when its job has ended.
+pub(crate) fn continue_command(rights: Rights, process: u32) -> String {
+    format!("{} -c 'kill -TERM $0; kill -CONT $0' {process}", shell(rights))
+}
+
+/// What a held shell is doing while nothing is heard of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    Work,
+    Nothing,
+    /// Somebody has stopped it.
+    Stopped,
+    Gone,
+}
+
+impl Doing {
+    /// Reads what [`probe_command`] prints. `None`: it could not look.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let mut words = text.split_whitespace();
+        match (words.next()?, words.next()) {
+            ("gone" | "Z" | "X", _) => Some(Doing::Gone),
+            ("T" | "t", _) => Some(Doing::Stopped),
+            (_, Some("0")) => Some(Doing::Nothing),
+            (_, Some(_)) => Some(Doing::Work),
+            _ => None,
+        }
+    }
+}
+
 fn shell(rights: Rights) -> &'static str {
     match rights {
         Rights::Login => "exec sh",
@@ -187,10 +258,47 @@ fn text(jobs: &[Job], secrets: &Secrets) -> String {
 }
 
 fn push_jobs(text: &mut String, jobs: &[Job], secrets: &Secrets) {
-    for (index, job) in jobs.iter().enumerate() {
-        push_job(text, job, secrets.nonces.get(index).and_then(Option::as_ref));
-        text.push_str(&format!("kstate_mark \"E{index} $?\"\n"));
+    if jobs.iter().any(|job| job.limit.is_some()) {
+        text.push_str(&format!("kstate_over={}\n", quote(END_BELOW)));
     }
+    for group in groups(jobs) {
+        let limit = limit(&jobs[group.clone()]);
+        if let Some(limit) = limit {
+            text.push_str(&format!("kstate_watch {}\n", limit.as_secs().max(1)));
+        }
+        for index in group {
+            push_job(text, &jobs[index], secrets.nonces.get(index).and_then(Option::as_ref));
+            text.push_str(&match limit {
+                Some(_) => format!("kstate_end {index} $?\n"),
+                None => format!("kstate_mark \"E{index} $?\"\n"),
+            });
+        }
+        if limit.is_some() {
+            text.push_str("kstate_unwatch\n");
+        }
+    }
+}
+
+/// The jobs that share a time limit: questions beside each other, commands that look beside each other, and each other
+/// job alone.
+pub(crate) fn groups(jobs: &[Job]) -> Vec<Range<usize>> {
+    let of_command = |job: &Job| job.limit.as_ref().map(|limit| limit.of_command);
+    let mut start = 0;
+    let parts = jobs.chunk_by(|a, b| of_command(a).is_some() && of_command(a) == of_command(b));
+    parts
+        .map(|part| {
+            let range = start..start + part.len();
+            start = range.end;
+            range
+        })
+        .collect()
+}
+
+/// The time for all jobs of a group.
+pub(crate) fn limit(group: &[Job]) -> Option<Duration> {
+    let times = group.iter().map(|job| job.limit.as_ref().map(|limit| limit.time));
+    let longest = times.collect::<Option<Vec<_>>>()?.into_iter().max()?;
+    Some(longest + Duration::from_secs(group.len() as u64 - 1))
 }
 
 /// Whether a job gets pipes of its own.
@@ -205,12 +313,11 @@ fn push_job(text: &mut String, job: &Job, nonce: Option<&Secret>) {
         (Some(user), Some(nonce)) => as_user(job, user, nonce),
         _ => (format!("kstate_take {length}"), as_itself(job)),
     };
+    let on = if job.limit.is_some() { "kstate_on && " } else { "" };
     if length == 0 && job.user.is_none() {
-        text.push_str(&format!("{run} </dev/null\n"));
-    } else if is_apart(job) {
-        text.push_str(&format!("{{ {feed}; }} | ({run})\n"));
+        text.push_str(&format!("{on}{run} </dev/null\n"));
     } else {
-        text.push_str(&format!("{feed} | ({run}; kstate_s=$?; kstate_rest; exit $kstate_s)\n"));
+        text.push_str(&format!("{{ {feed}; }} | ({on}{run}; kstate_s=$?; kstate_rest; exit $kstate_s)\n"));
     }
 }
 
@@ -251,7 +358,7 @@ mod tests {
 
     #[test]
     fn the_loop_can_stand_in_single_quotes_of_any_login_shell() {
-        for text in [LOOP, INNER, END_ALL] {
+        for text in [LOOP, INNER, END_ALL, PROBE] {
             assert!(!text.contains(['\'', '\n', '!']), "{text}");
             assert!(!text.contains("\\\\"), "{text}");
         }
@@ -369,6 +476,34 @@ mod tests {
                 let open = numbers(replies.remove(0).stdout);
                 assert!(open.contains("2") && open.is_subset(&given), "{shell:?}: {open:?}, {given:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_late_is_ended_and_named_and_the_rest_goes_on() {
+        let limited = |script: &str| {
+            let limit = kstate_core::Limit {
+                time: std::time::Duration::from_secs(1),
+                ..kstate_core::Limit::of_answers(1, "it")
+            };
+            Job { limit: Some(limit), ..Job::new(script) }
+        };
+        let jobs = [
+            limited("echo begun; sleep 30; echo never"),
+            limited("sleep 30"),
+            Job::new("echo after"),
+            limited("echo fresh"),
+            Job { input: b"fed".to_vec(), ..limited("cat") },
+        ];
+        for shell in SHELLS {
+            let begun = std::time::Instant::now();
+            let Some(replies) = exchange(shell, &jobs) else { continue };
+            assert!(begun.elapsed() < std::time::Duration::from_secs(15), "{shell:?}: {:?}", begun.elapsed());
+            let overdue: Vec<bool> = replies.iter().map(|reply| reply.overdue).collect();
+            assert_eq!(overdue, [true, true, false, false, false], "{shell:?}");
+            let said: Vec<&[u8]> = replies.iter().map(|reply| reply.stdout.as_slice()).collect();
+            assert_eq!(said, [&b"begun\n"[..], b"", b"after\n", b"fresh\n", b"fed"], "{shell:?}");
+            assert!(!replies[0].ok() && !replies[1].ok(), "{shell:?}");
         }
     }
 

@@ -5,10 +5,11 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kstate_core::{
-    Connect, ConnectError, ExchangeCause, ExchangeError, Interrupt, Job, Output, Reply, Traffic, Transport,
+    Connect, ConnectError, ExchangeCause, ExchangeError, Interrupt, Job, Limit, Output, Reply, Traffic,
+    Transport,
 };
 use russh::client::Msg;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig};
@@ -19,14 +20,21 @@ use crate::dial::{End, Session, dial, total};
 use crate::frames::{Broken, Replies, Secrets};
 use crate::keys::Keyring;
 use crate::login::{Login, Logins, SshSettings};
+use crate::patience::{Due, Patience};
 use crate::several::Several;
-use crate::shell::{Rights, command, end_command, ready, request};
+use crate::shell::{Doing, Rights, command, continue_command, end_command, probe_command, ready, request};
 
 /// How often a wait looks at the interrupt.
 const TICK: Duration = Duration::from_millis(50);
 
 /// How long an interrupted job may take to end by itself.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How long a command beside the held shell may take.
+const COMMAND: Duration = Duration::from_secs(30);
+
+/// What is kept of text that is short, unless somebody means harm.
+const SHORT: usize = 64 * 1024;
 
 /// The targets that are reached over SSH.
 pub struct Ssh {
@@ -155,10 +163,16 @@ struct Held {
     round_trips: u32,
 }
 
-/// Opens the one channel and starts the shell in it.
-async fn hold_shell(session: Session, rights: Rights) -> Result<Held, ConnectError> {
-    let label = session.label.clone();
-    let fail = |what: String| ConnectError { message: format!("{label} {what}"), hints: Vec::new() };
+/// A channel and what its shell has said until it was ready, or ended.
+struct Opened {
+    read: ChannelReadHalf,
+    write: ChannelWriteHalf<Msg>,
+    said: Said,
+    round_trips: u32,
+}
+
+/// Opens a channel and starts the shell in it.
+async fn open_shell(session: &Session, rights: Rights) -> Result<Opened, String> {
     let opening = async {
         let channel = session.handle.channel_open_session().await.map_err(|error| error.to_string())?;
         let late = session.notes.start();
@@ -171,14 +185,21 @@ async fn hold_shell(session: Session, rights: Rights) -> Result<Held, ConnectErr
             let Some(message) = read.wait().await else { break };
             said.note(message);
         }
-        Ok::<_, String>((read, write, said, if late { 2 } else { 1 }))
+        Ok::<_, String>(Opened { read, write, said, round_trips: if late { 2 } else { 1 } })
     };
     let opened = tokio::time::timeout(session.limit.max(Duration::from_secs(10)), opening).await;
-    let (read, write, said, round_trips) = match opened {
-        Err(_) => return Err(fail("let us in, but its shell does not start".to_owned())),
-        Ok(Err(error)) => return Err(fail(format!("let us in, but opens no channel: {error}"))),
-        Ok(Ok(opened)) => opened,
-    };
+    match opened {
+        Err(_) => Err("let us in, but its shell does not start".to_owned()),
+        Ok(Err(error)) => Err(format!("let us in, but opens no channel: {error}")),
+        Ok(Ok(opened)) => Ok(opened),
+    }
+}
+
+/// Holds the shell of a new session.
+async fn hold_shell(session: Session, rights: Rights) -> Result<Held, ConnectError> {
+    let label = session.label.clone();
+    let fail = |what: String| ConnectError { message: format!("{label} {what}"), hints: Vec::new() };
+    let Opened { read, write, said, round_trips } = open_shell(&session, rights).await.map_err(fail)?;
     if let Some(process) = ready(&said.stdout) {
         return Ok(Held { session, read, write, rights, process, round_trips });
     }
@@ -203,11 +224,17 @@ struct Said {
     status: Option<u32>,
 }
 
+/// Keeps the end of what login files print: the shell is ready behind it.
+fn extend(kept: &mut Vec<u8>, bytes: &[u8]) {
+    kept.extend_from_slice(bytes);
+    kept.drain(..kept.len().saturating_sub(SHORT));
+}
+
 impl Said {
     fn note(&mut self, message: ChannelMsg) {
         match message {
-            ChannelMsg::Data { data } => self.stdout.extend_from_slice(&data),
-            ChannelMsg::ExtendedData { data, .. } => self.stderr.extend_from_slice(&data),
+            ChannelMsg::Data { data } => extend(&mut self.stdout, &data),
+            ChannelMsg::ExtendedData { data, .. } => extend(&mut self.stderr, &data),
             ChannelMsg::ExitStatus { exit_status } => self.status = Some(exit_status),
             ChannelMsg::Failure => self.stderr.extend_from_slice(b"the server refuses to run commands\n"),
             _ => {}
@@ -249,7 +276,7 @@ impl Transport for SshTransport {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
-        if self.is_stopped {
+        if self.is_stopped && !self.start_again() {
             return Err(ExchangeError { done: Vec::new(), running: None, cause: ExchangeCause::Interrupted });
         }
         self.held.round_trips += 1;
@@ -257,14 +284,12 @@ impl Transport for SshTransport {
         let mut replies = Replies::new(jobs, &secrets);
         let bytes = request(jobs, &secrets);
         let interrupt = if self.heeds_interrupt { self.interrupt.clone() } else { Interrupt::default() };
-        let run = self.threads.block_on(self.held.run(bytes, &mut replies, watch, &interrupt));
+        let run = self.threads.block_on(self.held.run(bytes, jobs, &mut replies, watch, &interrupt));
         match run.unwrap_or(Err(Stop::Closed(None))) {
             Ok(()) => Ok(replies.into_replies()),
             Err(stop) => {
-                if matches!(stop, Stop::Interrupted) {
-                    self.is_stopped = true;
-                    self.threads.block_on(self.held.stop());
-                }
+                self.is_stopped |= matches!(stop, Stop::Interrupted | Stop::Overdue(_));
+                self.threads.block_on(self.held.end(&stop));
                 let cause = self.held.cause(stop, jobs);
                 let (done, running) = replies.into_partial();
                 Err(ExchangeError { done, running, cause })
@@ -286,6 +311,24 @@ impl Transport for SshTransport {
     }
 }
 
+impl SshTransport {
+    /// Another held shell in place of the one that an interrupt has ended, for what has to be brought to its end.
+    fn start_again(&mut self) -> bool {
+        if self.heeds_interrupt {
+            return false;
+        }
+        let Held { session, rights, .. } = &self.held;
+        session.notes.start_again();
+        let opened = self.threads.block_on(open_shell(session, *rights));
+        let Some(Ok(Opened { read, write, said, round_trips })) = opened else { return false };
+        let Some(process) = ready(&said.stdout) else { return false };
+        self.is_stopped = false;
+        self.held.round_trips += round_trips;
+        (self.held.read, self.held.write, self.held.process) = (read, write, process);
+        true
+    }
+}
+
 /// What a message says about the end of the shell.
 fn end(message: &ChannelMsg) -> Option<String> {
     match message {
@@ -304,62 +347,99 @@ enum Stop {
     Closed(Option<String>),
     Broken(Broken),
     Interrupted,
+    Overdue(Limit),
+    /// The held shell does not work any more, while its connection does.
+    Idle(&'static str),
 }
 
 impl Held {
     async fn run(
         &mut self,
         bytes: Vec<u8>,
+        jobs: &[Job],
         replies: &mut Replies,
         watch: &mut dyn FnMut(Output<'_>),
         interrupt: &Interrupt,
     ) -> Result<(), Stop> {
-        let Held { read, write, .. } = self;
+        let Held { session, read, write, rights, process, .. } = self;
         let send = write.data_bytes(bytes);
         tokio::pin!(send);
+        let mut looking = None;
+        let mut tick = tokio::time::interval(TICK);
+        let mut patience = Patience::new(jobs, Instant::now());
         let (mut sending, mut ended) = (true, None);
         while !replies.complete() {
             tokio::select! {
-                message = read.wait() => match message {
-                    Some(ChannelMsg::Data { data }) => {
-                        replies.feed(false, &data, watch).map_err(Stop::Broken)?;
+                biased;
+                _ = tick.tick() => {
+                    if interrupt.is_raised() {
+                        return Err(Stop::Interrupted);
                     }
-                    Some(ChannelMsg::ExtendedData { data, .. }) => {
-                        replies.feed(true, &data, watch).map_err(Stop::Broken)?;
+                    match patience.due(replies.running(), Instant::now()) {
+                        Due::Nothing => {}
+                        Due::Tell(job) => watch(Output { job, stderr: false, bytes: b"" }),
+                        Due::Look if looking.is_some() => {}
+                        Due::Look => {
+                            let look = command_output(session, probe_command(*rights, *process));
+                            looking = Some(Box::pin(look));
+                        }
+                        Due::End(limit) => return Err(Stop::Overdue(limit)),
                     }
-                    Some(ChannelMsg::Close) | None => return Err(Stop::Closed(ended)),
-                    Some(message) => ended = ended.or(end(&message)),
-                },
+                }
+                looked = async { looking.as_mut()?.await }, if looking.is_some() => {
+                    looking = None;
+                    let doing = looked.and_then(|text| Doing::read(&text)).unwrap_or(Doing::Work);
+                    patience.saw(doing, Instant::now()).map_err(Stop::Idle)?;
+                }
                 sent = &mut send, if sending => {
                     sending = false;
                     if sent.is_err() {
                         return Err(Stop::Closed(ended));
                     }
-                },
-                () = tokio::time::sleep(TICK) => if interrupt.is_raised() {
-                    return Err(Stop::Interrupted);
+                }
+                message = read.wait() => match message {
+                    Some(ChannelMsg::Data { data }) => {
+                        patience.hear(Instant::now());
+                        replies.feed(false, &data, watch).map_err(Stop::Broken)?;
+                    }
+                    Some(ChannelMsg::ExtendedData { data, .. }) => {
+                        patience.hear(Instant::now());
+                        replies.feed(true, &data, watch).map_err(Stop::Broken)?;
+                    }
+                    Some(ChannelMsg::Close) | None => return Err(Stop::Closed(ended)),
+                    Some(message) => ended = ended.or(end(&message)),
                 },
             }
         }
         Ok(())
     }
 
-    /// Ends what runs on the host: TERM to all of it, a moment to obey, then the end of the channel.
+    /// Ends what runs on the host, where the end of the exchange does not do that.
+    async fn end(&mut self, stop: &Stop) {
+        match stop {
+            Stop::Interrupted | Stop::Overdue(_) => self.stop().await,
+            Stop::Idle(_) => {
+                let command = continue_command(self.rights, self.process);
+                let _ = command_output(&self.session, command).await;
+                let _ = tokio::time::timeout(GRACE, self.write.close()).await;
+            }
+            Stop::Closed(_) | Stop::Broken(_) => {}
+        }
+    }
+
+    /// Ends what runs on the host: TERM to all of it, a moment to obey, then KILL and the end of the channel. What still
+    /// comes is read meanwhile: unread, it would hold up the whole connection.
     async fn stop(&mut self) {
         let Held { session, read, write, rights, process, .. } = self;
         let command = end_command(*rights, *process);
-        let stop = async {
-            let Ok(mut channel) = session.handle.channel_open_session().await else {
+        let kill = async {
+            if command_output(session, command).await.is_none() {
                 // A server that allows one channel only may still pass a signal on.
                 let _ = write.signal(Sig::TERM).await;
-                return;
-            };
-            if channel.exec(false, command).await.is_ok() {
-                while channel.wait().await.is_some() {}
             }
-            while read.wait().await.is_some_and(|message| end(&message).is_none()) {}
         };
-        let _ = tokio::time::timeout(GRACE, stop).await;
+        let drain = async { while read.wait().await.is_some_and(|message| end(&message).is_none()) {} };
+        let _ = tokio::time::timeout(GRACE + GRACE, async { tokio::join!(kill, drain) }).await;
         let _ = tokio::time::timeout(GRACE, write.close()).await;
     }
 
@@ -367,6 +447,8 @@ impl Held {
         match stop {
             Stop::Interrupted => ExchangeCause::Interrupted,
             Stop::Broken(broken) => refused(broken, jobs),
+            Stop::Overdue(limit) => ExchangeCause::Overdue(limit),
+            Stop::Idle(reason) => ExchangeCause::Lost(reason.to_owned()),
             Stop::Closed(Some(reason)) => ExchangeCause::Lost(reason),
             Stop::Closed(None) => match self.session.notes.end() {
                 Some(End::Silent) => ExchangeCause::Silent(self.session.silence),
@@ -375,6 +457,25 @@ impl Held {
             },
         }
     }
+}
+
+/// Runs a command over a channel of its own, and returns the beginning of what it prints. `None`: it cannot be run, or
+/// does not end.
+async fn command_output(session: &Session, command: String) -> Option<String> {
+    let run = async {
+        let mut channel = session.handle.channel_open_session().await.ok()?;
+        channel.exec(false, command).await.ok()?;
+        let mut text = Vec::new();
+        while let Some(message) = channel.wait().await {
+            if let ChannelMsg::Data { data } = message
+                && text.len() < SHORT
+            {
+                text.extend_from_slice(&data);
+            }
+        }
+        Some(String::from_utf8_lossy(&text).into_owned())
+    };
+    tokio::time::timeout(COMMAND, run).await.ok().flatten()
 }
 
 /// What it means that the shell refused the exchange.

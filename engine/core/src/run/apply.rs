@@ -222,7 +222,7 @@ impl Making<'_, '_, '_> {
             let reason = match broken.end {
                 End::Interrupted => "interrupted before its turn",
                 End::Ousted => "the run ended before its turn",
-                End::Lost => "the run ended before its turn",
+                End::Lost | End::Overdue => "the run ended before its turn",
                 End::Failhard | End::Refused => broken.message.as_str(),
             };
             for index in 0..self.run.plan.states.len() {

@@ -1,6 +1,6 @@
 //! The connection of a run, and another one in its place when it is lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Again, Broken, HostRun, TICK};
 use crate::{Event, ExchangeError, Job, Output, Reply, Traffic, Transport};
@@ -12,11 +12,13 @@ pub(super) struct Line<'a> {
     /// What connections have cost that are gone.
     past: Traffic,
     heeds_interrupt: bool,
+    /// When the connection was lost over which the last exchange came to its end.
+    lost_since: Option<Instant>,
 }
 
 impl<'a> Line<'a> {
     pub(super) fn new(given: &'a mut dyn Transport) -> Self {
-        Line { given, again: None, past: Traffic::default(), heeds_interrupt: true }
+        Line { given, again: None, past: Traffic::default(), heeds_interrupt: true, lost_since: None }
     }
 
     fn transport(&mut self) -> &mut dyn Transport {
@@ -31,7 +33,9 @@ impl<'a> Line<'a> {
         jobs: &[Job],
         watch: &mut dyn FnMut(Output<'_>),
     ) -> Result<Vec<Reply>, ExchangeError> {
-        self.transport().exchange(jobs, watch)
+        let replies = self.transport().exchange(jobs, watch)?;
+        self.lost_since = None;
+        Ok(replies)
     }
 
     /// What is in hand is to be brought to its end, whatever is pressed.
@@ -45,16 +49,21 @@ impl<'a> Line<'a> {
         self.past + now
     }
 
-    /// Connects once more, with longer and longer pauses. The error is what it was lost to in the first place.
+    /// Connects once more, with longer and longer pauses, until its patience is over. Connections that are lost again
+    /// before anything came over them count as tries. The error is what it was lost to in the first place.
     pub(super) fn reconnect(&mut self, run: &HostRun<'_>, lost: &Broken) -> Result<(), String> {
         let Some(Again { connect, patience }) = run.again.filter(|again| !again.patience.is_zero()) else {
             return Err(lost.message.clone());
         };
         let clock = run.clock;
-        let until = clock.now() + patience;
+        let until = *self.lost_since.get_or_insert_with(|| clock.now()) + patience;
         let mut pause = Duration::from_secs(1);
         loop {
-            run.event(Event::Reconnecting { reason: lost.message.clone(), pause });
+            let left = until.saturating_duration_since(clock.now());
+            if left.is_zero() {
+                return Err(format!("{}; it was tried again for {} s", lost.message, patience.as_secs()));
+            }
+            run.event(Event::Reconnecting { reason: lost.message.clone(), pause, left });
             let next = clock.now() + pause;
             while clock.now() < next {
                 if run.interrupt.is_raised() {

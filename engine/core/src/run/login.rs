@@ -45,7 +45,8 @@ impl Sink for Silent {
 /// Which states need the login that cannot be had, by what a run would do. Asks the host, and changes nothing.
 pub(super) fn foretell(run: &HostRun<'_>, transport: &mut dyn Transport) -> Option<Problem> {
     let lack = transport.lack()?.clone();
-    let (states, _) = diff::walk(&HostRun { sink: &Silent, ..*run }, &mut Host::new(transport, run.clock));
+    let silent = HostRun { sink: &Silent, ..*run };
+    let (states, _) = diff::walk(&silent, &mut Host::new(transport, &silent));
     let barred: Vec<String> =
         states.iter().filter(|state| state.is_barred).map(|state| format!("`{}`", state.id)).collect();
     if barred.is_empty() {

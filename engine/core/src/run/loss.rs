@@ -195,6 +195,7 @@ impl Broken {
         match error.cause {
             ExchangeCause::Interrupted => Broken::interrupted(),
             ExchangeCause::Ousted => Broken::ousted(),
+            ExchangeCause::Overdue(_) => Broken { message: error.to_string(), end: End::Overdue },
             _ => Broken {
                 message: format!("{error}, while the host was asked; nothing was running"),
                 end: End::Lost,
@@ -210,6 +211,7 @@ impl Broken {
         let end = match error.cause {
             ExchangeCause::Interrupted => End::Interrupted,
             ExchangeCause::Ousted => return Broken::ousted(),
+            ExchangeCause::Overdue(_) => End::Overdue,
             _ => End::Lost,
         };
         Broken { message: format!("{error} {running}"), end }

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use super::Planned;
 use super::line::Line;
+use super::{HostRun, Planned};
 use crate::kept::token;
 use crate::question::{Ended, Inquiry, Question, inquire, read};
-use crate::{Clock, ExchangeCause, ExchangeError, Facts, Job, Output, Reply, Step, Stop, Traffic, Transport};
+use crate::{ExchangeCause, ExchangeError, Facts, Job, Output, Reply, Step, Stop, Traffic, Transport};
 
 /// A host and what is known of it.
 pub(super) struct Host<'a> {
@@ -21,7 +21,7 @@ pub(super) struct Host<'a> {
     pub(super) brackets: Option<Job>,
     /// When that was last said.
     last_beat: Instant,
-    clock: &'a dyn Clock,
+    run: &'a HostRun<'a>,
     /// What went wrong with errands.
     pub(super) complaints: Vec<String>,
 }
@@ -34,7 +34,7 @@ const LONG_SILENCE: Duration = Duration::from_secs(30);
 const ROUNDS: usize = 50;
 
 impl<'a> Host<'a> {
-    pub(super) fn new(transport: &'a mut dyn Transport, clock: &'a dyn Clock) -> Self {
+    pub(super) fn new(transport: &'a mut dyn Transport, run: &'a HostRun<'a>) -> Self {
         let facts = Facts::without(transport.lack().cloned());
         Host {
             line: Line::new(transport),
@@ -42,8 +42,8 @@ impl<'a> Host<'a> {
             errands: Vec::new(),
             token: None,
             brackets: None,
-            last_beat: clock.now(),
-            clock,
+            last_beat: run.clock.now(),
+            run,
             complaints: Vec::new(),
         }
     }
@@ -103,7 +103,7 @@ impl<'a> Host<'a> {
     }
 
     fn silence(&self) -> Duration {
-        self.clock.now().saturating_duration_since(self.last_beat)
+        self.run.clock.now().saturating_duration_since(self.last_beat)
     }
 
     /// Says that the run lives, if it is time to. Without its token it does nothing more.
@@ -111,7 +111,7 @@ impl<'a> Host<'a> {
         if self.silence() < BEAT {
             return Ok(());
         }
-        self.last_beat = self.clock.now();
+        self.last_beat = self.run.clock.now();
         let beats: Vec<Job> = self.token.iter().chain(&self.brackets).cloned().collect();
         if beats.is_empty() {
             return Ok(());
@@ -142,8 +142,11 @@ impl<'a> Host<'a> {
             .chain(jobs.iter().cloned())
             .chain(inquiries.iter().map(|inquiry| inquiry.job.clone()))
             .collect();
+        let run = self.run;
         let mut watch = |output: Output<'_>| {
-            if let Some(job) = output.job.checked_sub(first) {
+            if output.bytes.is_empty() {
+                run.wait_for(&all[output.job]);
+            } else if let Some(job) = output.job.checked_sub(first) {
                 watch(Output { job, ..output });
             }
         };
