@@ -45,6 +45,8 @@ mod secrets;
 #[cfg(test)]
 mod services;
 #[cfg(test)]
+mod stopping;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod terminal;

@@ -141,3 +141,11 @@ fn where_all_is_held_there_is_no_question() {
     output.exits(1).says("held: ").says("Nothing was changed: what differs is held.").does_not_say("[y/N]");
     assert_eq!(deployment.deployed(), before);
 }
+
+#[test]
+fn ctrl_c_at_the_question_ends_at_once_and_changes_nothing() {
+    let (env, file) = greeting();
+    let output = at_a_terminal(&env, "\u{3}", &["apply", "it"], &[]);
+    output.exits(130).within(20).says("Nothing was changed.");
+    assert!(!file.exists());
+}

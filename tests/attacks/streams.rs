@@ -2,22 +2,24 @@
 
 use crate::support::{Host, TestEnv};
 
-/// Login files that print, in the background and for a minute, whatever root might take for an answer; and that write down
+/// Login files that print, in the background and for some seconds, whatever root might take for an answer; and that write down
 /// all they can see of the engine.
 const PROFILE: &str = r#"
 exec 4>&1 5>&2
 { env; tr '\0' '\n' </proc/$$/environ; tr '\0' ' ' </proc/$$/cmdline; ls -l /proc/$$/fd; tr '\0' ' ' </proc/$PPID/cmdline; } >>~/seen 2>&1
-( trap '' PIPE HUP TERM; n=0
-while [ $n -lt 6000 ]; do n=$((n + 1))
+( trap '' PIPE HUP TERM; n=0 m=$(cat ~/nonce 2>/dev/null)
+while [ $n -lt 300000 ]; do n=$((n + 1))
 echo '* * * * * touch /root/of-app' >&4; echo '* * * * * touch /root/of-app' >&5
-for m in B W 'E0 0' 'E1 0' 'E2 0' 'D root'; do echo "kstate:$(cat ~/nonce 2>/dev/null)$m" >&4; done
-sleep 0.01; done ) </dev/null >/dev/null 2>&1 &
+printf 'kstate:%sR\nkstate:%sW\nkstate:%sE0 0\nkstate:%sD root\n' "$m" "$m" "$m" "$m" >&4
+done ) </dev/null >/dev/null 2>&1 &
 "#;
 
 fn attacked(name: &str) -> Host {
     let host = Host::with(name, &["--pristine", "--user", "app"]);
-    let files = "cd /home/app && cat >.bash_profile && chown app:app .bash_profile && install -o app -m 644 /dev/null seen";
-    host.sh(&format!("{files} <<'PROFILE'\n{PROFILE}PROFILE"));
+    host.sh(&format!(
+        "cd /home/app && printf %s {} >.bash_profile && chown app:app .bash_profile",
+        quoted(PROFILE)
+    ));
     host
 }
 
@@ -41,6 +43,9 @@ again:
 /srv/other:
   file.managed:
     - contents: declared
+of_root:
+  cmd.run:
+    - name: sleep 1; echo own; echo own >&2; exit 3
 ";
 
 #[test]
@@ -50,15 +55,21 @@ fn what_login_files_leave_behind_prints_into_no_job_of_root() {
     let env = TestEnv::of(&host, STATES);
     for _ in 0..3 {
         let output = env.apply();
-        output.exits(0).within(60);
+        output.exits(1).within(60);
         assert_eq!(output.outcome("first"), "changed", "{output}");
+        assert!(
+            output.reason("of_root").contains("status 3") && output.reason("of_root").contains("own"),
+            "{output}"
+        );
         output.does_not_say("of-app");
     }
+    assert_ne!(host.sh("ps -u app -o comm= | grep -c bash || true"), "0", "the writer is gone");
     let crontab = host.sh("crontab -l | grep -v '^#'");
     assert_eq!(crontab, "7 * * * * /usr/bin/true");
     assert_eq!(host.sh("cat /srv/list /srv/other"), "declared\ndeclared");
     assert_eq!(host.sh("ls -A /root | grep of-app || true"), "");
     env.kstate(&["diff", "it"]).does_not_say("of-app");
+    assert!(host.sh("cat /home/app/seen").contains("HOME=/home/app"), "the login files were not read");
 }
 
 #[test]
@@ -69,9 +80,10 @@ fn another_user_sees_nothing_of_the_engine_but_its_own_job() {
         TestEnv::of(&host, "first:\n  cmd.run:\n    - name: ls -l /proc/self/fd >~/fds\n    - runas: app\n");
     env.apply().exits(0);
     let seen = host.sh("cat /home/app/seen");
-    // No socket or pipe of the held shell beside the three of the job, and nothing that looks like a secret.
+    // 3 is the folder that is listed; 4 and 5 are the login files' own copies of 1 and 2.
     let open = host.sh("sed -n 's/.* \\([0-9]*\\) -> .*/\\1/p' /home/app/fds | sort -n | tr '\\n' ' '");
-    assert_eq!(open.trim(), "0 1 2 3", "{}", host.sh("cat /home/app/fds"));
+    assert_eq!(open.trim(), "0 1 2 3 4 5", "{}", host.sh("cat /home/app/fds"));
+    // Nothing that looks like the secret of an exchange.
     let is_secret = |word: &str| word.len() >= 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     let secrets: Vec<&str> =
         seen.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| is_secret(word)).collect();

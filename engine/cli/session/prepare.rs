@@ -185,7 +185,7 @@ impl Session<'_> {
         let mut rounds = 0;
         loop {
             let request = Request { target: name, grains: &grains, pillar: &pillar, sls, answers: &answers };
-            let declared = self.ui.signals.compiling(&mut transport, claim.as_ref(), || {
+            let declared = self.ui.signals.compiling(&mut transport, takes.then_some(&claim), || {
                 compile(&request).map(|compiled| self.declare(&request, compiled, contact))
             });
             let (ready, calls) = match declared {
