@@ -1,4 +1,5 @@
 //! What an ordinary account of a host tries to gain by the runs of root there.
 
+mod git;
 mod journal;
 mod streams;

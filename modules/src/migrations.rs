@@ -6,7 +6,7 @@ use kstate_core::words::quote;
 use kstate_core::{Change, Command, Durable, Facts, Operation, Problem, Question, Run, Stop, Touch, Value};
 
 use crate::Context;
-use crate::git::{checked_out, commit_of, inside};
+use crate::git::{TRUST, checked_out, commit_of, inside};
 
 /// An application that brings migrations of its database.
 #[derive(Debug)]
@@ -58,6 +58,19 @@ pub(crate) struct Checkout {
 /// Seconds after which a database that does not answer is given up.
 const LOOK_TIMEOUT: u32 = 60;
 
+/// Sets `$top` to the repository of the directory, if nobody else can change what git reads there. Root runs no Python that
+/// others can change: `lacks` says so.
+const TRUSTED: &str = r#"if [ "$me" = 0 ]; then
+x=$(pwd -P) bad=$(above "$x"; foreign "$x" ${VIRTUAL_ENV:+"$VIRTUAL_ENV/"}; [ -z "$VIRTUAL_ENV" ] || above "$(readlink -f "$VIRTUAL_ENV")/x")
+bad=${bad%%"$nl"*}
+[ -z "$bad" ] || lacks "$(whose) can change $bad, and root would run the Python there; declare the user of the application (user: …)"
+fi
+top=$(pwd -P)
+while [ "$top" != / ] && [ ! -e "$top/.git" ] && [ ! -L "$top/.git" ]; do top=${top%/*}; top=${top:-/}; done
+guard "$top"
+if [ -n "$bad" ]; then top=; else export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="$top"; fi
+"#;
+
 const ATTEMPTS: &str = include_str!("migrations/attempts.sh");
 
 impl Application {
@@ -81,7 +94,7 @@ impl Application {
     pub(crate) fn look(&self, ask: &str) -> Command {
         let script = format!(
             "lacks() {{ printf 'absent\\t%s\\n' \"$1\"; exit 0; }}\n{}\
-             git() {{ command git -c safe.directory='*' rev-parse -q \"$@\" 2>/dev/null; }}\n\
+             git() {{ [ -n \"$top\" ] && command git rev-parse -q \"$@\" 2>/dev/null; }}\n\
              printf 'checkout\\t%s\\t%s\\n' \"$(git --verify 'HEAD^{{commit}}')\" \"$(git --show-prefix)\"\n\
              export PGCONNECT_TIMEOUT=\"${{PGCONNECT_TIMEOUT:-10}}\"\n{ask} </dev/null",
             self.enter(self.declared())
@@ -142,6 +155,8 @@ impl Application {
             )),
             None => script.push_str("command -v python3 >/dev/null || lacks 'there is no Python'\n"),
         }
+        script.push_str(TRUST);
+        script.push_str(TRUSTED);
         if wait.0 > 0 {
             script.push_str(&format!(
                 "export PGOPTIONS=\"${{PGOPTIONS:+$PGOPTIONS }}-c lock_timeout={}ms\"\n",

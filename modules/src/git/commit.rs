@@ -3,11 +3,13 @@
 use kstate_core::words::quote;
 use kstate_core::{Command, Touch};
 
-/// Asks for the commit. It says nothing where there is no repository.
+use super::trust::TRUST;
+
+/// Asks for the commit. It says nothing where there is no repository, or one that others can change.
 pub(crate) fn commit_of(dir: &str) -> Command {
-    let git =
-        format!("git -c safe.directory='*' -C {} rev-parse -q --verify", quote(dir.trim_end_matches('/')));
-    Command::shell(format!("{git} 'HEAD^{{commit}}' 2>/dev/null || true"))
+    let dir = dir.trim_end_matches('/');
+    let ask = "git -c safe.directory=\"$at\" -C \"$at\" rev-parse -q --verify 'HEAD^{commit}' 2>/dev/null";
+    Command::shell(format!("{TRUST}guard {}; [ -n \"$bad\" ] || {ask} || true", quote(dir)))
         .dir(Some("/"))
         .depends([checked_out(dir), inside(dir)])
 }

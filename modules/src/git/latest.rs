@@ -26,6 +26,10 @@
 //!     - hold_if_changed: [requirements.txt]
 //! ```
 //!
+//! The configuration and the hooks of a checkout are programs of whoever can change them. kstate runs git there only as `user`, if nobody
+//! but that user and root owns them; for root nobody else may be able to change the checkout or a directory above it. Otherwise the state
+//! fails before git looks at anything, and names the user to declare.
+//!
 //! What was shown is what is checked out, even if the remote has moved on since: a plan (`kstate diff --out FILE`) and the question of
 //! `kstate apply` pin the commit. If that is not in the branch any more, the state fails.
 
@@ -42,7 +46,8 @@ use serde::de::{self, Deserializer, Visitor};
 
 use super::commit::{checked_out, commit_of, inside};
 use super::log::{self, Commit};
-use super::seen::{ENVIRONMENT, Kind, Seen, Target, Where, short};
+use super::seen::{Kind, Seen, Target, Where, short};
+use super::trust::refusal;
 use crate::kinds::{Texts, yes};
 use crate::{Context, State};
 
@@ -87,7 +92,7 @@ pub(crate) struct Arguments {
     /// Deletes tags, when something is fetched, that the remote does not have. Default: `True`.
     #[serde(default = "yes")]
     sync_tags: bool,
-    /// The number of commits to clone.
+    /// The number of commits to clone. An update fetches what has come since, whatever their number.
     depth: Option<u32>,
     /// Private keys on the host, for addresses with SSH.
     identity: Option<Texts>,
@@ -221,8 +226,18 @@ impl Resource for Latest {
         if seen.settled {
             return Ok(Vec::new());
         }
+        if let Some((who, path)) = &seen.dubious {
+            let user = self.arguments.user.as_deref().unwrap_or("root");
+            return Err(Stop::Failed(refusal(user, who, path)));
+        }
         if seen.unable {
             return Ok(vec![self.clone_step(&seen)]);
+        }
+        if let Some(why) = &seen.broken {
+            return Err(Stop::Failed(format!(
+                "`{0}` has a `.git` that is no repository ({why}); repair it, or move `{0}` away",
+                self.arguments.target
+            )));
         }
         if let Some(reason) = &seen.unreachable {
             return Err(Stop::Failed(format!("`{}` cannot be read: {reason}", self.arguments.name)));
@@ -233,7 +248,7 @@ impl Resource for Latest {
                 "`{rev}` was rewritten at the remote: it is at {now}, and {pin}, which was planned, is not in it any more"
             )));
         }
-        if seen.kind == Kind::None {
+        if seen.kind == Kind::None || seen.missing {
             let Arguments { name, rev, .. } = &self.arguments;
             return Err(Stop::Failed(format!("`{name}` has no branch, tag or commit `{rev}`")));
         }
@@ -371,6 +386,17 @@ impl Latest {
                 a.branch.as_deref().unwrap_or_default()
             ));
         }
+        let overwrites = a.force_reset != Reset::Never || (plan.checkout && a.force_checkout);
+        if (plan.move_head || plan.checkout) && !overwrites && !seen.in_the_way.is_empty() {
+            return fail(format!(
+                "{} in the way of what has to be checked out, and git does not know {}; move it away, or `force_reset: True` would overwrite it",
+                match seen.in_the_way.as_slice() {
+                    [one] => format!("`{one}` is"),
+                    many => format!("{} files are (`{}`, …)", many.len(), many[0]),
+                },
+                if seen.in_the_way.len() == 1 { "it" } else { "them" },
+            ));
+        }
         if !plan.move_head || up_to_date || a.force_reset != Reset::Never {
             return Ok(());
         }
@@ -453,9 +479,6 @@ impl Latest {
     fn fetch(&self) -> String {
         let a = &self.arguments;
         let mut words = vec!["--no-tags".to_owned()];
-        if let Some(depth) = a.depth {
-            words.push(format!("--depth={depth}"));
-        }
         words.push("--".into());
         words.push(a.remote.clone());
         words.push(format!("+refs/heads/{0}:refs/remotes/{1}/{0}", a.refspec_branch, a.remote));
@@ -493,7 +516,7 @@ impl Latest {
 
     fn update_run(&self, seen: &Seen, plan: &Plan) -> Operation {
         let a = &self.arguments;
-        let mut script = format!("{}{ENVIRONMENT}", self.place().variables());
+        let mut script = self.place().to_change();
         if plan.set_url {
             script.push_str(
                 "if g config --get \"remote.$r.url\" >/dev/null; then g remote set-url \"$r\" \"$u\"; else g remote add \"$r\" \"$u\"; fi || exit\n",
@@ -560,7 +583,7 @@ impl Latest {
             words.extend(["--depth", depth, "--no-single-branch", "--branch", &a.rev]);
         }
         let clone = kstate_core::words::join(&words);
-        let mut script = format!("{}{ENVIRONMENT}", self.place().variables());
+        let mut script = self.place().to_change();
         let clone_into = |place: &str, undo: &str| {
             let mut script = format!("timeout -k 5 1800 git {clone} -- \"$u\" {place} || exit\n");
             if is_known {

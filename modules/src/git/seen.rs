@@ -4,16 +4,27 @@ use kstate_core::question::Ended;
 use kstate_core::words::{join, quote};
 
 use super::log::{COMMITS, Commit};
+use super::trust::TRUST;
 
-/// Git never waits for somebody to type, and gives up on a remote that has gone silent. A repository may belong to
-/// another user than the one who looks at it.
-pub(super) const ENVIRONMENT: &str = r#"export GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_HTTP_LOW_SPEED_LIMIT=1 GIT_HTTP_LOW_SPEED_TIME=60
-export GIT_CONFIG_COUNT=4 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' GIT_CONFIG_KEY_1=core.quotePath GIT_CONFIG_VALUE_1=false
+/// Git never waits for somebody to type, and gives up on a remote that has gone silent. It looks at a repository of which
+/// [`TRUST`] says that nobody else can change it, whichever of this user and root owns it.
+const ENVIRONMENT: &str = r#"export GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_HTTP_LOW_SPEED_LIMIT=1 GIT_HTTP_LOW_SPEED_TIME=60
+export GIT_CONFIG_COUNT=4 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="$t" GIT_CONFIG_KEY_1=core.quotePath GIT_CONFIG_VALUE_1=false
 export GIT_CONFIG_KEY_2=gc.auto GIT_CONFIG_VALUE_2=0 GIT_CONFIG_KEY_3=maintenance.auto GIT_CONFIG_VALUE_3=false
-unset GIT_DIR GIT_WORK_TREE GIT_ASKPASS SSH_ASKPASS
+unset GIT_ASKPASS SSH_ASKPASS
 export GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-$(git config --global core.sshCommand || echo ssh)} -oBatchMode=yes -oConnectTimeout=30$i"
 g() { git -C "$t" "$@"; }
 "#;
+
+/// Works on the real path of the target, if others can change neither that nor a remote on this machine.
+const GUARD: &str = r#"judge() { guard "$1"; [ -z "$bad" ] || { echo "dubious $(whose) $bad"; doubt "$(whose) can change $bad, and git would run what they write there"; }; }
+case $u in file:///*) [ "$me" != 0 ] || judge "${u#file://}" ;; /*) [ "$me" != 0 ] || judge "$u" ;; esac
+judge "$t"; t=$at
+"#;
+
+/// The beginning of a script that looks, and of one that changes something.
+const LOOKING: &str = "doubt() { exit 0; }\n";
+const CHANGING: &str = "doubt() { echo \"$1\" >&2; exit 1; }\n";
 
 const SCRIPT: &str = r#"command -v git >/dev/null || { echo nogit; exit 0; }
 is_repository=
@@ -42,8 +53,19 @@ now=$new
 [ -z "$pin" ] || [ -z "$now" ] || new=$pin
 echo kind $kind
 echo new $new
-[ -n "$is_repository" ] || exit 0
-old=$(g rev-parse -q --verify 'HEAD^{commit}') || g rev-parse --git-dir >/dev/null || exit 1
+if [ -z "$is_repository" ]; then
+  # Only what has been fetched tells that a commit is there.
+  [ $kind = commit ] || exit 0
+  p=$(mktemp -d) && git init -q --bare "$p" || exit 0
+  for what in "$new" 'refs/heads/*'; do
+    timeout -k 5 300 git -C "$p" fetch -q --no-tags --filter=tree:0 -- "$u" "$what" >/dev/null 2>&1
+    full=$(git -C "$p" rev-parse -q --verify "$new^{commit}") && break
+  done
+  [ -n "$full" ] || { git -C "$p" fetch -q --filter=tree:0 -- "$u" 'refs/tags/*' >/dev/null 2>&1; full=$(git -C "$p" rev-parse -q --verify "$new^{commit}"); }
+  [ -z "$full" ] && echo missing
+  rm -rf "$p"; exit 0
+fi
+old=$(g rev-parse -q --verify 'HEAD^{commit}') || why=$(g rev-parse --git-dir 2>&1 >/dev/null) || { echo broken "$(printf %s "$why" | tail -n 1)"; exit 0; }
 current=$(g symbolic-ref -q --short HEAD)
 base=$old
 [ -z "$b" ] || [ "$b" = "$current" ] || base=$(g rev-parse -q --verify "refs/heads/$b^{commit}")
@@ -65,8 +87,13 @@ if ! has "$new" || ! has "$now"; then
   case $kind in head) what=HEAD ;; branch) what=refs/heads/$rev ;; tag) what=refs/tags/$rev ;; *) what=$new ;; esac
   timeout -k 5 300 git -C "$t" fetch -q --no-write-fetch-head --no-tags --no-recurse-submodules --refmap= -- "$u" "$what" >/dev/null 2>&1
 fi
+if [ $kind = commit ] && ! has "$new"; then
+  timeout -k 5 300 git -C "$t" fetch -q --no-write-fetch-head --no-tags --no-recurse-submodules --refmap= -- "$u" 'refs/heads/*' 'refs/tags/*' >/dev/null 2>&1 || exit 0
+  has "$new" || { echo missing; exit 0; }
+fi
 full=$(g rev-parse -q --verify "$new^{commit}") || exit 0
 echo full $full
+[ -z "$old" ] || [ "$old" = "$full" ] || LC_ALL=C g read-tree -n -m -u --exclude-per-directory=.gitignore "$old" "$full" 2>&1 | sed -n -e "s/^error: Untracked working tree file '\(.*\)' would be .*/untracked \1/p" -e "s/^error: Updating '\(.*\)' would lose untracked files in it.*/untracked \1/p" | head -n 20
 [ -z "$pin" ] || ! has "$now" || is_in "$pin" "$now" || { echo moved_away $now; exit 0; }
 [ -z "$seen" ] || [ "$kind" != branch ] || g merge-base --is-ancestor "$seen" "$full" || echo rewritten
 [ -z "$old" ] || g diff --name-only --no-renames "$old" "$full" | sed -n '1,5001s/^/file /p'
@@ -99,7 +126,7 @@ pub(super) struct Where<'a> {
 }
 
 impl Where<'_> {
-    pub(super) fn variables(&self) -> String {
+    fn variables(&self) -> String {
         let mut text = String::new();
         for (name, value) in [
             ("u", self.url),
@@ -120,7 +147,16 @@ impl Where<'_> {
 
     pub(super) fn script(&self) -> String {
         let held = join(self.held.iter().map(String::as_str));
-        format!("{}set -- {held}\n{ENVIRONMENT}{COMMITS}{SCRIPT}", self.variables())
+        format!("{}{COMMITS}set -- {held}\n{SCRIPT}", self.guarded(LOOKING))
+    }
+
+    /// The beginning of a script that changes the checkout.
+    pub(super) fn to_change(&self) -> String {
+        self.guarded(CHANGING)
+    }
+
+    fn guarded(&self, doubt: &str) -> String {
+        format!("{}{TRUST}{doubt}{GUARD}{ENVIRONMENT}", self.variables())
     }
 }
 
@@ -154,12 +190,18 @@ pub(super) struct Seen {
     /// There is no git, or no such user yet.
     pub(super) unable: bool,
     pub(super) unreachable: Option<String>,
+    /// The target has a `.git` that is no repository, and what git says.
+    pub(super) broken: Option<String>,
+    /// Who can change what git would read, and where.
+    pub(super) dubious: Option<(String, String)>,
     pub(super) target: Target,
     pub(super) kind: Kind,
     /// The commit that `rev` means at the remote; of a commit perhaps only its beginning.
     pub(super) new: String,
     /// The same in full, if its objects are there.
     pub(super) full: Option<String>,
+    /// The remote has no such commit.
+    pub(super) missing: bool,
     /// What `rev` means by now, if the commit to which it is pinned is not in that any more.
     pub(super) moved_away: Option<String>,
     pub(super) old: String,
@@ -180,6 +222,8 @@ pub(super) struct Seen {
     pub(super) held: Vec<Commit>,
     /// Local changes, as `git status --short` tells them.
     pub(super) dirty: Vec<String>,
+    /// Files of nobody's that the checkout would have to overwrite.
+    pub(super) in_the_way: Vec<String>,
     pub(super) submodules: Vec<String>,
     /// Files that differ between what is checked out and what shall be.
     pub(super) files: Vec<String>,
@@ -202,6 +246,10 @@ impl Seen {
             match key {
                 "settled" => seen.settled = true,
                 "nogit" => seen.unable = true,
+                "dubious" => {
+                    let (who, path) = value.split_once(' ').unwrap_or((value, ""));
+                    seen.dubious = Some((who.to_owned(), path.to_owned()));
+                }
                 "unreachable" if value == "124" => seen.unreachable = Some("no answer within 60 s".into()),
                 "unreachable" => seen.unreachable = Some(reason(ended)),
                 "target" => {
@@ -223,6 +271,7 @@ impl Seen {
                     }
                 }
                 "new" => seen.new = text,
+                "missing" => seen.missing = true,
                 "moved_away" => seen.moved_away = Some(text),
                 "full" => seen.full = Some(text),
                 "old" => seen.old = text,
@@ -242,6 +291,8 @@ impl Seen {
                 "held" => seen.held.push(Commit::read(value)),
                 "path" => seen.last_told().into_iter().for_each(|commit| commit.paths.push(value.to_owned())),
                 "dirty" => seen.dirty.push(text),
+                "untracked" => seen.in_the_way.push(text),
+                "broken" => seen.broken = Some(text),
                 "submodule" => seen.submodules.push(text),
                 "file" => seen.files.push(text),
                 _ => {}

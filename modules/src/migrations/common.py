@@ -11,7 +11,7 @@ def say(*words):
 
 
 def git(*words, text=""):
-    command = ["git", "-c", "safe.directory=*", "-c", "core.quotePath=false", *words]
+    command = ["git", "-c", "core.quotePath=false", *words]
     return subprocess.run(command, input=text.encode(), stdout=subprocess.PIPE, check=True).stdout
 
 
