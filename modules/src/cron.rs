@@ -10,6 +10,7 @@ mod file;
 mod present;
 mod suspended;
 mod tab;
+mod time;
 
 pub(crate) use absent::Absent;
 pub(crate) use env_absent::EnvAbsent;

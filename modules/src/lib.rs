@@ -140,7 +140,8 @@ mod tests {
         let kind = kstate_core::SourceKind::File { mode: 0o755 };
         let entry = kstate_core::SourceEntry { path: "b/a".into(), kind };
         let tree = testing::Tree {
-            files: [("salt://a", text), ("salt://d/b/a", text)].into(),
+            files: [("salt://a", text), ("salt://d/b/a", text), ("salt://cron", b"@daily AAAA {{ who }}\n")]
+                .into(),
             entries: [("salt://d", vec![entry])].into(),
             ..testing::Tree::default()
         };
@@ -159,7 +160,7 @@ mod tests {
             ),
             ("/x:\n  file.append:\n    - source: salt://a\n", jinja, "text", rendered),
             ("/x:\n  file.prepend:\n    - source: salt://a\n    - header: True\n", jinja, "text", rendered),
-            ("salt://a:\n  cron.file:\n    - user: ann\n", jinja, "crontab", rendered),
+            ("salt://cron:\n  cron.file:\n    - user: ann\n", jinja, "crontab", rendered),
             ("k:\n  ssh_auth.present:\n    - user: ann\n    - source: salt://a\n", "", "keys", plain),
             ("k:\n  ssh_auth.absent:\n    - user: ann\n    - source: salt://a\n", "", "keys", plain),
             ("p:\n  pip.installed:\n    - requirements: salt://a\n", "", "requirements", plain),

@@ -8,16 +8,16 @@ pub(crate) use absent::Absent;
 pub(crate) use current::Current;
 pub(crate) use stopped::Stopped;
 
-use fancy_regex::Regex;
 use kstate_core::question::Process;
 use kstate_core::{Change, Operation, Problem, Step, Value};
 
 use crate::Context;
+use crate::file::pattern::{Flags, Pattern, text_of};
 
 /// Which processes are meant, and how long they may take to end.
 #[derive(Debug)]
 pub(crate) struct Meant {
-    pattern: Regex,
+    pattern: Pattern,
     user: Option<String>,
     timeout: u32,
 }
@@ -34,9 +34,9 @@ impl Meant {
         if pattern.trim().is_empty() {
             return Err(cx.error(argument, "it would match every process"));
         }
-        match Regex::new(pattern) {
+        match Pattern::new(pattern, Flags::default()) {
             Ok(pattern) => Ok(Meant { pattern, user, timeout }),
-            Err(error) => Err(cx.error(argument, format!("it is not a regular expression: {error}"))),
+            Err(error) => Err(cx.error(argument, error)),
         }
     }
 
@@ -60,7 +60,7 @@ impl Meant {
             process.pid > 1
                 && !ours.contains(&process.pid)
                 && self.user.as_ref().is_none_or(|user| *user == process.user)
-                && self.pattern.is_match(&process.command).unwrap_or_default()
+                && self.pattern.is_in(&text_of(process.command.as_bytes())).unwrap_or_default()
         };
         all.iter().filter(is_meant).collect()
     }

@@ -61,7 +61,7 @@ pub(crate) struct Anything;
 
 impl Sources for Anything {
     fn read(&self, _url: &str) -> Result<Vec<u8>, SourceError> {
-        Ok(b"anything\n".to_vec())
+        Ok(b"# anything\n".to_vec())
     }
 
     fn mode(&self, _url: &str) -> Result<u32, SourceError> {

@@ -1,5 +1,7 @@
 //! Text changes as people read them.
 
+use std::collections::HashSet;
+
 use kstate_core::{Change, Content, Value};
 
 /// Content above this is shown by size and hash only.
@@ -44,14 +46,49 @@ fn size(bytes: &[u8]) -> Value {
     format!("{} bytes, sha256 {}…", bytes.len(), &hash[..12]).into()
 }
 
-/// A unified diff with three lines of context.
+/// Returns a unified diff with three lines of context. White space is shown by signs where nothing else differs.
 pub fn unified(path: &str, old: &str, new: &str) -> String {
-    similar::TextDiff::from_lines(old, new).unified_diff().context_radius(3).header(path, path).to_string()
+    let diff = similar::TextDiff::from_lines(old, new);
+    let text = diff.unified_diff().context_radius(3).header(path, path).to_string();
+    let bare = |line: &str| line.split_whitespace().collect::<String>();
+    let side = |sign: char| -> HashSet<String> {
+        text.split('\n').skip(2).filter_map(|line| line.strip_prefix(sign)).map(bare).collect()
+    };
+    let (gone, come) = (side('-'), side('+'));
+    let is_blank = |line: &str, others: &HashSet<String>| others.contains(&bare(line));
+    let lines = text.split('\n').enumerate().map(|(number, line)| match line.split_at_checked(1) {
+        Some(("-", rest)) if number > 1 && is_blank(rest, &come) => format!("-{}", with_signs(rest)),
+        Some(("+", rest)) if number > 1 && is_blank(rest, &gone) => format!("+{}", with_signs(rest)),
+        _ => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Shows tabs, carriage returns and the blanks at the end of a line.
+fn with_signs(line: &str) -> String {
+    let text = line.trim_end_matches([' ', '\t', '\r']);
+    let end = line[text.len()..].replace(' ', "·");
+    format!("{text}{end}").replace('\t', "⇥").replace('\r', "␍")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn white_space_is_visible_where_nothing_else_differs() {
+        let rows = [
+            ("a\r\nb\n", "a\nb\n", "-a␍\n+a\n b\n"),
+            ("a \t\n", "a\n", "-a·⇥\n+a\n"),
+            ("\ta b\n", "    a b\n", "-⇥a b\n+    a b\n"),
+            ("a\n", "a", "-a\n+a\n\\ No newline at end of file\n"),
+            ("a \n", "b\n", "-a \n+b\n"),
+        ];
+        for (old, new, expected) in rows {
+            let diff = unified("/x", old, new);
+            assert!(diff.ends_with(expected), "{old:?} {new:?}: {diff:?}");
+        }
+    }
 
     #[test]
     fn tells_words_as_words_and_lines_as_a_diff() {

@@ -5,7 +5,7 @@ mod way;
 
 use crate::command::Program;
 use crate::question::PathInfo;
-use crate::{Attributes, Chunk, Command, Facts, Node, Operation, Parents, Question, Step, Stop};
+use crate::{Attributes, Chunk, Command, Facts, Node, Operation, Parents, Question, Step, Stop, Touch};
 
 /// Returns the questions that the arguments of a chunk let expect, so that they go out with the first batch.
 pub(crate) fn expected(chunk: &Chunk) -> Vec<Question> {
@@ -79,7 +79,13 @@ fn of_operation(operation: &Operation) -> Vec<Question> {
             let owner = Attributes { mode: None, user: user.clone(), group: group.clone() };
             [of_attributes(&owner), of_parents(parents)].concat()
         }
-        Operation::Run(run) => of_command(&run.command),
+        Operation::Run(run) => {
+            let tabs = run.touches.iter().filter_map(|touch| match touch {
+                Touch::Crontab(user) => of_user(user),
+                _ => None,
+            });
+            of_command(&run.command).into_iter().chain(tabs).collect()
+        }
         Operation::Nothing | Operation::Remove { .. } | Operation::End { .. } => Vec::new(),
     }
 }
@@ -131,8 +137,8 @@ fn is_looked_up(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Run;
     use crate::question::{Account, Answer};
-    use crate::{Run, Touch};
 
     fn runs_as(user: &str) -> Step {
         Step::new([], Run::new(Command::shell("true").user(Some(user)), []).into())
@@ -148,6 +154,15 @@ mod tests {
         assert_eq!(check(&[runs_as("ann")], &facts), missing);
         facts.learn(ann, Ok(Answer::Account(Some(Account::default()))));
         assert_eq!(check(&[runs_as("ann"), runs_as("root"), runs_as("1000")], &facts), Ok(()));
+    }
+
+    #[test]
+    fn a_crontab_belongs_to_a_user_that_exists() {
+        let mut facts = Facts::default();
+        facts.learn(Question::Account("ann".into()), Ok(Answer::Account(None)));
+        let put = Run::new(Command::words(["crontab"]), [Touch::Crontab("ann".into())]);
+        let missing = Err(Stop::Failed("user `ann` does not exist".into()));
+        assert_eq!(check(&[Step::new([], put.into())], &facts), missing);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::tab::without_header;
-use super::{install, root};
+use super::{install, root, time};
 use crate::file::{render, variables};
 use crate::kinds::yes;
 use crate::{Context, State};
@@ -69,6 +69,12 @@ impl State for File {
             .map_err(|_| vec![cx.error("name", format!("`{}` is not UTF-8 text", arguments.name))])?;
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
+        }
+        for (number, line) in (1..).zip(text.lines()) {
+            if let Err(reason) = time::check_line(line) {
+                let message = format!("line {number} of `{}`, `{line}`: {reason}", arguments.name);
+                return Err(vec![cx.error("name", message)]);
+            }
         }
         Ok(File { user: arguments.user, text, replace: arguments.replace })
     }

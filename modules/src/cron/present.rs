@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::tab::{Field, Job, Wanted};
-use super::{command, edit, identifier, root};
+use super::{command, edit, identifier, root, time};
 use crate::{Context, State};
 
 #[derive(Debug, Deserialize)]
@@ -68,7 +68,10 @@ impl State for Present {
         let command = command(cx, &arguments.name).map_err(|problem| vec![problem])?;
         let identifier = identifier(cx, &command);
         let when = match &arguments.special {
-            Some(special) => Wanted::Special(special.clone()),
+            Some(special) => {
+                time::check_special(special).map_err(|message| vec![cx.error("special", message)])?;
+                Wanted::Special(special.clone())
+            }
             None => {
                 let host = cx.sources.grain("id").unwrap_or(Value::Null);
                 let seed =
@@ -103,7 +106,13 @@ fn times(arguments: &Arguments, seed: &str) -> Result<[Field; 5], (&'static str,
         if given == "random" {
             return Ok(Field::Random(chosen(low, high)));
         }
-        let Some((from, to)) = given.split_once(':') else { return Ok(Field::Is(given)) };
+        let Some((from, to)) = given.split_once(':') else {
+            let at = time::FIELDS.iter().position(|(field, ..)| *field == name).unwrap_or_default();
+            return match time::check_field(at, &given) {
+                Ok(()) => Ok(Field::Is(given)),
+                Err(message) => Err((name, message)),
+            };
+        };
         match (from.parse::<u32>(), to.parse::<u32>()) {
             (Ok(a), Ok(b)) if a.max(b) <= high => {
                 let (low, high) = (a.min(b), a.max(b));
@@ -219,6 +228,11 @@ pub(super) mod tests {
     fn a_command_is_one_line_and_a_range_is_of_numbers() {
         let error = |text: &str| declare_error(text, &Tree::default());
         assert!(error("x:\n  cron.present:\n    - name: |\n        a\n        b\n").contains("one line"));
+        for (field, value) in [("minute", "61"), ("dayweek", "funday"), ("special", "daily"), ("month", "''")]
+        {
+            let text = format!("x:\n  cron.present:\n    - {field}: {value}\n");
+            assert!(error(&text).contains(&format!("`{field}`: ")), "{}", error(&text));
+        }
         let text = "x:\n  cron.present:\n    - hour: 3:40\n";
         assert!(error(text).contains("`hour`: `3:40` is not a range of numbers up to 23"), "{}", error(text));
     }

@@ -18,13 +18,13 @@
 //! states of `cron` see them as if they were there. What puts them back is written down on the host first: if the
 //! connection or the controller is lost, the host does it by itself.
 
-use fancy_regex::Regex;
 use kstate_core::words::quote;
 use kstate_core::{Bracket, Change, Facts, Problem, Question, Resource, Step, Stop, digest};
 use serde::Deserialize;
 
 use super::tab::{self, Tab};
 use super::{put, root};
+use crate::file::pattern::{Flags, Pattern, text_of};
 use crate::{Context, State};
 
 #[derive(Debug, Deserialize)]
@@ -53,7 +53,7 @@ pub(crate) struct Suspended {
 #[derive(Debug)]
 enum Which {
     Identifier(String),
-    Match(Box<Regex>),
+    Match(Box<Pattern>),
 }
 
 impl State for Suspended {
@@ -65,12 +65,9 @@ impl State for Suspended {
     fn declare(arguments: Arguments, cx: &Context<'_>) -> Result<Self, Vec<Problem>> {
         let (which, text) = match (arguments.identifier, arguments.r#match) {
             (Some(identifier), None) => (Which::Identifier(identifier.clone()), identifier),
-            (None, Some(text)) => match Regex::new(&text) {
+            (None, Some(text)) => match Pattern::new(&text, Flags::default()) {
                 Ok(pattern) => (Which::Match(Box::new(pattern)), text),
-                Err(error) => {
-                    let message = format!("it is not a regular expression: {error}");
-                    return Err(vec![cx.error("match", message)]);
-                }
+                Err(error) => return Err(vec![cx.error("match", error)]),
             },
             _ => {
                 let problem =
@@ -101,9 +98,8 @@ impl Resource for Suspended {
         let mut tab = Tab::read(old);
         let lines = match &self.which {
             Which::Identifier(identifier) => tab.suspend(&self.mark, |entry, _| entry == Some(identifier)),
-            Which::Match(pattern) => {
-                tab.suspend(&self.mark, |_, line| pattern.is_match(line).unwrap_or_default())
-            }
+            Which::Match(pattern) => tab
+                .suspend(&self.mark, |_, line| pattern.is_in(&text_of(line.as_bytes())).unwrap_or_default()),
         };
         let subject = format!("crontab of {}", self.user);
         let changes: Vec<Change> =

@@ -15,6 +15,7 @@ use kstate_core::{
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::contents::lines;
 use super::pattern::{Flags, Pattern, escape, text_of};
 use super::whitespace::loosely;
 use super::{Edit, absolute, render, variables};
@@ -126,19 +127,19 @@ impl Wanted {
 
     /// All lines of the texts.
     pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().flat_map(|(text, _)| text.lines())
+        self.0.iter().flat_map(|(text, _)| lines(text))
     }
 
     /// The lines of the texts that `content` lacks.
     pub(super) fn lacking(&self, content: &[u8]) -> Result<Vec<&str>, Stop> {
         let content = text_of(content);
-        let mut lines = Vec::new();
+        let mut found = Vec::new();
         for (text, pattern) in &self.0 {
             if !pattern.is_in(&content)? {
-                lines.extend(text.lines());
+                found.extend(lines(text));
             }
         }
-        Ok(lines)
+        Ok(found)
     }
 }
 

@@ -70,7 +70,7 @@ fn quoted(value: &Value) -> Result<String, String> {
 }
 
 /// Splits as Python's `splitlines`.
-fn lines(text: &str) -> Vec<&str> {
+pub(super) fn lines(text: &str) -> Vec<&str> {
     const ENDS: &[char] =
         &['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
     let mut lines = Vec::new();

@@ -330,7 +330,8 @@ fn attribute_run(paths: &[&str], wanted: &Attributes, follow: bool, root: &str) 
     match (owner, wanted.mode) {
         (Some(owner), _) if follow => on_each(&["chown", "--", &owner], paths, root),
         (Some(owner), _) => on_each(&["chown", "-h", "--", &owner], paths, root),
-        (None, mode) => on_each(&["chmod", "--", &format!("{:o}", mode.unwrap_or_default())], paths, root),
+        // Five digits: with fewer, chmod(1) leaves the set-id bits of a directory.
+        (None, mode) => on_each(&["chmod", "--", &format!("{:05o}", mode.unwrap_or_default())], paths, root),
     }
 }
 

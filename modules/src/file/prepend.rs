@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::append::{Wanted, texts};
+use super::contents::lines;
 use super::{Edit, absolute, render, variables};
 use crate::kinds::{Texts, yes};
 use crate::{Context, State};
@@ -82,7 +83,7 @@ impl State for Prepend {
             texts(cx, arguments.text, &urls, |url, bytes| render(cx, url, bytes, template, &variables))
                 .map_err(|problem| vec![problem])?;
         let wanted = if arguments.header {
-            Looked::First(texts.iter().flat_map(|text| text.lines()).map(str::to_owned).collect())
+            Looked::First(texts.iter().flat_map(|text| lines(text)).map(str::to_owned).collect())
         } else {
             Looked::Anywhere(Wanted::new(cx, texts, true).map_err(|problem| vec![problem])?)
         };

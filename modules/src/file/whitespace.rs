@@ -1,5 +1,6 @@
 //! How Salt's `file.append` and `file.prepend` look for a text that may be there already: however it is spaced.
 
+use super::contents::lines;
 use super::pattern::escape;
 
 /// A pattern that finds `text` with other white space between its words.
@@ -7,7 +8,7 @@ pub(super) fn loosely(text: &str) -> String {
     const SPACE: &str = r"(?:\s+)?";
     let quotes = quotes(text);
     let mut pattern = String::from("^");
-    for line in text.lines() {
+    for line in lines(text) {
         let words: Vec<String> = words(line, quotes).iter().map(|word| escape(word)).collect();
         pattern.push_str(&format!("{SPACE}{}{SPACE}", words.join(SPACE)));
     }
