@@ -1,5 +1,7 @@
 //! `diff` and `apply`.
 
+use std::collections::HashMap;
+
 use kstate_core::kept::Taken;
 use kstate_core::{Again, HostReport, HostRun, MachineClock, Outcome, Prediction, Problem, side_by_side};
 
@@ -52,6 +54,7 @@ fn make_all(session: &Session<'_>, options: &Global, gathered: Gathered) -> Exit
     };
     let mut reports = gathered.lost;
     reports.extend(make_each(session, gathered.ready));
+    in_roster_order(session, &mut reports);
     tell(session, options, Kind::Apply, &reports)
 }
 
@@ -213,7 +216,14 @@ fn refuse(session: &Session<'_>, options: &Global, mut gathered: Gathered) -> Ex
         others.for_each(|ready| add(&ready.target, problem.clone()));
     }
     reports.extend(gathered.lost);
+    in_roster_order(session, &mut reports);
     tell(session, options, Kind::Apply, &reports)
+}
+
+/// Hosts that were not reached stand where the roster has them, as in a diff.
+fn in_roster_order(session: &Session<'_>, reports: &mut [HostReport]) {
+    let places: HashMap<&str, usize> = session.roster().zip(0..).collect();
+    reports.sort_by_key(|report| places.get(report.target.as_str()).copied());
 }
 
 fn tokens_of(names: &[&str]) -> String {

@@ -36,8 +36,8 @@ impl FakeHost {
             let fields = script.split("printf '%s\\n' ").nth(1).and_then(|rest| rest.split("; echo").next());
             let fields =
                 fields.unwrap().split("' '").map(|field| field.trim_matches('\'')).collect::<Vec<_>>();
-            self.owed.insert(file, format!("@ owed x\n{}\nsince: 100\n", fields.join("\n")));
-        } else if let Some(file) = file("rm -f \"$K/owed/") {
+            self.owed.insert(file.clone(), format!("@ owed {file}\n{}\nsince: 100\n", fields.join("\n")));
+        } else if let Some(file) = file("rm -f \"$K/owed/\"") {
             self.log.push("struck".into());
             self.owed.remove(&file);
         } else if let Some(restore) = script.split("restore of ").nth(1) {
@@ -354,6 +354,29 @@ fn a_refresh_that_did_not_happen_is_owed_and_done_by_the_next_run() {
     assert!(host.owed.is_empty(), "{:?}", host.owed);
     let (report, _) = run(&plan(&repaired), &mut host, true);
     assert_eq!(outcomes(&report), ["a unchanged", "c unchanged", "b unchanged"]);
+}
+
+#[test]
+fn a_refresh_is_owed_although_its_requirement_failed_before_the_change_came() {
+    let states = ["c fail", "a set", "b set watch:a require:c"];
+    let mut host = FakeHost::default();
+    host.on.insert("b".into(), 1);
+    let (report, _) = run(&plan(&states), &mut host, true);
+    assert_eq!(outcomes(&report), ["c failed", "a changed", "b skipped"]);
+    let repaired = ["c set", "a set", "b set watch:a require:c"];
+    let (report, _) = run(&plan(&repaired), &mut host, false);
+    assert_eq!(outcomes(&report), ["c drift", "a in_sync", "b drift"]);
+    // Another tree that has a state of this id and name, and does not have what changed, owes nothing.
+    let (report, _) = run(&plan(&["d set", "b set watch:d"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["d changed", "b changed"]);
+    assert_eq!(host.on.get("refreshed"), Some(&1));
+    let (report, _) = run(&plan(&["d set", "b set watch:d"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["d unchanged", "b unchanged"]);
+    // The one that owes it does.
+    let (report, _) = run(&plan(&repaired), &mut host, true);
+    assert_eq!(outcomes(&report), ["c changed", "a unchanged", "b changed"]);
+    assert_eq!(host.on.get("refreshed"), Some(&2));
+    assert!(host.owed.is_empty(), "{:?}", host.owed);
 }
 
 #[test]

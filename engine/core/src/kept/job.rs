@@ -174,14 +174,15 @@ impl Start<'_> {
         })
     }
 
-    /// Shows its log in a session of tmux, for whoever looks there. It is a convenience: that it fails hinders nothing.
+    /// Shows its log in a session of tmux, for whoever looks there. It is a convenience: that it fails hinders nothing, and
+    /// the login files of the user have 10 s and read nothing of the job.
     fn terminal(&self) -> String {
         let tmux = self.run.durable.as_ref().and_then(|durable| durable.tmux.as_deref());
         tmux.map_or_else(String::new, |name| {
             format!(
                 "if command -v tmux >/dev/null; then\n\
                  t=\"tmux new-session -d -s {} \\\"tail -n +1 -F --pid=$(cut -d' ' -f1 \"$d/process\") '$d/log'\\\"\"\n\
-                 if [ -z \"$user\" ]; then sh -c \"$t\"; else su -s /bin/sh - \"$user\" -c \"$t\"; fi >/dev/null 2>&1 9>&-; fi\n",
+                 if [ -z \"$user\" ]; then timeout 10 sh -c \"$t\"; else timeout 10 su -s /bin/sh - \"$user\" -c \"$t\"; fi </dev/null >/dev/null 2>&1 9>&-; fi\n",
                 quote(name)
             )
         })

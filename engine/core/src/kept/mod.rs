@@ -27,7 +27,7 @@ pub(crate) use record::Record;
 pub use token::{Claim, Holder, Taken, Token};
 
 use crate::question::CannotTell;
-use crate::{Chunk, Job, Reply};
+use crate::{Chunk, Graph, Job, Reply};
 
 /// Functions that know a process for good, because a number alone may come again: `mark PID` prints who it is, `is PID
 /// STARTTIME BOOT` and `alive FILE` ask whether it still is, and `has_work PID STARTTIME BOOT` whether it has something running
@@ -96,6 +96,12 @@ impl Kept {
         kept
     }
 
+    /// Without what other trees owe.
+    pub(crate) fn of(&self, graph: &Graph) -> Kept {
+        let owed = self.owed.iter().filter(|owed| owed.is_in(graph)).cloned().collect();
+        Kept { owed, ..self.clone() }
+    }
+
     /// What is left when a state has done what it owes.
     pub(crate) fn without(&self, chunk: &Chunk) -> Kept {
         let owed = self.owed.iter().filter(|owed| !owed.is_of(chunk)).cloned().collect();
@@ -145,7 +151,7 @@ pub fn read(reply: &Reply) -> Result<Kept, CannotTell> {
             "hold" => kept.token.hold = Some(Holder::read(&record, name)),
             "run" => kept.token.run = Some(Holder::read(&record, name)),
             "other-hold" | "other-run" => kept.token.others.push(Holder::read(&record, name)),
-            "owed" => kept.owed.extend(Owed::read(&record)),
+            "owed" => kept.owed.extend(Owed::read(name, &record)),
             _ => {}
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct Host<'a> {
     run: &'a HostRun<'a>,
     /// What went wrong with errands.
     pub(super) complaints: Vec<String>,
+    /// What this run has written down that states owe: the state, and the name of the record.
+    pub(super) noted: Vec<(usize, String)>,
 }
 
 /// How often the host is told that the run lives: before an exchange, and where there is none.
@@ -45,6 +47,7 @@ impl<'a> Host<'a> {
             last_beat: run.clock.now(),
             run,
             complaints: Vec::new(),
+            noted: Vec::new(),
         }
     }
 
@@ -72,6 +75,7 @@ impl<'a> Host<'a> {
     pub(super) fn observe(&mut self, states: &[Planned]) -> Result<(), ExchangeError> {
         let first = states.iter().flat_map(Planned::questions).chain([Question::Kept]);
         self.ask(first.collect())?;
+        self.leave_out_others(&self.run.plan.graph);
         for _ in 0..ROUNDS {
             let further: Vec<Question> = states.iter().flat_map(|state| state.wants(&self.facts)).collect();
             if further.is_empty() {

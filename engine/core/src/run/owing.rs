@@ -1,11 +1,25 @@
 //! What a change asks of other states is written down on the host before it is made, and struck off when it is done.
 
+use std::collections::BTreeSet;
+
 use super::Broken;
 use super::apply::Making;
 use super::group::Member;
+use super::observe::Host;
+use super::records::Record;
 use crate::kept;
 use crate::question::{Answer, Question};
-use crate::{Event, RequisiteKind};
+use crate::{Event, Graph, RequisiteKind};
+
+impl Host<'_> {
+    /// Leaves out what other trees of the host owe.
+    pub(super) fn leave_out_others(&mut self, graph: &Graph) {
+        if let Ok(kept) = self.facts.kept() {
+            let own = kept.of(graph);
+            self.facts.learn(Question::Kept, Ok(Answer::Kept(Box::new(own))));
+        }
+    }
+}
 
 impl Making<'_, '_, '_> {
     /// Has written down what the changes of a group ask of other states, before they are made.
@@ -14,8 +28,11 @@ impl Making<'_, '_, '_> {
         let graph = &self.run.plan.graph;
         for member in group {
             for watcher in graph.naming(member.index, &[Watch, WatchAny, Listen]) {
-                if self.records.get(watcher).is_none() && self.noted.insert(watcher) {
+                // What failed before the change came has not refreshed.
+                let is_due = self.records.get(watcher).is_none_or(Record::is_broken);
+                if is_due && self.noted.insert(watcher) {
                     let (chunk, because) = (&graph.chunks()[watcher], &graph.chunks()[member.index]);
+                    self.host.noted.push((watcher, kept::owed::file(chunk, because)));
                     self.host.errand(kept::owed::note(chunk, because));
                 }
             }
@@ -28,7 +45,10 @@ impl Making<'_, '_, '_> {
         let Ok(kept) = self.host.facts.kept() else { return };
         let left = kept.without(chunk);
         if self.noted.remove(&index) || left != *kept {
-            self.host.errand(kept::owed::strike(chunk));
+            let known = kept.owed.iter().filter(|owed| owed.is_of(chunk)).map(|owed| owed.file.clone());
+            let noted = self.host.noted.extract_if(.., |(of, _)| *of == index).map(|(_, file)| file);
+            let files: BTreeSet<String> = known.chain(noted).collect();
+            files.iter().for_each(|file| self.host.errand(kept::owed::strike(file)));
             self.host.facts.learn(Question::Kept, Ok(Answer::Kept(Box::new(left))));
         }
     }
