@@ -13,6 +13,7 @@ mod event;
 mod facts;
 mod fleet;
 mod graph;
+mod hands;
 mod hold;
 pub mod kept;
 mod map;

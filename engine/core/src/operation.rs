@@ -2,7 +2,7 @@
 
 use crate::question::{Answer, PathInfo, PathKind, Question};
 use crate::words::{join, quote};
-use crate::{Command, Facts, Job, Touch, digest};
+use crate::{Command, Facts, Job, Touch, digest, hands};
 
 /// One effect on a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,26 +171,14 @@ impl Operation {
         let script = match self {
             Operation::Nothing => return None,
             Operation::Run(run) => return Some(Job { apart: true, ..run.command.job() }),
-            Operation::Write(write) => return Some(write.job()),
-            Operation::Attributes { path, attributes } => attributes.script(&quote(path)),
-            Operation::Directory { path, attributes, parents } => {
-                let path = quote(path);
-                let made = attributes.script(&path);
-                format!("{}[ -d {path} ] || mkdir -- {path} || exit 1\n{made}", parents.script(&path))
-            }
+            Operation::Write(write) => return Some(hands::write(write)),
+            Operation::Attributes { path, attributes } => hands::attributes(path, attributes),
+            Operation::Directory { path, attributes, parents } => hands::directory(path, attributes, parents),
             Operation::Link { path, target, user, group, parents } => {
-                let (path, target) = (quote(path), quote(target));
                 let owner = Attributes { mode: None, user: user.clone(), group: group.clone() };
-                let chown = match owner.owner() {
-                    Some(owner) => format!("chown -h {owner} -- {path}"),
-                    None => String::new(),
-                };
-                format!(
-                    "{}t={path}.kstate.$$; rm -f -- \"$t\"; ln -s -- {target} \"$t\" && mv -fT -- \"$t\" {path} || {{ rm -f -- \"$t\"; exit 1; }}\n{chown}",
-                    parents.script(&path)
-                )
+                hands::link(path, target, &owner, parents)
             }
-            Operation::Remove { path } => format!("rm -rf -- {}", quote(path)),
+            Operation::Remove { path } => hands::remove(path),
             Operation::End { processes, timeout } => end(processes, *timeout),
         };
         Some(Job::new(script))
@@ -254,24 +242,12 @@ impl Operation {
 
 impl Attributes {
     /// `user:group` as chown(1) takes it.
-    fn owner(&self) -> Option<String> {
+    pub(crate) fn owner(&self) -> Option<String> {
         match (&self.user, &self.group) {
             (None, None) => None,
             (Some(user), None) => Some(quote(user)),
             (user, Some(group)) => Some(quote(&format!("{}:{group}", user.as_deref().unwrap_or_default()))),
         }
-    }
-
-    /// The owner first, because chown(1) clears set-id bits.
-    fn script(&self, path: &str) -> String {
-        let mut script = String::new();
-        if let Some(owner) = self.owner() {
-            script.push_str(&format!("chown {owner} -- {path} || exit 1\n"));
-        }
-        if let Some(mode) = self.mode {
-            script.push_str(&format!("chmod {mode:o} -- {path} || exit 1\n"));
-        }
-        script
     }
 
     fn over(&self, old: Option<PathInfo>, kind: PathKind, mode: u32) -> PathInfo {
@@ -314,65 +290,6 @@ impl Parents {
             })
             .collect()
     }
-
-    /// Makes what is missing above `path` (quoted), each new directory with the attributes.
-    fn script(&self, path: &str) -> String {
-        let Parents::Make(attributes) = self else { return String::new() };
-        let each = attributes.script("\"$1\"");
-        format!(
-            "up() {{ [ -d \"$1\" ] && return; up \"$(dirname -- \"$1\")\"; mkdir -- \"$1\" || exit 1\n{each}}}\nup \"$(dirname -- {path})\"\n"
-        )
-    }
-}
-
-impl Write {
-    /// The content comes on standard input. A short read (the connection broke) leaves the old file.
-    fn job(&self) -> Job {
-        let path = quote(&self.path);
-        let mut script = self.parents.script(&path);
-        script.push_str(&format!("p={path}\n"));
-        if self.follow {
-            script.push_str("[ -L \"$p\" ] && p=$(readlink -f -- \"$p\")\n");
-        }
-        script.push_str(
-            "d=$(dirname -- \"$p\")\n\
-             [ ! -d \"$p\" ] || { echo \"$p is a directory\" >&2; exit 1; }\n\
-             t=$(mktemp \"$d/.kstate.XXXXXXXX\") || exit 1\n\
-             trap 'rm -f -- \"$t\"' EXIT\n\
-             trap 'exit 129' HUP; trap 'exit 130' INT; trap 'exit 143' TERM\n",
-        );
-        script.push_str(&format!(
-            "cat >\"$t\" || exit 1\n[ \"$(wc -c <\"$t\")\" -eq {} ] || {{ echo 'the content did not arrive whole' >&2; exit 1; }}\n",
-            self.bytes.len()
-        ));
-        let Attributes { mode, .. } = &self.attributes;
-        script.push_str(
-            "if [ -e \"$p\" ]; then chown --reference=\"$p\" -- \"$t\" 2>/dev/null; chmod --reference=\"$p\" -- \"$t\" || exit 1; else chmod 644 -- \"$t\" || exit 1; fi\n",
-        );
-        if let Some(owner) = self.attributes.owner() {
-            script.push_str(&format!("chown {owner} -- \"$t\" || exit 1\n"));
-        }
-        if let Some(mode) = mode {
-            script.push_str(&format!("chmod {mode:o} -- \"$t\" || exit 1\n"));
-        }
-        if let Some(check) = &self.check {
-            script.push_str(&format!(
-                "sh -c {} </dev/null || {{ echo 'refused by check_cmd; the old file stays' >&2; exit 1; }}\n",
-                quote_check(check)
-            ));
-        }
-        if let Some(ending) = &self.backup {
-            script
-                .push_str(&format!("[ ! -e \"$p\" ] || cp -p -- \"$p\" \"$p\"{} || exit 1\n", quote(ending)));
-        }
-        script.push_str("sync -- \"$t\" 2>/dev/null\nmv -fT -- \"$t\" \"$p\" || exit 1\ntrap - EXIT");
-        Job { input: self.bytes.clone(), ..Job::new(script) }
-    }
-}
-
-/// The check's command line with the temporary file's name behind it.
-fn quote_check(check: &str) -> String {
-    format!("{}' \"$0\"' \"$t\"", quote(check))
 }
 
 fn end(processes: &[(u32, String)], timeout: u32) -> String {
