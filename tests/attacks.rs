@@ -2,4 +2,5 @@
 
 mod git;
 mod journal;
+mod races;
 mod streams;

@@ -99,3 +99,14 @@ pub(crate) fn write(write: &Write) -> Job {
     script += "sync -- \"$new\" 2>/dev/null\nplace \"$name\"";
     Job { input: write.bytes.clone(), ..Job::new(script) }
 }
+
+/// Prints the content of a regular file, at most `limit` bytes. Exits with 44 where there is nothing, and with 45 where
+/// something else is.
+pub(crate) fn read(path: &str, limit: usize) -> String {
+    format!(
+        "{}[ -e {path} ] || [ -L {path} ] || exit 44\n[ ! -d {path} ] || exit 45\n{}show \"$name\" {limit}",
+        functions(),
+        reach(path, true),
+        path = quote(path),
+    )
+}

@@ -592,7 +592,11 @@ mod tests {
         if !steps.is_empty() {
             settles(&*present, &mut facts);
         }
-        steps.iter().map(|step| step.operation.job().unwrap().script.replace("cd /\n", "")).collect()
+        let text = |operation: &Operation| match operation {
+            Operation::Directory { path, attributes, .. } => format!("directory {path} {attributes:?}"),
+            other => other.job().unwrap().script.replace("cd /\n", ""),
+        };
+        steps.iter().map(|step| text(&step.operation)).collect()
     }
 
     #[test]
@@ -641,7 +645,7 @@ mod tests {
                 "    - home: /srv/ann\n",
                 &[
                     "usermod -d /srv/ann -- ann",
-                    "[ -d /srv/ann ] || mkdir -- /srv/ann || exit 1\nchown ann:ann -- /srv/ann || exit 1\nchmod 755 -- /srv/ann || exit 1\n",
+                    "directory /srv/ann Attributes { mode: Some(493), user: Some(\"ann\"), group: Some(\"ann\") }",
                 ],
             ),
             ("    - home: /srv/ann\n    - persist_home: True\n", &["usermod -d /srv/ann -m -- ann"]),

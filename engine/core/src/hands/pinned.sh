@@ -5,8 +5,10 @@ link() {
 }
   me=${me%% *} by=${by%%
 *}
-  owner=${by%% *}
-  [ "$owner" -eq 0 ] || [ "$owner" -eq "$me" ] || [ "$owner" = "$(stat -L -c %u -- "$1" 2>/dev/null)" ] || {
+  owner=${by%% *} end=$to
+  case $to in /*) ;; *) end=${1%/*}/$to ;; esac
+  # Not of `$1`, which may be something else by now.
+  [ "$owner" -eq 0 ] || [ "$owner" -eq "$me" ] || [ "$owner" = "$(stat -L -c %u -- "$end" 2>/dev/null)" ] || {
     name=${by#* }
     stop "\`$1\` is a link that leads to \`$to\` and belongs to \`${name% *}\`, but neither to root nor to the owner of what it leads to; it is not followed"
   }
@@ -205,4 +207,24 @@ keep() {
   [ -f "$new" ] && [ ! -L "$new" ] || stop "\`$dir/$name\` was replaced while it was used"
   place "$name$1"
   new=$made
+}
+# Prints the content of the file at `$1`, `$2` bytes at most.
+show() {
+  if [ -z "$safe" ]; then
+    one=$(stat -c '%d:%i %f %h %u' -- "./$1" . 2>/dev/null) || exit 44
+    above=${one##* } one=${one%%
+*}
+    case $one in
+    *" 8"*" 1 "* | *" 8"*" $above") ;;
+    *" 8"*) stop "\`$dir/$1\` is also a name of a file elsewhere, which belongs to somebody else; it is not read" ;;
+    *) exit 45 ;;
+    esac
+    # Opens no link, and waits for no pipe.
+    dd if="./$1" iflag=nofollow,nonblock,fullblock,count_bytes bs=65536 count="$2" 2>/dev/null || stop "\`$dir/$1\` cannot be read safely where others can change the directory"
+    [ "$(stat -c '%d:%i %f %h %u' -- "./$1")" = "$one" ] || stop "\`$dir/$1\` was replaced while it was read"
+  else
+    [ -e "./$1" ] || exit 44
+    [ -f "./$1" ] || exit 45
+    head -c "$2" -- "./$1"
+  fi
 }

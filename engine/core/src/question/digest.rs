@@ -6,12 +6,31 @@ use super::{Answer, Answered, CannotTell, complaint};
 use crate::words::{is_printed_plainly, join, quote};
 use crate::{Job, Reply};
 
+/// Leaves out what is neither a file nor a directory: reading a pipe or a device may never end.
+const FILES: &str = r#"sum() {
+odd=
+for p do [ -f "$p" ] || [ -d "$p" ] || [ ! -e "$p" ] || odd=1; done
+if [ -n "$odd" ]; then
+n=$#
+while [ $n -gt 0 ]; do
+n=$((n-1)) p=$1
+shift
+if [ -f "$p" ] || [ -d "$p" ] || [ ! -e "$p" ]; then set -- "$@" "$p"; else echo "sha256sum: $p: not a regular file"; fi
+done
+fi
+[ $# -eq 0 ] || sha256sum -- "$@" 2>&1
+}
+"#;
+
 /// Paths that `sha256sum` would print in another way are asked one by one, each after its number.
 pub(super) fn job(paths: &[&str]) -> Job {
     let plain = join(paths.iter().filter(|path| is_printed_plainly(path)));
-    let mut script = if plain.is_empty() { String::new() } else { format!("sha256sum -- {plain} 2>&1\n") };
+    let mut script = FILES.to_owned();
+    if !plain.is_empty() {
+        script += &format!("sum {plain}\n");
+    }
     for (number, path) in paths.iter().enumerate().filter(|(_, path)| !is_printed_plainly(path)) {
-        script += &format!("echo '= {number}'; sha256sum -- {} 2>&1\n", quote(path));
+        script += &format!("echo '= {number}'; sum {}\n", quote(path));
     }
     Job::new(script)
 }
@@ -49,6 +68,7 @@ pub(super) fn read(paths: &[&str], reply: &Reply) -> Vec<Answered> {
 fn refused(path: &str, reason: &str) -> Answered {
     match reason {
         "No such file or directory" | "Not a directory" | "Is a directory" => Ok(Answer::Digest(None)),
+        "not a regular file" => Err(CannotTell(format!("`{path}` is not a regular file"))),
         _ => Err(CannotTell(format!("`{path}`: {reason}"))),
     }
 }
