@@ -39,8 +39,8 @@ done'",
 
 /// Writes, edits, attributes, directories and parents; each round declares them in another way.
 fn states(round: usize) -> String {
-    let mode = if round % 2 == 0 { "0666" } else { "0646" };
-    let user = if round % 2 == 0 { "app" } else { "www-data" };
+    let mode = if round.is_multiple_of(2) { "0666" } else { "0646" };
+    let user = if round.is_multiple_of(2) { "app" } else { "www-data" };
     let mut sls = String::new();
     for i in 0..WIDTH {
         let _ = write!(
