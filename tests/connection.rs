@@ -374,3 +374,16 @@ fn mistakes_in_logins_are_told_at_their_place() {
         .says("roster:9:11");
     output.says("who is not among its `logins`");
 }
+
+#[test]
+fn a_key_of_the_roster_that_does_not_exist_is_an_error_at_its_line() {
+    let sshd = Sshd::start();
+    let env = TestEnv::over(&sshd, NOTHING);
+    env.write("roster", &sshd.roster_with("here", "no_such_key"));
+    env.kstate(&["diff", "it"])
+        .exits(1)
+        .within(10)
+        .says("no_such_key")
+        .says("does not exist")
+        .says("roster:1");
+}

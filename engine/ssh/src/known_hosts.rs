@@ -209,6 +209,16 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_there_and_cannot_be_read_is_told_and_one_that_is_not_is_none() {
+        let link = std::env::temp_dir().join(format!("kstate-known-hosts-{}", std::process::id()));
+        std::os::unix::fs::symlink(&link, &link).unwrap();
+        let found = unreadable(&["/nonexistent/known_hosts".into(), link.clone()]);
+        std::fs::remove_file(&link).unwrap();
+        assert_eq!(found.map(|(file, _)| file), Some(link));
+        assert_eq!(unreadable(&["/nonexistent/known_hosts".into(), "/proc/self/stat".into()]), None);
+    }
+
+    #[test]
     fn globs_are_linear_enough() {
         let text = "a".repeat(2000);
         assert!(!glob(b"*a*a*a*a*a*b", text.as_bytes()));

@@ -93,8 +93,11 @@ cd "$HOME" 2>/dev/null || cd /
 env -i HOME="$HOME" USER="$1" LOGNAME="$1" SHELL="$kstate_s" PATH=/usr/local/bin:/usr/bin:/bin "$kstate_s" -l -c "exec sh -c '$kstate_inner'"
 fi
 }
+kstate_parent() { read -r kstate_q <"/proc/$kstate_shell/stat" && set -- ${kstate_q##*) } && kstate_q=$2; }
 kstate_watch() {
-( trap 'kill $! 2>/dev/null; exit' TERM; sleep "$1" & wait $!
+( trap 'kill $! 2>/dev/null; exit' TERM
+kstate_n=$1; kstate_parent; kstate_s=$kstate_q
+while [ "$kstate_n" -gt 0 ] && kstate_parent && [ "$kstate_q" = "$kstate_s" ]; do kstate_n=$((kstate_n-1)); sleep 1 & wait $!; done
 read -r kstate_p kstate_s </proc/self/stat; exec 0<&-; sh -c "$kstate_over" "$kstate_shell" "$kstate_p" ) >/dev/null 2>&1 </dev/null &
 kstate_w=$!
 }

@@ -484,3 +484,36 @@ fn a_proxy_command_carries_the_connection_and_ends_with_it() {
     let broken = refused(server.roster(), server.settings_with("ProxyCommand exit 1"));
     assert!(broken.message.contains("does not speak SSH") || broken.message.contains("closed"), "{broken:?}");
 }
+
+#[test]
+fn algorithms_of_the_configuration_are_used_or_refused() {
+    let server = Server::start();
+    let with = |option: &str| Login { options: vec![option.to_owned()], ..server.roster() };
+    for option in [
+        "Ciphers=aes192-ctr",
+        "KexAlgorithms=diffie-hellman-group16-sha512",
+        "MACs=hmac-sha2-256",
+        "PubkeyAcceptedAlgorithms=ssh-ed25519",
+        "HostKeyAlgorithms=ssh-ed25519",
+    ] {
+        assert!(connect(with(option), server.settings()).is_ok(), "{option}");
+    }
+    // OpenSSH has them, and kstate does not; or the key is of another kind.
+    for (option, reason) in [
+        ("KexAlgorithms=sntrup761x25519-sha512@openssh.com", "KexAlgorithms"),
+        ("MACs=umac-64@openssh.com", "MACs"),
+        ("PubkeyAcceptedAlgorithms=rsa-sha2-512", "PubkeyAcceptedAlgorithms"),
+    ] {
+        let error = connect(with(option), server.settings()).err().unwrap();
+        assert!(error.message.contains(reason), "{option}: {error:?}");
+    }
+}
+
+#[test]
+fn a_restriction_of_the_server_meets_one_of_the_configuration() {
+    let server = Server::start_with(&["-t", "ed25519"], "Ciphers aes256-ctr");
+    let with = |option: &str| Login { options: vec![option.to_owned()], ..server.roster() };
+    assert!(connect(with("Ciphers=aes128-ctr,aes256-ctr"), server.settings()).is_ok());
+    let error = connect(with("Ciphers=aes128-ctr"), server.settings()).err().unwrap();
+    assert!(error.message.contains("aes256-ctr"), "{error:?}");
+}

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kstate_core::{Connect as _, ExchangeCause, Interrupt, Job, Transport};
+use kstate_core::{Connect as _, ExchangeCause, Interrupt, Job, Limit, Transport};
 use kstate_ssh::{Local, Login, SshSettings};
 
 use crate::support::{Server, connect, connect_until, is_root, run, run_one, signal, succeed};
@@ -222,4 +222,61 @@ fn many_hosts_are_connected_side_by_side() {
         }
     });
     assert!(is_root() || !server.log().contains("fatal"));
+}
+
+#[test]
+fn a_question_of_a_killed_session_ends_by_itself() {
+    let server = Server::start();
+    let mut host = server.connect();
+    let pid = server.folder.path("pid");
+    let question = Job {
+        limit: Some(Limit::of_answers(1, "a pipe")),
+        ..Job::new(format!("sh -c 'echo $$ >{}; exec sleep 60'", pid.display()))
+    };
+    let jobs = [Job::new("true"), Job::new("echo begun"), question];
+    disturb(&mut *host, &jobs, || {
+        while std::fs::read_to_string(&pid).unwrap_or_default().is_empty() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        for session in server.sessions() {
+            signal(session, "KILL");
+        }
+    });
+    let number = std::fs::read_to_string(&pid).unwrap();
+    let process = format!("/proc/{}", number.trim());
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while std::path::Path::new(&process).exists() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!std::path::Path::new(&process).exists(), "it goes on");
+}
+
+#[test]
+fn a_question_that_takes_too_long_is_named_and_the_shell_lives_on() {
+    let server = Server::start();
+    let mut host = server.connect();
+    let limit = Limit { time: Duration::from_secs(1), ..Limit::of_answers(1, "a pipe") };
+    let question = Job { limit: Some(limit), ..Job::new("sleep 60") };
+    let begun = Instant::now();
+    let replies = run(&mut *host, &[question, Job::new("echo after")]);
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    assert!(replies[0].overdue && !replies[0].ok());
+    assert_eq!(replies[1].stdout, b"after\n");
+}
+
+#[test]
+fn after_an_interrupt_what_has_to_be_done_is_done_over_another_shell() {
+    let server = Server::start();
+    let interrupt = Interrupt::default();
+    let ssh = connect_until(server.roster(), server.settings(), interrupt.clone()).unwrap();
+    let local_interrupt = Interrupt::default();
+    let local = Local::new(local_interrupt.clone()).connect("here").unwrap();
+    for (mut host, interrupt) in [(ssh, interrupt), (local, local_interrupt)] {
+        let begun = Instant::now();
+        disturb(&mut *host, &[Job::new("true"), Job::new("yes")], || interrupt.raise());
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        assert!(host.exchange(&[Job::new("true")], &mut |_| {}).is_err());
+        host.heed_interrupt(false);
+        assert_eq!(run_one(&mut *host, "echo done").stdout, b"done\n");
+    }
 }
