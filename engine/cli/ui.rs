@@ -209,7 +209,7 @@ impl Sink for Ui {
                 self.talk(&format!(
                     "{}: {target}: {reason}; kstate tries again for up to {} s",
                     paint(YELLOW, "warning"),
-                    left.as_secs()
+                    left.as_secs_f64().ceil()
                 ));
                 self.doing(target, &format!("connecting again in {}", elapsed(pause)));
             }
