@@ -9,7 +9,6 @@ include:
 {% if repository %}
 postgresql-repository:
   pkgrepo.managed:
-    - humanname: PostgreSQL
     - name: {{ repository.name }}
     - key_url: {{ repository.key_url }}
     - file: /etc/apt/sources.list.d/psql.list

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use kstate_core::arguments::is_common;
+
 use crate::{FUNCTIONS, Function};
 
 /// A page for each module: its name, and Markdown.
@@ -26,7 +28,8 @@ fn page(module: &str, files: &[Vec<&Function>]) -> String {
     }
     page.push_str(
         "\nEvery state also takes `name`, `names`, `order`, `require`, `watch`, `onchanges`, `onfail`, `prereq`, `listen`, their `_in` and\n\
-         `_any` forms, `use`, `unless`, `onlyif`, `creates`, `check_cmd`, `retry` and `failhard`.\n",
+         `_any` forms, `use`, `unless`, `onlyif`, `creates`, `check_cmd`, `retry` and `failhard`. An argument that changes nothing here is\n\
+         a warning, with the reason.\n",
     );
     page
 }
@@ -58,11 +61,21 @@ fn section(functions: &[&Function]) -> String {
             out.push_str(&format!("- `{name}`: {why}\n"));
         }
     }
+    let own = |(argument, _): &(String, String)| {
+        !is_common(argument) && !functions[0].arguments().contains(&argument.as_str())
+    };
+    let ignored: Vec<(String, String)> = crate::ignored::of(functions[0]).into_iter().filter(own).collect();
+    if !ignored.is_empty() {
+        out.push_str("\nWithout effect:\n\n");
+        for (name, why) in ignored {
+            out.push_str(&format!("- `{name}`: {why}\n"));
+        }
+    }
     out
 }
 
 /// The structs whose name holds `Arguments`, with the documented fields.
-fn argument_structs(source: &str) -> Vec<(&str, Vec<(&str, String)>)> {
+pub(crate) fn argument_structs(source: &str) -> Vec<(&str, Vec<(&str, String)>)> {
     let mut structs = Vec::new();
     let mut lines = source.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
     while let Some(line) = lines.next() {

@@ -14,6 +14,7 @@ mod file;
 mod git;
 pub mod grains;
 mod group;
+mod ignored;
 mod kinds;
 mod migrations;
 mod module;
@@ -30,6 +31,7 @@ mod test;
 #[cfg(test)]
 mod testing;
 pub mod text;
+mod urls;
 mod user;
 mod virtualenv;
 

@@ -199,6 +199,7 @@ fn call(function: &str, arguments: &Map, cx: &Context<'_>) -> Result<Call, Vec<P
                 let user = arguments.get("runas").map(ToString::to_string);
                 let dir = arguments.get("cwd").map(ToString::to_string);
                 let command = Command::shell(line)
+                    .at_home()
                     .user(user.as_deref().filter(|user| *user != "root"))
                     .dir(dir.as_deref());
                 Ok(Call::Command(Box::new(command)))

@@ -11,6 +11,7 @@
 //! The key of a source is put where its line says (`signed-by`), else to `/etc/apt/trusted.gpg.d`; `apt-key` is not
 //! used. After a change the package lists are fetched.
 
+mod deb822;
 mod key;
 mod line;
 
@@ -273,7 +274,7 @@ fn update() -> Step {
 pub(crate) struct AbsentArguments {
     /// The line.
     name: String,
-    /// The file that it stands in. Default: `/etc/apt/sources.list`.
+    /// The file that it stands in. Default: `/etc/apt/sources.list` and all files of `/etc/apt/sources.list.d`.
     file: Option<String>,
     /// The release, if the line has none.
     dist: Option<String>,
@@ -285,7 +286,8 @@ pub(crate) struct AbsentArguments {
 #[derive(Debug)]
 pub(crate) struct Absent {
     entry: Entry,
-    file: String,
+    /// `None`: wherever it is.
+    file: Option<String>,
     refresh: bool,
 }
 
@@ -306,33 +308,64 @@ impl State for Absent {
             vec![cx.error("name", format!("`{}` is not a line of sources.list(5)", a.name))]
         })?;
         entry.suite = a.dist.unwrap_or(entry.suite);
-        Ok(Absent { entry, file: a.file.unwrap_or_else(|| LIST.into()), refresh: a.refresh })
+        Ok(Absent { entry, file: a.file, refresh: a.refresh })
     }
 }
 
 impl Resource for Absent {
     fn questions(&self) -> Vec<Question> {
-        vec![Question::Content(self.file.clone())]
+        match &self.file {
+            Some(file) => vec![Question::Content(file.clone())],
+            None => vec![Question::Content(LIST.into()), Question::Tree(PARTS.into())],
+        }
     }
 
-    /// A file of which nothing is left goes with its last line, as Salt does.
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
-        let Some(bytes) = facts.content(&self.file)? else { return Ok(Vec::new()) };
-        let before = String::from_utf8_lossy(bytes);
-        let after = line::without(&before, &self.entry);
-        if after == before {
-            return Ok(Vec::new());
+        facts.need(self.questions())?;
+        let files = self.files(facts)?;
+        facts.need(files.iter().map(|file| Question::Content(file.clone())))?;
+        let mut steps = Vec::new();
+        for file in &files {
+            steps.extend(self.step(file, facts)?);
         }
-        let mut steps = if after.trim().is_empty() && self.file != LIST {
-            let change = text::change("package sources", &self.file, Some(bytes), b"");
-            vec![Step::new([change], Operation::Remove { path: self.file.clone() })]
-        } else {
-            vec![write(&self.file, Some(bytes), after)]
-        };
-        if self.refresh {
+        if !steps.is_empty() && self.refresh {
             steps.push(update());
         }
         Ok(steps)
+    }
+}
+
+/// The folder of further sources.
+const PARTS: &str = "/etc/apt/sources.list.d";
+
+impl Absent {
+    /// The files that may have the source.
+    fn files(&self, facts: &Facts) -> Result<Vec<String>, Stop> {
+        if let Some(file) = &self.file {
+            return Ok(vec![file.clone()]);
+        }
+        let is_read = |path: &&String| path.ends_with(".list") || path.ends_with(".sources");
+        let parts = facts.tree(PARTS)?.iter().map(|(path, _)| path);
+        Ok(std::iter::once(LIST.to_owned()).chain(parts.filter(is_read).cloned()).collect())
+    }
+
+    /// A file of which nothing is left goes with its last source, as Salt does.
+    fn step(&self, file: &str, facts: &Facts) -> Result<Option<Step>, Stop> {
+        let Some(bytes) = facts.content(file)? else { return Ok(None) };
+        let before = String::from_utf8_lossy(bytes);
+        let after = match file.ends_with(".sources") {
+            true => deb822::without(&before, &self.entry)
+                .map_err(|reason| Stop::Failed(format!("`{file}`: {reason}")))?,
+            false => line::without(&before, &self.entry),
+        };
+        if after == before {
+            return Ok(None);
+        }
+        if after.trim().is_empty() && file != LIST {
+            let change = text::change("package sources", file, Some(bytes), b"");
+            return Ok(Some(Step::new([change], Operation::Remove { path: file.to_owned() })));
+        }
+        Ok(Some(write(file, Some(bytes), after)))
     }
 }
 
@@ -404,6 +437,27 @@ mod tests {
         file(&mut facts, "/etc/apt/trusted.gpg.d/pg.asc", None, 0);
         let told = resource.diff(&facts).unwrap()[0].changes[0].to_string();
         assert_eq!(told, "key /etc/apt/trusted.gpg.d/pg.asc: of https://example.org/pg.asc");
+        settles(&*resource, &mut facts);
+    }
+
+    #[test]
+    fn without_a_file_the_line_goes_wherever_it_is() {
+        let text = "deb https://apt.example.org/ bookworm-pgdg main:\n  pkgrepo.absent: []\n";
+        let resource = declare(text, &Tree::default());
+        let mut facts = facts(Some("deb https://apt.example.org/ bookworm-pgdg main\n"));
+        let sources = "/etc/apt/sources.list.d/other.sources";
+        file(&mut facts, LIST, Some("deb https://deb.example.org/ bookworm main\n"), 0o644);
+        let stanza =
+            "Types: deb\nURIs: https://apt.example.org\nSuites: bookworm-pgdg next\nComponents: main\n";
+        file(&mut facts, sources, Some(stanza), 0o644);
+        let kind = kstate_core::question::PathKind::File;
+        let entries =
+            [FILE, sources, "/etc/apt/sources.list.d/README"].map(|path| (path, kind.clone(), 0o644, "root"));
+        crate::testing::tree(&mut facts, PARTS, &entries);
+        let steps = resource.diff(&facts).unwrap();
+        assert!(matches!(&steps[0].operation, Operation::Remove { path } if path == FILE));
+        assert!(matches!(&steps[1].operation, Operation::Write(write) if write.path == sources));
+        assert_eq!(steps.len(), 3);
         settles(&*resource, &mut facts);
     }
 

@@ -93,9 +93,13 @@ impl Resource for Present {
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
         let server = self.connection.server(facts)?;
         let Some(there) = server.database(&self.arguments.name) else {
+            self.check(&server)?;
             return Ok(vec![self.create(&server)]);
         };
         self.refuse(there)?;
+        if let Some(owner) = a_new(&self.arguments.owner, &there.owner) {
+            server.check_role(owner)?;
+        }
         let mut steps: Vec<Step> = self.alter(&server, there).into_iter().collect();
         if self.arguments.owner_recurse {
             steps.extend(self.give(facts, &server)?);
@@ -119,7 +123,14 @@ impl Present {
         option("TABLESPACE", a.tablespace.as_deref().map(identifier));
         sql.push_str(";\n");
         let mut changes = vec![Change::new(format!("database {}", a.name), Value::Null, "created")];
-        for (subject, value) in [("owner", &a.owner), ("encoding", &a.encoding), ("template", &a.template)] {
+        for (subject, value) in [
+            ("owner", &a.owner),
+            ("encoding", &a.encoding),
+            ("template", &a.template),
+            ("lc_collate", &a.lc_collate),
+            ("lc_ctype", &a.lc_ctype),
+            ("tablespace", &a.tablespace),
+        ] {
             changes.extend(value.as_deref().map(|value| Change::new(subject, Value::Null, value)));
         }
         let made = Database {
@@ -134,9 +145,34 @@ impl Present {
         self.connection.step(changes, sql, &after)
     }
 
+    /// Fails if what it is to be made of is not there, or does not fit.
+    fn check(&self, server: &Server) -> Result<(), Stop> {
+        let a = &self.arguments;
+        if server.databases.is_empty() {
+            return Ok(());
+        }
+        a.owner.as_deref().map_or(Ok(()), |owner| server.check_role(owner))?;
+        let template = a.template.as_deref().unwrap_or("template1");
+        let Some(of) = server.database(template) else {
+            return Err(Stop::Failed(format!("the template `{template}` does not exist")));
+        };
+        for (subject, wanted, there) in [
+            ("encoding", &a.encoding, &of.encoding),
+            ("lc_collate", &a.lc_collate, &of.collate),
+            ("lc_ctype", &a.lc_ctype, &of.ctype),
+        ] {
+            let differs = wanted.as_ref().is_some_and(|wanted| plain(wanted) != plain(there));
+            if differs && template != "template0" {
+                return Err(Stop::Failed(format!(
+                    "`{subject}` of the template `{template}` is {there}; `template: template0` takes another one"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn refuse(&self, there: &Database) -> Result<(), Stop> {
         let a = &self.arguments;
-        let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
         for (subject, wanted, there) in [
             ("encoding", &a.encoding, &there.encoding),
             ("lc_collate", &a.lc_collate, &there.collate),
@@ -214,6 +250,16 @@ impl Present {
         }
         Ok(Some(step))
     }
+}
+
+/// Returns what is wanted if it is not there.
+fn a_new<'a>(wanted: &'a Option<String>, there: &str) -> Option<&'a str> {
+    wanted.as_deref().filter(|wanted| *wanted != there)
+}
+
+/// Encodings and locales are written in several ways.
+fn plain(text: &str) -> String {
+    text.to_lowercase().replace(['-', '_'], "")
 }
 
 #[derive(Debug, Deserialize)]
@@ -305,6 +351,22 @@ mod tests {
         let steps = resource.diff(&facts).unwrap();
         assert_eq!(changes(&steps), ["database app: created", "owner: ann", "encoding: utf-8"]);
         settles(&*resource, &mut facts);
+    }
+
+    #[test]
+    fn what_the_server_would_refuse_is_told_before() {
+        let one = "database\ttemplate1\tpostgres\tUTF8\tC\tC\tpg_default\n";
+        let failed = |more: &str| {
+            let resource = declare(&format!("app:\n  postgres_database.present:\n{more}"), &Tree::default());
+            let rows = format!("role\tpostgres\tt\tt\tt\tt\tt\tt\t\\N\t{{}}\t\\N\n{one}");
+            match resource.diff(&facts(&*resource, &rows)) {
+                Err(Stop::Failed(reason)) => reason,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(failed("    - owner: ann\n"), "role `ann` does not exist");
+        assert_eq!(failed("    - template: mine\n"), "the template `mine` does not exist");
+        assert!(failed("    - encoding: LATIN1\n").contains("`template: template0` takes another one"));
     }
 
     #[test]

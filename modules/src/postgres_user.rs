@@ -107,6 +107,10 @@ impl Wanted {
             let problem = cx.error("encrypted", "no supported server stores plain passwords");
             return Err(vec![problem.hint("leave it out")]);
         }
+        if let Some(until) = a.valid_until.as_deref().filter(|until| !is_moment(&moment(until))) {
+            let problem = cx.error("valid_until", format!("`{until}` is not a time in UTC"));
+            return Err(vec![problem.hint("write it as `2030-01-01`, `2030-01-01 12:00:00` or `infinity`")]);
+        }
         let mut flags = Vec::new();
         let mut flag = |wanted: Option<bool>, word, subject, of: fn(&mut Role) -> &mut bool| {
             flags.extend(wanted.map(|wanted| Flag { word, subject, wanted, of }));
@@ -146,6 +150,9 @@ impl Wanted {
 
     fn diff(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
         let server = self.connection.server(facts)?;
+        for group in &self.groups {
+            server.check_role(group)?;
+        }
         match server.role(&self.name) {
             None => Ok(vec![self.create(&server)?]),
             Some(role) => self.alter(&server, role),
@@ -162,6 +169,9 @@ impl Wanted {
             options.push(flag.option());
         }
         let mut changes = vec![Change::new(format!("role {}", self.name), Value::Null, "created")];
+        for flag in &self.flags {
+            changes.push(Change::new(flag.word.to_lowercase(), Value::Null, flag.wanted));
+        }
         if let Some(password) = self.password.as_ref().or(self.default_password.as_ref()) {
             let stored = self.stored(server, password, None);
             options.push(format!("PASSWORD {}", literal(&stored)));
@@ -171,6 +181,7 @@ impl Wanted {
         if let Some(until) = &self.valid_until {
             options.push(format!("VALID UNTIL {}", literal(until)));
             role.valid_until = Some(moment(until));
+            changes.push(Change::new("valid until", Value::Null, until.as_str()));
         }
         let name = identifier(&self.name);
         let mut sql = format!("CREATE ROLE {name} WITH {};\n", options.join(" "));
@@ -259,9 +270,20 @@ impl Flag {
     }
 }
 
+/// Returns true for `2030-01-01 00:00:00` and `infinity`.
+fn is_moment(text: &str) -> bool {
+    let is_as = |(c, form): (char, char)| if form == '0' { c.is_ascii_digit() } else { c == form };
+    let form = "0000-00-00 00:00:00";
+    text == "infinity" || (text.len() == form.len() && text.chars().zip(form.chars()).all(is_as))
+}
+
 /// A time as the server prints it in UTC.
 fn moment(text: &str) -> String {
-    let text = text.trim().replace('T', " ");
+    let text = text.trim();
+    if text.eq_ignore_ascii_case("infinity") {
+        return "infinity".to_owned();
+    }
+    let text = text.replace('T', " ");
     let text = text.trim_end_matches('Z').trim_end_matches("+00").trim_end_matches(" UTC").trim();
     match text.len() {
         10 => format!("{text} 00:00:00"),
@@ -354,6 +376,12 @@ impl Unwanted {
         let mut server = self.connection.server(facts)?;
         if server.role(&self.name).is_none() {
             return Ok(Vec::new());
+        }
+        if let Some(database) = server.databases.iter().find(|database| database.owner == self.name) {
+            let (name, database) = (&self.name, &database.name);
+            return Err(Stop::Failed(format!(
+                "role `{name}` owns the database `{database}`; give that to another role by `owner`, or drop it first"
+            )));
         }
         server.roles.retain(|role| role.name != self.name);
         let change = Change::new(format!("role {}", self.name), "there", Value::Null);
@@ -459,7 +487,8 @@ mod tests {
     fn flags_and_groups_are_set_where_they_differ() {
         let text = "ann:\n  postgres_user.present:\n    - createdb: True\n    - login: True\n    - groups: readers,writers\n    - valid_until: '2030-01-01'\n";
         let resource = declare(text, &Tree::default());
-        let mut facts = facts(&*resource, &role("\\N").replace("{}", "{readers}"));
+        let others = ["readers", "writers"].map(|name| role("\\N").replace("ann", name)).concat();
+        let mut facts = facts(&*resource, &(role("\\N").replace("{}", "{readers}") + &others));
         let steps = resource.diff(&facts).unwrap();
         assert_eq!(
             changes(&steps),
@@ -489,8 +518,48 @@ mod tests {
         let resource = declare(ANN, &Tree::default());
         let mut facts = Facts::default();
         let ended = Ended { status: 127, stderr: "sh: 1: psql: not found\n".into(), ..Ended::default() };
-        facts.learn(resource.questions()[0].clone(), Ok(Answer::Run(ended)));
+        let question = resource.questions()[0].clone();
+        facts.learn(question.clone(), Ok(Answer::Run(ended.clone())));
+        assert!(matches!(resource.diff(&facts), Err(Stop::Failed(why)) if why.contains("psql: not found")));
+        let package =
+            kstate_core::Run::new(kstate_core::Command::words(["apt-get"]), [kstate_core::Touch::Packages]);
+        let there = Answer::Package(None);
+        let package = package.foretells(Question::Package("postgresql".into()), there);
+        facts.predict(&package.into(), "postgresql");
         settles(&*resource, &mut facts);
+    }
+
+    #[test]
+    fn a_new_role_shows_all_that_is_given_superuser_first() {
+        let text = "boss:\n  postgres_user.present:\n    - login: False\n    - replication: True\n    - superuser: True\n    - valid_until: '2030-01-01'\n";
+        let resource = declare(text, &Tree::default());
+        let mut facts = facts(&*resource, "");
+        assert_eq!(
+            changes(&resource.diff(&facts).unwrap()),
+            [
+                "role boss: created",
+                "superuser: True",
+                "login: False",
+                "replication: True",
+                "valid until: 2030-01-01"
+            ]
+        );
+        settles(&*resource, &mut facts);
+    }
+
+    #[test]
+    fn what_the_server_would_refuse_is_told_before() {
+        let resource = declare(&format!("{ANN}    - groups: readers\n"), &Tree::default());
+        let known = role("\\N").replace("ann", "postgres");
+        let refused = resource.diff(&facts(&*resource, &known));
+        assert_eq!(refused, Err(Stop::Failed("role `readers` does not exist".into())));
+        let absent = declare("ann:\n  postgres_user.absent: []\n", &Tree::default());
+        let owner = format!("{}database\tapp\tann\tUTF8\tC\tC\tpg_default\n", role("\\N"));
+        assert!(
+            matches!(absent.diff(&facts(&*absent, &owner)), Err(Stop::Failed(why)) if why.contains("owns the database `app`"))
+        );
+        let error = declare_error(&format!("{ANN}    - valid_until: tomorrow\n"), &Tree::default());
+        assert!(error.contains("`tomorrow` is not a time in UTC"), "{error}");
     }
 
     #[test]

@@ -119,6 +119,16 @@ impl Function {
     }
 
     pub fn declare(&self, chunk: &Chunk, sources: &dyn Sources) -> Result<Declared, Vec<Problem>> {
+        let (known, mut warnings) = crate::ignored::take(self, chunk);
+        let hidden = |problem| crate::urls::hide(problem, chunk);
+        let hide = |problems: Vec<Problem>| problems.into_iter().map(hidden).collect::<Vec<_>>();
+        let mut declared = self.declare_known(&known, sources).map_err(hide)?;
+        warnings.append(&mut declared.warnings);
+        Ok(Declared { warnings: hide(warnings), ..declared })
+    }
+
+    /// Declares a chunk without the arguments that have no effect.
+    fn declare_known(&self, chunk: &Chunk, sources: &dyn Sources) -> Result<Declared, Vec<Problem>> {
         let (chunk, warnings) = match self.arguments() {
             [] => (chunk.clone(), self.misspelt(chunk)),
             _ if self.lax => self.without_unknown(chunk),

@@ -11,8 +11,10 @@ pub struct Command {
     pub program: Program,
     /// `None`: the user that kstate works as.
     pub user: Option<String>,
-    /// `None`: the home of `user`, or `/`.
+    /// `None`: the home of `user`, or what `at_home` says.
     pub dir: Option<String>,
+    /// Without `user` and `dir` it runs in the home of the login, and not in `/`.
+    pub at_home: bool,
     pub env: Vec<(String, String)>,
     pub input: Vec<u8>,
     /// Seconds after which it is ended (exit status 124).
@@ -48,6 +50,7 @@ impl Command {
             program,
             user: None,
             dir: None,
+            at_home: false,
             env: Vec::new(),
             input: Vec::new(),
             timeout: None,
@@ -66,6 +69,13 @@ impl Command {
     #[must_use]
     pub fn dir(mut self, dir: Option<&str>) -> Self {
         self.dir = dir.map(str::to_owned);
+        self
+    }
+
+    /// Runs in the home of whoever it runs as, unless a directory is given. Salt runs commands there.
+    #[must_use]
+    pub fn at_home(mut self) -> Self {
+        self.at_home = true;
         self
     }
 
@@ -107,7 +117,7 @@ impl Command {
         if let Some(dir) = &self.dir {
             script.push_str(&format!("cd {} || exit 1\n", quote(dir)));
         } else if self.user.is_none() {
-            script.push_str("cd /\n");
+            script.push_str(if self.at_home { "cd ~ 2>/dev/null || cd /\n" } else { "cd /\n" });
         }
         if let Some(umask) = &self.umask {
             script.push_str(&format!("umask {}\n", quote(umask)));

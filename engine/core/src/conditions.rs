@@ -139,7 +139,8 @@ fn brief(command: &Command) -> String {
 /// A condition runs as its state does: as the same user, in the same place, with the same environment.
 fn command(chunk: &Chunk, line: &str) -> Command {
     let text = |name: &str| chunk.argument(name).and_then(Node::text).map(str::to_owned);
-    let mut command = Command::shell(line).user(text("runas").filter(|user| user != "root").as_deref());
+    let mut command =
+        Command::shell(line).at_home().user(text("runas").filter(|user| user != "root").as_deref());
     command.dir = text("cwd");
     if let (crate::command::Program::Shell { shell, .. }, Some(own)) = (&mut command.program, text("shell")) {
         // `shell` of `user.present` is a login shell, not an interpreter of ours.

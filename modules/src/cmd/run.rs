@@ -58,15 +58,14 @@ pub(crate) struct Arguments {
     /// Its output is not shown. Default: `False`.
     #[serde(default)]
     hide_output: bool,
-    /// Has no meaning here: output is shown while it comes, and with `-v`.
-    #[expect(dead_code, reason = "accepted because trees have it")]
+    /// `quiet` hides the output, as `hide_output` does; other levels change nothing.
     output_loglevel: Option<String>,
     /// Has no meaning here: there is no terminal.
     #[expect(dead_code, reason = "accepted because trees have it")]
     use_vt: Option<bool>,
-    /// Has no meaning here: nothing is logged on the host.
-    #[expect(dead_code, reason = "accepted because trees have it")]
-    quiet: Option<bool>,
+    /// An older name of `hide_output`.
+    #[serde(default)]
+    quiet: bool,
     /// Has no meaning here: files are UTF-8.
     #[expect(dead_code, reason = "accepted because trees have it")]
     output_encoding: Option<String>,
@@ -162,6 +161,7 @@ impl Resource for Wait {
 impl Runs {
     fn new(arguments: Arguments, cx: &Context<'_>) -> Self {
         let mut command = Command::shell(arguments.name)
+            .at_home()
             .user(arguments.runas.as_deref().filter(|user| *user != "root"))
             .dir(arguments.cwd.as_deref());
         if let (Some(own), Program::Shell { shell, .. }) = (arguments.shell, &mut command.program) {
@@ -174,7 +174,8 @@ impl Runs {
         let mut success = arguments.success_retcodes;
         success.push(0);
         let durable = arguments.durable.then_some(Durable { tmux: arguments.tmux });
-        Runs { command, success, hide_output: arguments.hide_output, durable }
+        let is_quiet = arguments.quiet || arguments.output_loglevel.as_deref() == Some("quiet");
+        Runs { command, success, hide_output: arguments.hide_output || is_quiet, durable }
     }
 
     fn step(&self) -> Step {
@@ -202,6 +203,15 @@ mod tests {
         assert_eq!(job.user.as_deref(), Some("ann"));
         assert_eq!(job.script, "cd /srv || exit 1\nexport A=1\n/bin/sh -c 'echo $A'");
         assert!(steps[0].always);
+    }
+
+    #[test]
+    fn root_runs_it_at_home_and_quiet_hides_what_it_prints() {
+        let text = "go:\n  cmd.run:\n    - name: pwd\n    - output_loglevel: quiet\n";
+        let steps = declare(text, &Tree::default()).diff(&Facts::default()).unwrap();
+        let script = steps[0].operation.job().unwrap().script;
+        assert_eq!(script, "cd ~ 2>/dev/null || cd /\n/bin/sh -c pwd");
+        assert!(matches!(&steps[0].operation, Operation::Run(run) if run.hide_output));
     }
 
     #[test]

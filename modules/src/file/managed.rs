@@ -98,11 +98,19 @@ pub(crate) struct Managed {
     follow: bool,
 }
 
+const UNSIGNED: &str = "signatures of sources are not checked";
+
 impl State for Managed {
     const NAME: &'static str = "file.managed";
     const SOURCE: &'static str = include_str!("managed.rs");
     const OWN: &'static [&'static str] = &["check_cmd"];
     const UNSUPPORTED: &'static [(&'static str, &'static str)] = &[
+        ("signature", UNSIGNED),
+        ("source_hash_sig", UNSIGNED),
+        ("signed_by_any", UNSIGNED),
+        ("signed_by_all", UNSIGNED),
+        ("keyring", UNSIGNED),
+        ("gnupghome", UNSIGNED),
         ("attrs", "extended attributes are not managed"),
         (
             "backup",

@@ -6,10 +6,10 @@ use std::fmt;
 pub(super) struct Entry {
     pub(super) disabled: bool,
     /// `deb` or `deb-src`.
-    kind: String,
+    pub(super) kind: String,
     /// Options in brackets, in their order.
     options: Vec<(String, String)>,
-    uri: String,
+    pub(super) uri: String,
     pub(super) suite: String,
     pub(super) components: Vec<String>,
 }
@@ -119,13 +119,17 @@ pub(super) fn with(text: &str, entry: &Entry) -> String {
     lines.join("\n") + "\n"
 }
 
+/// Returns true if two addresses or suites differ only by a slash at the end.
+pub(super) fn same(a: &str, b: &str) -> bool {
+    a.trim_end_matches('/') == b.trim_end_matches('/')
+}
+
 /// The text of a file without the entry.
 pub(super) fn without(text: &str, entry: &Entry) -> String {
     let is_it = |line: &&str| {
         Entry::parse(line).is_some_and(|there| {
-            !there.disabled
-                && (there.is_of(entry)
-                    || (entry.suite.is_empty() && there.kind == entry.kind && there.uri == entry.uri))
+            let is_any = entry.suite.is_empty() && there.kind == entry.kind && same(&there.uri, &entry.uri);
+            !there.disabled && (there.is_of(entry) || is_any)
         })
     };
     text.split_inclusive('\n').filter(|line| !is_it(line)).collect()

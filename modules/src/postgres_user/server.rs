@@ -67,7 +67,7 @@ COPY (SELECT 'server', '', current_setting('password_encryption'), false) TO STD
 \set roles pg_roles
 \set password NULL
 \endif
-SELECT 'COPY (SELECT ''role'', r.rolname, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolinherit, r.rolcanlogin, r.rolreplication, to_char(r.rolvaliduntil, ''YYYY-MM-DD HH24:MI:SS''), (SELECT coalesce(array_agg(g.rolname ORDER BY g.rolname), ''{}'') FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid), ' || :'password' || ' FROM ' || :'roles' || ' r WHERE r.rolname !~ ''^pg_'' ORDER BY r.rolname) TO STDOUT' \gexec
+SELECT 'COPY (SELECT ''role'', r.rolname, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolinherit, r.rolcanlogin, r.rolreplication, CASE WHEN isfinite(r.rolvaliduntil) THEN to_char(r.rolvaliduntil, ''YYYY-MM-DD HH24:MI:SS'') ELSE r.rolvaliduntil::text END, (SELECT coalesce(array_agg(g.rolname ORDER BY g.rolname), ''{}'') FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid), ' || :'password' || ' FROM ' || :'roles' || ' r WHERE r.rolname !~ ''^pg_'' ORDER BY r.rolname) TO STDOUT' \gexec
 COPY (SELECT 'database', d.datname, pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, t.spcname FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace ORDER BY d.datname) TO STDOUT;
 ";
 
@@ -126,7 +126,7 @@ impl Connection {
         Question::Run(Box::new(self.psql(&self.database, LOOK).depends(self.depends())))
     }
 
-    /// What is on the server. Where there is no PostgreSQL yet, that is nothing.
+    /// What is on the server. Where packages come that may bring PostgreSQL, that is nothing.
     pub(crate) fn server(&self, facts: &Facts) -> Result<Server, Stop> {
         let Question::Run(look) = self.question() else { return Ok(Server::default()) };
         let ended = facts.run(&look)?;
@@ -137,7 +137,7 @@ impl Connection {
             || ["does not exist or", "No passwd entry", "unknown user", "psql: not found"]
                 .iter()
                 .any(|words| ended.stderr.contains(words));
-        if missing {
+        if missing && facts.may_bring(&Touch::Packages) {
             return Ok(Server { sees_passwords: true, ..Server::default() });
         }
         Err(Stop::Failed(format!("the PostgreSQL server cannot be asked: {}", ended.tail(3))))
@@ -146,7 +146,8 @@ impl Connection {
     /// The step that runs `sql`, after which the server is as `after`.
     pub(crate) fn step(&self, changes: Vec<Change>, sql: String, after: &Server) -> Step {
         // What is hashed here shall not stand in the server's log either.
-        let quiet = "SELECT rolsuper AS quiet FROM pg_roles WHERE rolname = current_user \\gset\n\
+        let quiet = "SET timezone = 'UTC';\n\
+                     SELECT rolsuper AS quiet FROM pg_roles WHERE rolname = current_user \\gset\n\
                      \\if :quiet\nSET log_statement = 'none'; SET log_min_duration_statement = -1; SET log_min_error_statement = 'panic';\n\\endif\n";
         self.run(changes, &self.database, format!("{quiet}{sql}"), after)
     }
@@ -162,6 +163,12 @@ impl Connection {
 impl Server {
     pub(crate) fn role(&self, name: &str) -> Option<&Role> {
         self.roles.iter().find(|role| role.name == name)
+    }
+
+    /// Fails if a role does not exist. Of roles that the server itself has nothing is asked.
+    pub(crate) fn check_role(&self, name: &str) -> Result<(), Stop> {
+        let is_known = self.roles.is_empty() || name.starts_with("pg_") || self.role(name).is_some();
+        if is_known { Ok(()) } else { Err(Stop::Failed(format!("role `{name}` does not exist"))) }
     }
 
     pub(crate) fn database(&self, name: &str) -> Option<&Database> {

@@ -74,9 +74,13 @@ const LOCAL: &[(&str, Local)] = &[
     }),
     ("defaults.deepcopy", |_, a| Ok(deep_copy(a.need(0, "source")?))),
     ("defaults.get", |root, a| {
-        Ok(pillar_value(root, a.text(0, "key")?, ":")
-            .or_else(|| a.get(1, "default").cloned())
-            .unwrap_or_else(|| Value::from("")))
+        let (namespace, key) = a.text(0, "key").map(|key| key.split_once(':').unwrap_or((key, "")))?;
+        let defaults = formula_defaults(root, namespace)?;
+        if key.is_empty() {
+            return Ok(defaults.unwrap_or_else(|| Value::from(())));
+        }
+        let found = defaults.and_then(|defaults| traverse(&defaults, key, ":"));
+        Ok(found.or_else(|| a.get(1, "default").cloned()).unwrap_or_else(|| Value::from("")))
     }),
     ("defaults.merge", |_, a| {
         let (dest, source) = (a.need(0, "dest")?, a.need(1, "src")?);
@@ -411,6 +415,26 @@ fn attribute(of: &Value, name: &str) -> Option<Value> {
         Kind::Dict(dict) => dict.get(name),
         _ => None,
     }
+}
+
+/// Reads `defaults.yaml`, else `defaults.json`, from the folder of a formula.
+fn formula_defaults(root: &Root, formula: &str) -> Result<Option<Value>, Error> {
+    for ending in ["yaml", "json"] {
+        let path = format!("{formula}/defaults.{ending}");
+        let file = root.engine.folders.file(&path);
+        let Some(file) = file.map_err(|error| type_error(format!("`{path}` cannot be read: {error}")))?
+        else {
+            continue;
+        };
+        let loaded = match ending {
+            "yaml" => super::load::yaml_text(&file.text)?,
+            _ => super::json::load(&file.text)
+                .map(|value| value::from_plain(&value))
+                .map_err(|error| type_error(format!("`{path}` cannot be read as JSON: {error}")))?,
+        };
+        return Ok(Some(if loaded.is_true() { loaded } else { value::dict(value::Entries::new(), false) }));
+    }
+    Ok(None)
 }
 
 /// Salt's `traverse_dict_and_list`: a path of keys, with list indexes.

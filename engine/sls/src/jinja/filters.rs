@@ -449,7 +449,7 @@ const FILTERS: &[(&str, Filter)] = &[
             let row: Vec<(&str, Value)> = headers
                 .iter()
                 .map(String::as_str)
-                .zip(cells.iter().map(|c| Value::from(c.as_str())))
+                .zip(cells.iter().map(|cell| to_number(&Value::from(cell.as_str()))))
                 .collect();
             if let Some((_, name)) = row.iter().find(|(k, _)| *k == key) {
                 entries.insert(Key::new(name)?, value::dict_of_text(row.clone()));
