@@ -7,12 +7,9 @@ use super::line::{Entry, same};
 pub(super) fn without(text: &str, entry: &Entry) -> Result<String, String> {
     let mut kept = Vec::new();
     for stanza in stanzas(text) {
-        match reduced(&stanza, entry)? {
-            Some(rest) => kept.push(rest),
-            None => {}
-        }
+        kept.extend(reduced(&stanza, entry)?);
     }
-    let text = kept.concat();
+    let text: String = kept.concat();
     Ok(if text.trim().is_empty() { String::new() } else { text })
 }
 
