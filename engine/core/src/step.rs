@@ -59,13 +59,15 @@ pub struct Step {
     pub operation: Operation,
     /// A step that is due every time, whatever the host looks like: a command without a guard. It is not drift.
     pub always: bool,
+    /// A step that answers a watched change. Nothing on the host shows afterwards that it has been made.
+    pub refresh: bool,
     /// Why nobody can say before it is made whether it will succeed.
     pub doubt: Option<String>,
 }
 
 impl Step {
     pub fn new(changes: impl Into<Vec<Change>>, operation: Operation) -> Self {
-        Step { changes: changes.into(), operation, always: false, doubt: None }
+        Step { changes: changes.into(), operation, always: false, refresh: false, doubt: None }
     }
 
     /// A digest of what steps do on the host, and of what they find there. `None`: there are none. Which processes are ended

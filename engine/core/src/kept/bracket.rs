@@ -12,7 +12,7 @@
 use super::run::{ASK, BEAT};
 use super::{Errand, FOLDER, IDENTITY, MAKE, Record};
 use crate::words::quote;
-use crate::{Chunk, Job};
+use crate::{Chunk, Job, Operation};
 
 /// A bracket that has not been left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,11 +51,12 @@ pub(super) const LISTING: &str = "for d in \"$K\"/brackets/*/[0-9]*; do [ -f \"$
 const GRACE: u32 = 20;
 const SILENCE: u32 = 60;
 
-/// `leave DIR FROM` brings back what the brackets of a run have taken away, down from the last one to that number. Who
-/// else does so at the same time has to wait, and finds nothing to do. What it says goes by way of a file: it must not be
-/// ended in the middle because nobody listens any more.
+/// `leave DIR FROM [UNLESS]` brings back what the brackets of a run have taken away, down from the last one to that number,
+/// unless a function that is asked under the lock says no. Who else does so at the same time has to wait, and finds nothing
+/// to do. What it says goes by way of a file: it must not be ended in the middle because nobody listens any more.
 const LEAVE: &str = r#"leave() { (
 flock 9 || exit 1
+[ -z "${3-}" ] || ! "$3" || exit 0
 for d in $(ls -d "$1"/[0-9]* 2>/dev/null | sort -r); do
 [ "${d##*/}" -ge "$2" ] || break
 kstate_bracket=$d sh "$d/restore" >"$1/told" 2>&1 9>&- </dev/null; s=$?
@@ -79,7 +80,7 @@ while :; do
 sleep 1
 [ -n "$(ls -d "$r"/[0-9]* 2>/dev/null)" ] || { rm -rf "$r"; exit 0; }
 lives && continue
-leave "$r" 0 && continue
+leave "$r" 0 lives && continue
 tries=$((tries + 1)); [ $tries -lt 10 ] || exit 1
 sleep 10
 done
@@ -133,9 +134,24 @@ pub(crate) fn beat(run: &str) -> Job {
         .meant(Errand::BeatBrackets { run: run.to_owned() })
 }
 
-/// The beginning of the shell text of an operation that belongs to a bracket: where it may keep things.
-pub(crate) fn folder(run: &str, number: u32) -> String {
-    format!("{FOLDER}export kstate_bracket=\"$K/brackets/\"{}/{number:02}\n", quote(run))
+/// The exit status of a job that finds its bracket left.
+const LEFT: &str =
+    "echo 'the host has left the bracket: it had not heard of this run for too long' >&2; exit 75";
+
+/// A job that takes something away in a bracket; `$kstate_bracket` is where it may keep things. It first says that the run
+/// lives, under the lock of the watchdog. Nothing is taken away in a bracket that the watchdog has left, because nobody would
+/// bring it back.
+pub(crate) fn take_away(run: &str, number: u32, operation: &Operation) -> Option<Job> {
+    let job = operation.job()?;
+    let script = format!(
+        "{FOLDER}{IDENTITY}{BEAT}r=$K/brackets/{run}; export kstate_bracket=\"$r/{number:02}\"\n\
+         [ -d \"$r\" ] && exec 9>>\"$r/lock\" && flock 9 && [ -d \"$kstate_bracket\" ] || {{ {LEFT}; }}\n\
+         beat \"$r\"; exec 9>&-\n{script}",
+        run = quote(run),
+        script = job.script,
+    );
+    let errand = Errand::TakeAway { run: run.to_owned(), number, operation: Box::new(operation.clone()) };
+    Some(Job { script, ..job }.meant(errand))
 }
 
 /// Brings back what the brackets of a run have taken away, down from the last one to the number `from`.

@@ -1,6 +1,6 @@
 //! The reads and writes of records as data, for a host in memory.
 
-use crate::Run;
+use crate::{Operation, Run};
 
 /// One read or write of what a host keeps. What all of them write is told as the fields of a record, without `since`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Errand {
     Strike { file: String },
     /// Writes down what brings back what a bracket takes away, and starts the watchdog.
     Enter { run: String, number: u32, fields: String, restore: String },
+    /// Takes something away in a bracket that is still open.
+    TakeAway { run: String, number: u32, operation: Box<Operation> },
     /// Says that a run lives which has brackets open.
     BeatBrackets { run: String },
     /// Brings back what the brackets of a run have taken away, down to a number.

@@ -41,6 +41,9 @@ pub(super) struct Making<'r, 'h, 't> {
     pub(super) jobs_started: usize,
 }
 
+/// Why a state has failed that had begun when the run ended.
+const UNFINISHED: &str = "it was being made when the run ended; its result is unknown";
+
 impl Making<'_, '_, '_> {
     fn walk(&mut self) -> Result<(), Broken> {
         let plan = self.run.plan;
@@ -228,7 +231,12 @@ impl Making<'_, '_, '_> {
             for index in 0..self.run.plan.states.len() {
                 if self.records.get(index).is_none() {
                     let chunk = &self.run.plan.graph.chunks()[index];
-                    let mut record = Record::unmet(chunk, reason.into()).masked(&self.run.plan.secrets);
+                    let waits = self.group.iter().any(|member| member.index == index);
+                    let record = match self.records.is_under_way(index) && !waits {
+                        true => Record::new(chunk, Outcome::Failed, Some(UNFINISHED.into())),
+                        false => Record::unmet(chunk, reason.into()),
+                    };
+                    let mut record = record.masked(&self.run.plan.secrets);
                     // The state for which all is refused is what people have to see.
                     record.report.asked = broken.end != End::Refused;
                     self.records.put(index, record);

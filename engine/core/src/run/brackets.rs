@@ -8,7 +8,7 @@ use super::said::{failure, said};
 use super::{Broken, End};
 use crate::kept::{self, bracket};
 use crate::resource::Bracket;
-use crate::{Change, Job, Outcome, RequisiteKind, Step, Stop};
+use crate::{Change, Outcome, RequisiteKind, Step, Stop};
 
 /// The brackets of a run.
 #[derive(Debug, Default)]
@@ -142,9 +142,7 @@ impl Making<'_, '_, '_> {
     /// Takes away what an open bracket keeps away. `Some`: why that failed.
     fn take_away(&mut self, number: u32, steps: &[Step]) -> Result<Option<String>, Broken> {
         for step in steps {
-            let Some(job) = step.operation.job() else { continue };
-            let job =
-                Job { script: format!("{}{}", bracket::folder(self.run.name, number), job.script), ..job };
+            let Some(job) = bracket::take_away(self.run.name, number, &step.operation) else { continue };
             let reply = self.surely(job)?;
             for touch in step.operation.touches() {
                 self.host.facts.forget(&touch);

@@ -160,8 +160,11 @@ impl Decider<'_> {
 
     fn refresh_steps(&self, index: usize, reason: &str) -> Result<Vec<Step>, Stop> {
         let mut steps = self.run.plan.states[index].resource.refresh(self.facts)?;
-        for change in steps.iter_mut().flat_map(|step| &mut step.changes) {
-            change.subject = format!("{} ({reason})", change.subject);
+        for step in &mut steps {
+            step.refresh = true;
+            for change in &mut step.changes {
+                change.subject = format!("{} ({reason})", change.subject);
+            }
         }
         Ok(steps)
     }

@@ -10,13 +10,21 @@ use super::said::failure;
 use super::{Broken, End};
 use crate::kept::{self, Kept};
 use crate::question::{Answer, Question};
-use crate::{ExchangeCause, ExchangeError, Facts, Job, Outcome, Reply, Stop};
+use crate::{Due, ExchangeCause, ExchangeError, Facts, Job, Outcome, Reply, Stop};
 
 /// An exchange that was not answered to its end.
 pub(super) struct Lost {
     pub(super) error: ExchangeError,
     /// The place in the group of each job.
     pub(super) of_member: Vec<usize>,
+}
+
+/// What is known of a state that was being made when the connection was lost.
+enum Seen {
+    Made,
+    NotMade,
+    /// It is a command, and nothing tells whether it has run.
+    Nothing,
 }
 
 /// How often a state or a question may lose the connection: it may be what cuts it.
@@ -49,34 +57,63 @@ impl Making<'_, '_, '_> {
             if let Some(reply) = reply {
                 member.take(wave, reply);
             }
-            let is_done = reply.is_some() && wave + 1 >= member.steps.len();
-            let is_always = member.steps.iter().any(|step| step.always);
-            if member.failure.is_none() && running == Some(place) && is_always {
-                member.failure =
-                    Some(format!("it was running when {}; nobody saw how it ended", error.cause));
-            }
-            let settled = member.failure.is_some()
-                || (is_done && is_always)
-                || self.difference(member.index)?.is_none();
-            if settled {
-                let index = member.index;
-                let record = self.prove(member, started)?;
-                self.strike_owed(index);
-                self.put(index, record);
-            } else {
-                again.push((member.index, member.again, member.losses + 1));
-            }
-        }
-        for (index, again, losses) in again {
-            match self.decide(index)? {
-                Ok(Decision::Act(steps)) => {
-                    self.enlist(Member { again, losses, ..self.member(index, steps) });
-                    self.flush()?;
+            let is_sent = of_member.contains(&place);
+            let is_done = (reply.is_some() || !is_sent) && wave + 1 >= member.steps.len();
+            match self.seen(&member, is_done)? {
+                Seen::Made => self.settle_member(member, started)?,
+                Seen::NotMade => again.push(member),
+                Seen::Nothing => {
+                    let what = if running == Some(place) { "was running" } else { "may have run" };
+                    member.failure = Some(format!("it {what} when {}; nobody saw how it ended", error.cause));
+                    self.settle_member(member, started)?;
                 }
-                other => self.rest(index, other),
             }
         }
+        again.into_iter().try_for_each(|member| self.make_again(member))
+    }
+
+    /// What the host shows, over another connection, of a state that was being made.
+    fn seen(&mut self, member: &Member, is_done: bool) -> Result<Seen, Broken> {
+        let state = &self.run.plan.states[member.index];
+        let is_command = state.resource.due() != Due::Different;
+        let is_refresh = member.steps.iter().any(|step| step.refresh);
+        if member.failure.is_some() || (is_done && (is_command || is_refresh)) {
+            return Ok(Seen::Made);
+        }
+        let is_made = match (is_command, is_refresh) {
+            (true, _) if !state.conditions.is_guarded() => return Ok(Seen::Nothing),
+            (true, _) => matches!(self.settle(|facts| state.conditions.hold(facts))?, Ok(Some(_))),
+            (false, true) => false,
+            (false, false) => self.difference(member.index)?.is_none(),
+        };
+        Ok(if is_made { Seen::Made } else { Seen::NotMade })
+    }
+
+    fn settle_member(&mut self, member: Member, started: Instant) -> Result<(), Broken> {
+        let index = member.index;
+        let record = self.prove(member, started)?;
+        if record.report.outcome == Outcome::Changed {
+            self.strike_owed(index);
+        }
+        self.put(index, record);
         Ok(())
+    }
+
+    /// Makes a state again. A refresh stays what it was; other steps follow from what the host is like by now.
+    fn make_again(&mut self, member: Member) -> Result<(), Broken> {
+        let Member { index, steps, again, losses, .. } = member;
+        let steps = match steps.iter().any(|step| step.refresh) {
+            true => steps,
+            false => match self.decide(index)? {
+                Ok(Decision::Act(steps)) => steps,
+                other => {
+                    self.rest(index, other);
+                    return Ok(());
+                }
+            },
+        };
+        self.enlist(Member { again, losses: losses + 1, ..self.member(index, steps) });
+        self.flush()
     }
 
     /// The connection broke in the middle of a group: says of each state whether it was made, was running, or had not
@@ -114,7 +151,7 @@ impl Making<'_, '_, '_> {
             } else if reply.is_some() {
                 Record::new(chunk, Outcome::Failed, Some("done in part when the connection was lost".into()))
             } else {
-                Record::unmet(chunk, "not begun: the connection was lost".into())
+                Record::unmet(chunk, "it may not have begun: the connection was lost".into())
             };
             let mut record = record.with_changes(changes);
             record.report.duration = started.elapsed();
