@@ -44,6 +44,8 @@ fn crates_know_only_the_core_and_the_command_line_knows_all() {
     assert_eq!(arrows("modules/Cargo.toml"), core);
     let all = ["kstate-core", "kstate-modules", "kstate-sls", "kstate-ssh"].map(str::to_owned);
     assert_eq!(arrows("Cargo.toml"), BTreeSet::from(all));
+    let simulated = ["kstate-core", "kstate-modules", "kstate-sls"].map(str::to_owned);
+    assert_eq!(arrows("tests/simulation/Cargo.toml"), BTreeSet::from(simulated));
 }
 
 #[test]
