@@ -227,6 +227,19 @@ fn random_trees_compile_as_salt_compiles_them() {
     assert!(compiled > count / 3 && refused > count / 10, "{compiled} compiled, {refused} refused");
 }
 
+#[test]
+#[ignore = "needs Salt"]
+fn random_file_states_leave_what_salt_leaves() {
+    let setting = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
+    let status = Command::new(python())
+        .arg(repository().join("tests/salt/files.py"))
+        .arg(env!("CARGO_BIN_EXE_kstate"))
+        .args(["--seed", &setting("KSTATE_SEED", "1"), "--sets", &setting("KSTATE_FILE_SETS", "60")])
+        .status()
+        .unwrap();
+    assert!(status.success(), "some sets of states differ; they are printed above");
+}
+
 /// Compares the trees of every `step`th seed while Salt compiles them.
 fn trees(first: usize, count: usize, step: usize) -> Tally {
     let mut salt = Command::new(python())

@@ -32,7 +32,7 @@ pub(crate) use uncomment::Uncomment;
 use kstate_core::question::PathInfo;
 use kstate_core::{
     Attributes, Change, Command, Facts, Map, Place, Problem, Question, Run, SourceEntry, Step, Stop, Touch,
-    Value, fnmatch,
+    Value, fnmatch, names,
 };
 
 use crate::Context;
@@ -143,7 +143,7 @@ fn is_binary(bytes: &[u8]) -> bool {
 fn on_each(words: &[&str], paths: &[&str], root: &str) -> Run {
     let told = format!("{} below {root}", words.join(" "));
     let words = ["xargs", "-0", "-r"].iter().chain(words).copied();
-    let input: Vec<u8> = paths.iter().flat_map(|path| [path.as_bytes(), b"\0"].concat()).collect();
+    let input: Vec<u8> = paths.iter().flat_map(|path| [names::bytes(path), vec![0]].concat()).collect();
     Run::new(Command::words(words).input(input).told(told), [Touch::Path(root.to_owned())])
 }
 
@@ -245,7 +245,7 @@ impl Clean {
         }
         let changes: Vec<Change> = removed
             .iter()
-            .map(|(path, info)| Change::new(info.kind_name(), path.as_str(), Value::Null))
+            .map(|(path, info)| Change::new(info.kind_name(), names::shown(path), Value::Null))
             .collect();
         let left: Below = tree.iter().filter(|(path, _)| stays(path)).cloned().collect();
         let mut run = on_each(&["rm", "-rf", "--"], &tops, root)

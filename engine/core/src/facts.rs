@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::kept::Kept;
 use crate::question::{
-    Account, Answer, Answered, Candidate, CannotTell, Ended, Group, Package, PathInfo, Process, Question,
-    Service,
+    Account, Answer, Answered, Candidate, CannotTell, Ended, Group, Package, PathInfo, PathKind, Process,
+    Question, Service,
 };
 use crate::touch::is_below;
 use crate::{Command, Lack, Operation, Touch};
@@ -120,7 +120,26 @@ impl Facts {
             if matches!(question, Question::Run(_)) {
                 self.foretold.insert(question.clone());
             }
+            if let (Question::Path(path), Answer::Path(info)) = (&question, &answer) {
+                self.replant(path, info.as_ref());
+            }
             self.answers.insert(question, Ok(answer));
+        }
+    }
+
+    /// Enters what will stand at a path into what is known to lie below the directories above it.
+    fn replant(&mut self, path: &str, info: Option<&PathInfo>) {
+        let is_folder = info.is_some_and(|info| info.kind == PathKind::Directory);
+        for (question, answer) in &mut self.answers {
+            let (Question::Tree(root), Ok(Answer::Tree(tree))) = (question, answer) else { continue };
+            if !is_below(path, root) || is_below(root, path) {
+                continue;
+            }
+            tree.retain(|(known, _)| known != path && (is_folder || !is_below(known, path)));
+            if let Some(info) = info {
+                let at = tree.partition_point(|(known, _)| known.as_str() < path);
+                tree.insert(at, (path.to_owned(), info.clone()));
+            }
         }
     }
 
@@ -288,6 +307,24 @@ mod tests {
         assert_eq!(facts.path("/srv/a").unwrap().unwrap().user, "ann");
         // Nobody has asked about this one; if it turns out to be missing, it hangs on the change.
         assert_eq!(facts.path("/srv/a/b"), Err(Stop::Ask(vec![path("/srv/a/b")])));
+    }
+
+    #[test]
+    fn what_will_lie_below_a_directory_is_known_there() {
+        let tree = Question::Tree("/srv".into());
+        let mut facts = Facts::default();
+        facts.learn(tree.clone(), Ok(Answer::Tree(Vec::new())));
+        let names = |facts: &Facts| -> Vec<String> {
+            facts.tree("/srv").unwrap().iter().map(|(path, _)| path.clone()).collect()
+        };
+        for path in ["/srv/d", "/srv/d/e", "/srv/c"] {
+            let attributes = Attributes::default();
+            let parents = Parents::MustExist;
+            facts.predict(&Operation::Directory { path: path.into(), attributes, parents }, "it");
+        }
+        assert_eq!(names(&facts), ["/srv/c", "/srv/d", "/srv/d/e"]);
+        facts.predict(&Operation::Remove { path: "/srv/d".into() }, "it");
+        assert_eq!(names(&facts), ["/srv/c"]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod hands;
 mod hold;
 pub mod kept;
 mod map;
+pub mod names;
 mod needs;
 mod node;
 mod operation;

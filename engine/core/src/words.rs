@@ -1,12 +1,23 @@
 //! Quoting for the shell, in the one place that does it.
 
+use crate::names;
+
 /// A word as POSIX `sh` reads it back unchanged.
 pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    let mut quoted = String::from("'");
+    for c in word.chars() {
+        match names::byte_of(c) {
+            // A script is UTF-8; a name need not be.
+            Some(byte) => quoted.push_str(&format!("'\"$(printf '\\{byte:03o}')\"'")),
+            None if c == '\'' => quoted.push_str(r"'\''"),
+            None => quoted.push(c),
+        }
+    }
+    quoted + "'"
 }
 
 /// Words as one command line.
@@ -33,5 +44,6 @@ mod tests {
         assert_eq!(quote("it's $HOME"), r"'it'\''s $HOME'");
         assert_eq!(quote(""), "''");
         assert_eq!(quote("~root"), "'~root'");
+        assert_eq!(quote(&names::text(b"a\xffb")), r#"'a'"$(printf '\377')"'b'"#);
     }
 }

@@ -17,7 +17,7 @@
 use kstate_core::question::{Answer, PathInfo, PathKind};
 use kstate_core::{
     Attributes, Change, Claim, Command, Facts, Operation, Parents, Place, Problem, Question, Resource, Run,
-    Step, Stop, Touch, Value,
+    Step, Stop, Touch, Value, names,
 };
 use serde::Deserialize;
 
@@ -289,7 +289,7 @@ impl Directory {
                     if !differs.is_empty() {
                         touched.push(index);
                         changes.extend(differs.into_iter().map(|change| Change {
-                            subject: format!("{} of {path}", change.subject),
+                            subject: format!("{} of {}", change.subject, names::shown(path)),
                             ..change
                         }));
                     }

@@ -122,7 +122,7 @@ pub(super) fn tree_job(path: &str) -> Job {
 }
 
 pub(super) fn read_tree(_path: &str, reply: &Reply) -> Answered {
-    let text = String::from_utf8_lossy(&reply.stdout);
+    let text = crate::names::text(&reply.stdout);
     let mut found: Vec<(String, PathInfo)> = Vec::new();
     let mut lines = text.split('\0');
     while let Some(line) = lines.next() {
@@ -163,7 +163,9 @@ fn info(line: &str) -> Option<(PathInfo, &str)> {
 
 fn refused(path: &str, reason: &str) -> Answered {
     match reason {
-        "No such file or directory" | "Not a directory" => Ok(Answer::Path(None)),
+        "No such file or directory" | "Not a directory" | "Too many levels of symbolic links" => {
+            Ok(Answer::Path(None))
+        }
         _ => Err(CannotTell(format!("`{path}`: {reason}"))),
     }
 }
