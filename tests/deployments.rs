@@ -1,5 +1,6 @@
 //! What would be deployed is told before it is, and no more than that is deployed.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -225,4 +226,66 @@ fn a_change_of_other_paths_is_not_held() {
     deployment.diff().exits(2).does_not_say("held");
     deployment.env.apply().exits(0);
     assert_eq!(deployment.deployed(), last);
+}
+
+#[test]
+fn an_update_of_a_shallow_clone_is_a_fast_forward() {
+    let deployment = Deployment::new("    - depth: 1\n");
+    let env = &deployment.env;
+    // A path of this machine would be copied whole.
+    let sls = fs::read_to_string(env.path("states/it.sls")).unwrap();
+    env.sls("it", &sls.replace("name: /", "name: file:///"));
+    fs::remove_dir_all(deployment.dir()).unwrap();
+    deployment.commit("two", "2", "Two");
+    env.apply().exits(0);
+    assert_eq!(deployment.git("checkout", &["rev-list", "--count", "HEAD"]), "1");
+    deployment.commit("three", "3", "Three");
+    let last = deployment.commit("four", "4", "Four");
+    env.kstate(&["diff", "it"]).exits(2).says("(2 commits)");
+    env.apply().exits(0);
+    assert_eq!(deployment.deployed(), last);
+    env.diff().exits(0);
+}
+
+#[test]
+fn what_a_checkout_cannot_do_fails_in_the_diff() {
+    let deployment = Deployment::new("");
+    let (env, dir) = (&deployment.env, deployment.dir());
+    let before = deployment.deployed();
+    deployment.commit("new", "1", "Bring a file");
+    deployment.commit("folder/file", "1", "Bring a folder");
+    let sls = fs::read_to_string(env.path("states/it.sls")).unwrap();
+    let strict = sls.replace("    - force_reset: True\n", "");
+    env.sls("it", &strict);
+    for path in ["new", "folder"] {
+        fs::write(dir.join(path), "mine").unwrap();
+        let way = format!("`{path}` is in the way");
+        env.kstate(&["diff", "it"]).exits(1).says(&way);
+        env.kstate(&["apply", "it", "--yes"]).exits(1).says(&way);
+        fs::remove_file(dir.join(path)).unwrap();
+    }
+    assert_eq!(deployment.deployed(), before);
+    // What git ignores gives way.
+    fs::write(dir.join(".git/info/exclude"), "new").unwrap();
+    fs::write(dir.join("new"), "mine").unwrap();
+    env.apply().exits(0);
+    // A commit that the remote does not have, with a checkout and without one.
+    let rev = |rev: &str| env.sls("it", &strict.replace("rev: main", &format!("rev: '{rev}'")));
+    let unknown = ["1234567", "123456789abcdef123456789abcdef123456789a"];
+    for missing in unknown {
+        rev(missing);
+        env.kstate(&["diff", "it"]).exits(1).says(&format!("has no branch, tag or commit `{missing}`"));
+    }
+    fs::remove_file(dir.join(".git/HEAD")).unwrap();
+    env.sls("it", &strict);
+    env.kstate(&["diff", "it"]).exits(1).says("has a `.git` that is no repository");
+    fs::remove_dir_all(&dir).unwrap();
+    for missing in unknown {
+        rev(missing);
+        env.kstate(&["diff", "it"]).exits(1).says(&format!("has no branch, tag or commit `{missing}`"));
+    }
+    rev(&before[..8]);
+    env.kstate(&["diff", "it"]).exits(2).says("clone of");
+    env.apply().exits(0);
+    assert_eq!(deployment.deployed(), before);
 }

@@ -57,12 +57,13 @@ if [ -z "$is_repository" ]; then
   # Only what has been fetched tells that a commit is there.
   [ $kind = commit ] || exit 0
   p=$(mktemp -d) && git init -q --bare "$p" || exit 0
-  for what in "$new" 'refs/heads/*'; do
-    timeout -k 5 300 git -C "$p" fetch -q --no-tags --filter=tree:0 -- "$u" "$what" >/dev/null 2>&1
+  for what in "$new" '+refs/heads/*:refs/heads/*'; do
+    timeout -k 5 300 git -C "$p" fetch -q --depth=1 --no-tags --filter=tree:0 -- "$u" "$what" >/dev/null 2>&1
     full=$(git -C "$p" rev-parse -q --verify "$new^{commit}") && break
   done
-  [ -n "$full" ] || { git -C "$p" fetch -q --filter=tree:0 -- "$u" 'refs/tags/*' >/dev/null 2>&1; full=$(git -C "$p" rev-parse -q --verify "$new^{commit}"); }
-  [ -z "$full" ] && echo missing
+  if [ -z "$full" ] && timeout -k 5 300 git -C "$p" fetch -q --unshallow --no-tags --filter=tree:0 -- "$u" '+refs/heads/*:refs/heads/*' '+refs/tags/*:refs/tags/*' >/dev/null 2>&1; then
+    git -C "$p" rev-parse -q --verify "$new^{commit}" >/dev/null || echo missing
+  fi
   rm -rf "$p"; exit 0
 fi
 old=$(g rev-parse -q --verify 'HEAD^{commit}') || why=$(g rev-parse --git-dir 2>&1 >/dev/null) || { echo broken "$(printf %s "$why" | tail -n 1)"; exit 0; }
@@ -88,7 +89,7 @@ if ! has "$new" || ! has "$now"; then
   timeout -k 5 300 git -C "$t" fetch -q --no-write-fetch-head --no-tags --no-recurse-submodules --refmap= -- "$u" "$what" >/dev/null 2>&1
 fi
 if [ $kind = commit ] && ! has "$new"; then
-  timeout -k 5 300 git -C "$t" fetch -q --no-write-fetch-head --no-tags --no-recurse-submodules --refmap= -- "$u" 'refs/heads/*' 'refs/tags/*' >/dev/null 2>&1 || exit 0
+  timeout -k 5 300 git -C "$t" fetch -q --dry-run --no-write-fetch-head --no-tags --no-recurse-submodules --refmap= -- "$u" '+refs/heads/*:refs/kstate/*' '+refs/tags/*:refs/kstate-tags/*' >/dev/null 2>&1 || exit 0
   has "$new" || { echo missing; exit 0; }
 fi
 full=$(g rev-parse -q --verify "$new^{commit}") || exit 0
