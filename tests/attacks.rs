@@ -4,3 +4,4 @@ mod git;
 mod journal;
 mod races;
 mod streams;
+mod secrets;

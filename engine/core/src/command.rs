@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::words::{join, quote};
+use crate::words::{join, quote, with_script};
 use crate::{Job, Touch};
 
 /// What to run, as whom, where, and with which environment.
@@ -125,13 +125,11 @@ impl Command {
         for (name, value) in &self.env {
             script.push_str(&format!("export {}={}\n", name, quote(value)));
         }
-        if let Some(seconds) = self.timeout {
-            script.push_str(&format!("timeout -k 5 {seconds} "));
-        }
-        match &self.program {
-            Program::Words(words) => script.push_str(&join(words)),
-            Program::Shell { shell, line } => script.push_str(&join([shell.as_str(), "-c", line])),
-        }
+        let limit = self.timeout.map(|seconds| format!("timeout -k 5 {seconds} ")).unwrap_or_default();
+        script.push_str(&match &self.program {
+            Program::Words(words) => limit + &join(words),
+            Program::Shell { shell, line } => with_script(&limit, shell, line),
+        });
         // A line of a person may start anything, and leave it running.
         let apart = matches!(self.program, Program::Shell { .. });
         Job { script, input: self.input.clone(), user: self.user.clone(), apart, ..Job::default() }

@@ -25,6 +25,23 @@ pub fn join<W: AsRef<str>>(words: impl IntoIterator<Item = W>) -> String {
     words.into_iter().map(|word| quote(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
+/// Reads the script from descriptor 3 and runs it; it finds nothing of that in its variables, and standard input as it was.
+const READ: &str = r#"kstate_s=$(cat <&3); exec 3<&-; eval "unset kstate_s; $kstate_s""#;
+
+/// Shells that understand [`READ`]. Others take the name of a file.
+const SHELLS: &[&str] = &["ash", "bash", "dash", "ksh", "mksh", "rbash", "sh", "zsh"];
+
+/// A command line that has a shell run a script. The script travels on a descriptor: the words of a process are shown to
+/// everybody on the host. `before` stands before the shell, as `timeout 5 ` does.
+pub fn with_script(before: &str, shell: &str, script: &str) -> String {
+    let name = shell.rsplit('/').next().unwrap_or_default();
+    let reader = match SHELLS.contains(&name) {
+        true => format!("{} -c {}", quote(shell), quote(READ)),
+        false => format!("{} /dev/fd/3", quote(shell)),
+    };
+    format!("{{ printf %s {} | {before}{reader} 3<&0 <&4 4<&-; }} 4<&0", quote(script))
+}
+
 /// Whether programs print this name as it is when they complain about it: GNU quotes and escapes all others.
 pub(crate) fn is_printed_plainly(name: &str) -> bool {
     name.chars().all(|c| (c.is_ascii_graphic() || c == ' ') && !matches!(c, '\'' | '\\'))
@@ -37,6 +54,41 @@ mod tests {
     #[test]
     fn leaves_plain_words_alone() {
         assert_eq!(join(["stat", "-c", "/etc/hosts"]), "stat -c /etc/hosts");
+    }
+
+    /// The status and the output of a script, run as the held shell runs jobs.
+    fn run(shell: &str, script: &str) -> (Option<i32>, String) {
+        use std::io::Write as _;
+        use std::process::{Command, Stdio};
+
+        let line = with_script("timeout 20 ", shell, script);
+        let mut command = Command::new("sh");
+        command.args(["-c", "cd /; eval \"$1\"", "sh", &line]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"input\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    #[test]
+    fn a_script_keeps_its_input_name_and_status_and_is_in_no_command_line() {
+        for shell in ["/bin/sh", "/bin/bash", "dash"] {
+            let show = "tr '\\0' ' ' </proc/$$/cmdline | grep -c 'a sec''ret'; # a secret";
+            assert_eq!(run(shell, show).1, "0\n", "{shell}");
+            let (status, said) = run(
+                shell,
+                "read x; echo \"$x it's $0\"; for fd in 3 4; do eval \"true <&$fd\" 2>/dev/null || echo closed; done; echo ${kstate_s-none}; exit 7",
+            );
+            assert_eq!(
+                (status, said),
+                (Some(7), format!("input it's {shell}\nclosed\nclosed\nnone\n")),
+                "{shell}"
+            );
+        }
+        assert_eq!(
+            run("/usr/bin/perl", "print 'got ', <STDIN>; exit 3"),
+            (Some(3), "got input\n".to_owned())
+        );
     }
 
     #[test]

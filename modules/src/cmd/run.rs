@@ -201,7 +201,8 @@ mod tests {
         let steps = declare(text, &Tree::default()).diff(&Facts::default()).unwrap();
         let job = steps[0].operation.job().unwrap();
         assert_eq!(job.user.as_deref(), Some("ann"));
-        assert_eq!(job.script, "cd /srv || exit 1\nexport A=1\n/bin/sh -c 'echo $A'");
+        let run = kstate_core::words::with_script("", "/bin/sh", "echo $A");
+        assert_eq!(job.script, format!("cd /srv || exit 1\nexport A=1\n{run}"));
         assert!(steps[0].always);
     }
 

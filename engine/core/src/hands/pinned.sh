@@ -185,13 +185,17 @@ receive() {
   *) chmod 644 -- "$new" || exit 1 ;;
   esac
 }
+# Runs the command of `check_cmd` on the file `$1`. It travels on a descriptor: everybody can read the words of a process.
+judge() {
+  printf %s "$check" | sh -c 'kstate_s=$(cat <&3); exec 3<&-; eval "unset kstate_s; $kstate_s \"\$1\""' sh "$1" 3<&0 </dev/null
+}
 # Runs the command of `check_cmd` on the new file. Where others can change the directory, it gets a copy that they cannot.
 try() {
   if [ -n "$safe" ]; then
-    sh -c "$check \"\$0\"" "$dir/${new#./}" </dev/null || stop 'refused by check_cmd; the old file stays'
+    judge "$dir/${new#./}" || stop 'refused by check_cmd; the old file stays'
   else
     copy=$(mktemp -d) && cp -p -- "$new" "$copy/$name" || exit 1
-    sh -c "$check \"\$0\"" "$copy/$name" </dev/null
+    judge "$copy/$name"
     took=$?
     rm -rf -- "$copy"
     [ $took -eq 0 ] || stop 'refused by check_cmd; the old file stays'
