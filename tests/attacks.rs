@@ -3,5 +3,5 @@
 mod git;
 mod journal;
 mod races;
-mod streams;
 mod secrets;
+mod streams;

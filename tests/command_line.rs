@@ -45,7 +45,11 @@ fn the_help_of_every_command_has_an_example() {
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
-    assert_eq!(commands, ["apply", "diff", "show", "jobs", "attach", "token", "check", "compare"], "{help}");
+    assert_eq!(
+        commands,
+        ["apply", "diff", "show", "log", "jobs", "attach", "token", "check", "compare"],
+        "{help}"
+    );
     for command in commands {
         env.kstate(&[command, "--help"]).exits(0).says("Examples:").says(&format!("\n  kstate {command}"));
     }

@@ -35,6 +35,8 @@ mod mistakes;
 #[cfg(test)]
 mod on_the_host;
 #[cfg(test)]
+mod output;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod requisites;

@@ -92,7 +92,7 @@ fn no_at_the_question_changes_nothing() {
     for answer in ["n\n", "\n", "\u{4}"] {
         let (env, file) = greeting();
         let output = at_a_terminal(&env, answer, &["apply", "it"], &[]);
-        output.exits(0).says("[y/N]").says("Nothing was changed.");
+        output.exits(1).says("[y/N]").says("Nothing was changed.");
         assert!(!file.exists(), "{output}");
     }
 }

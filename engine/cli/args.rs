@@ -20,7 +20,7 @@ Examples:
   kstate check                           is the tree sound? no server is contacted
   kstate compare main                    what changes against a branch? no server is contacted
 
-Exit codes: 0 done, or nothing differs · 1 a state failed, or the tree does not compile
+Exit codes: 0 done, or nothing differs · 1 a state failed, the tree does not compile, or `n` was answered
   2 something differs (diff, compare) · 4 a host could not be reached · 64 wrong command line · 130 interrupted"
 )]
 pub(crate) struct Cli {
@@ -45,7 +45,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, value_name = "EXPR")]
     pub(crate) target: Option<String>,
     /// The target expression is a comma-separated list of roster names
-    #[arg(short = 'L', long, global = true, requires = "target")]
+    #[arg(short = 'L', long, global = true)]
     pub(crate) list: bool,
     /// The target is this machine, without SSH
     #[arg(long, global = true)]
@@ -62,7 +62,7 @@ pub(crate) struct Global {
     /// How to print
     #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-    /// Shows every state, also those that are as declared
+    /// Shows every state, also those that are as declared, and all that commands print
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 }
@@ -131,6 +131,17 @@ Examples:
         /// The SLS to compile [default: what the top file names]
         #[arg(value_name = "SLS")]
         sls: Vec<String>,
+    },
+    /// Lists earlier runs of `apply`, or shows all that one did and printed
+    #[command(after_help = "\
+Examples:
+  kstate log                              the runs that have a log, the last one at the end
+  kstate log last                         the whole output of its commands, and its report
+  kstate log 1764136800-4711 --format json")]
+    Log {
+        /// The name of a run, or how it begins; `last` is the last one
+        #[arg(value_name = "RUN")]
+        run: Option<String>,
     },
     /// Lists the commands that run, or ran, apart from the connection
     #[command(after_help = "\
@@ -209,10 +220,56 @@ Exit codes: 0 nothing changes · 1 a revision does not compile · 2 something ch
     },
 }
 
+impl Cli {
+    /// Refuses options that contradict each other, or that mean nothing to the command, wherever they stand.
+    pub(crate) fn refuse_contradictions(&self) -> Result<(), String> {
+        let Global { target, list, local, grains, exec_fixture, pillar, format, .. } = &self.global;
+        let has_plan = matches!(self.command, Command::Apply { plan: Some(_), .. });
+        if *local && target.is_some() && !has_plan {
+            return Err(
+                "`--local` means this machine, and `-t` and `-L` mean hosts of the roster; give one of them"
+                    .into(),
+            );
+        }
+        if *list && target.is_none() {
+            return Err("`-L` says how to read `-t`; give `-t NAME,NAME` too".into());
+        }
+        if let Command::Apply { yes: false, plan: None, .. } = self.command
+            && *format == Format::Json
+        {
+            return Err(
+                "`--format json` prints one document, and `kstate apply` asks a question; give `--yes` too"
+                    .into(),
+            );
+        }
+        if let Command::Apply { yes: true, plan: Some(_), .. } = self.command {
+            return Err("`--plan` never asks; leave out `--yes`".into());
+        }
+        let compiles = !matches!(
+            self.command,
+            Command::Jobs | Command::Attach { .. } | Command::Token { .. } | Command::Log { .. }
+        );
+        let given = [
+            ("--grains", grains.is_some()),
+            ("--exec-fixture", exec_fixture.is_some()),
+            ("--pillar", pillar.is_some()),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given && !compiles) {
+            Some((name, _)) => {
+                Err(format!("`{name}` means nothing to this command, which compiles no states"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 impl Command {
     /// Whether something may be in hand on a host.
     pub(crate) fn works_on_hosts(&self) -> bool {
-        !matches!(self, Command::Show { .. } | Command::Check { .. } | Command::Compare { .. })
+        !matches!(
+            self,
+            Command::Show { .. } | Command::Check { .. } | Command::Compare { .. } | Command::Log { .. }
+        )
     }
 }
 

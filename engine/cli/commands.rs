@@ -3,6 +3,7 @@
 mod check;
 mod compare;
 mod jobs;
+mod log;
 mod machines;
 mod plan;
 mod run;
@@ -19,6 +20,7 @@ use crate::session::Session;
 use crate::ui::Ui;
 
 pub(crate) fn dispatch(cli: &Cli, ui: &Ui, interrupt: Interrupt) -> Result<Exit, CommandError> {
+    cli.refuse_contradictions().map_err(CommandError::usage)?;
     if let Command::Apply { yes: false, plan: None, .. } = cli.command
         && !Ui::is_interactive()
     {
@@ -54,6 +56,7 @@ pub(crate) fn dispatch(cli: &Cli, ui: &Ui, interrupt: Interrupt) -> Result<Exit,
             run::ask_and_apply(&open()?.accepting(accept), &cli.global, sls)
         }
         Command::Show { what, sls } => show::show(&open()?, &cli.global, *what, sls),
+        Command::Log { run } => log::log(ui, cli.global.format, run.as_deref()),
         Command::Jobs => jobs::jobs(&open()?, &cli.global),
         Command::Attach { job } => jobs::attach(&open()?, job),
         Command::Token { command } => token::token(&mut open()?, &cli.global, command),

@@ -8,7 +8,7 @@ pub(crate) enum Exit {
     Done,
     /// Diff, compare: something differs.
     Differs,
-    /// A state failed, or the tree does not compile.
+    /// A state failed, the tree does not compile, or the person who was asked said no.
     Failed,
     /// A host could not be reached, refused us, or was lost.
     Unreachable,

@@ -13,9 +13,11 @@ mod ignored;
 mod remembered;
 mod report;
 mod revision;
+mod runlog;
 mod saved;
 mod session;
 mod signals;
+mod state_folder;
 mod token;
 mod ui;
 mod visible;
@@ -36,9 +38,13 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
             let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if is_answer { Exit::Done } else { Exit::Usage }.into();
+            let ui = Ui::new(false, Arc::default());
+            match is_answer {
+                true => ui.raw(error.render().ansi().to_string().as_bytes()),
+                false => drop(error.print()),
+            }
+            return written(&ui, if is_answer { Exit::Done } else { Exit::Usage }).into();
         }
     };
     let signals = Arc::new(Signals::default());
@@ -50,7 +56,7 @@ fn main() -> ExitCode {
         ui.error(&format!("Ctrl-C cannot be taken care of: {error}"), &[]);
     }
     match commands::dispatch(&cli, &ui, interrupt) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => written(&ui, exit).into(),
         Err(error) => {
             let mut diagnostics = Diagnostics::new(&error.root);
             for problem in &error.problems {
@@ -59,7 +65,18 @@ fn main() -> ExitCode {
             if !error.message.is_empty() {
                 ui.error(&error.message, &error.hints);
             }
-            error.exit.into()
+            written(&ui, error.exit).into()
+        }
+    }
+}
+
+/// The exit code, if what belongs on standard output could be written. A reader that has gone away is no error.
+fn written(ui: &Ui, exit: Exit) -> Exit {
+    match ui.unwritten() {
+        None => exit,
+        Some(error) => {
+            ui.error(&format!("standard output cannot be written: {error}"), &[]);
+            exit.worst(Exit::Failed)
         }
     }
 }

@@ -1,19 +1,23 @@
 //! A saved plan: what `diff` has found, so that `apply` does exactly that or nothing. It holds no secrets: reports are masked,
-//! and what would be done is told by digests.
+//! and what would be done is told by digests. A digest of something short can be guessed, so these are made with a key that stays on
+//! this machine: who reads a plan learns nothing from them.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use hmac::{Hmac, KeyInit, Mac};
 use kstate_core::{Change, HostReport, Outcome, Plan, Position, Problem, StateReport, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use sha2::Sha256;
 
 use crate::args::Global;
 use crate::error::CommandError;
 use crate::report::json;
 use crate::session::Session;
+use crate::state_folder;
 
 const KIND: &str = "kstate plan";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -24,10 +28,57 @@ pub(crate) struct Saved {
     /// What the file is.
     kind: String,
     version: String,
+    /// Names the key of its digests.
+    key: String,
     /// The run of `diff`.
     run: String,
     asked: Asked,
     targets: Vec<SavedTarget>,
+    #[serde(skip)]
+    secret: Key,
+}
+
+/// The key of digests.
+#[derive(Default)]
+struct Key(Vec<u8>);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+impl Key {
+    /// Returns the key of this user and machine, and makes one if there is none.
+    fn own() -> io::Result<Self> {
+        let path = state_folder::folder("plans")?.join("key");
+        if !path.exists() {
+            let mut bytes = [0; 32];
+            fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+            whole(&path, &bytes)?;
+        }
+        let key = fs::read(&path)?;
+        if key.len() == 32 {
+            Ok(Key(key))
+        } else {
+            Err(io::Error::other(format!("`{}` is broken", path.display())))
+        }
+    }
+
+    fn get() -> Result<Self, CommandError> {
+        Key::own().map_err(|error| CommandError::failed(format!("the key of plans cannot be had: {error}")))
+    }
+
+    fn name(&self) -> String {
+        self.digest("the name of the key")[..16].to_owned()
+    }
+
+    /// HMAC-SHA256.
+    fn digest(&self, text: &str) -> String {
+        let Ok(mac) = Hmac::<Sha256>::new_from_slice(&self.0) else { return String::new() };
+        let digest = mac.chain_update(text).finalize().into_bytes();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// What was typed.
@@ -112,7 +163,7 @@ pub(crate) fn may_be_written(path: &Path) -> Result<(), CommandError> {
     if !folder.is_dir() {
         return Err(CommandError::usage(format!("there is no folder `{}`", folder.display())));
     }
-    match fs::read(path) {
+    match content(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(CommandError::usage(format!("`--out {}`: {error}", path.display()))),
         Ok(bytes) => match parse(&bytes) {
@@ -123,6 +174,23 @@ pub(crate) fn may_be_written(path: &Path) -> Result<(), CommandError> {
             ))),
         },
     }
+}
+
+/// More bytes than any plan has.
+const MOST: u64 = 256 << 20;
+
+/// The bytes of a file that may be a plan. Devices and pipes are not opened.
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    let about = fs::metadata(path)?;
+    if !about.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    if about.len() > MOST {
+        return Err(io::Error::other(format!("it has more than {} MB, and is no plan", MOST >> 20)));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(MOST).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The document in a file, if it is a plan, of whichever version.
@@ -157,19 +225,25 @@ impl Saved {
             pillar: options.pillar.is_some(),
             accept: session.accepted.clone(),
         };
+        let secret = Key::get()?;
         let target = |Looked { report, declared }: &Looked| SavedTarget {
             name: report.target.clone(),
-            states: report.states.iter().zip(declared).map(|(state, digest)| saved(state, digest)).collect(),
+            states: report
+                .states
+                .iter()
+                .zip(declared)
+                .map(|(state, digest)| saved(state, digest, &secret))
+                .collect(),
         };
         let targets = looked.iter().map(target).collect();
-        let run = session.run.clone();
-        Ok(Saved { kind: KIND.into(), version: VERSION.into(), run, asked, targets })
+        let (run, key) = (session.run.clone(), secret.name());
+        Ok(Saved { kind: KIND.into(), version: VERSION.into(), key, run, asked, targets, secret })
     }
 
     /// Writes it as a whole or not at all.
     pub(crate) fn write(&self, path: &Path) -> Result<(), CommandError> {
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        whole(path, &format!("{text}\n")).map_err(|error| {
+        whole(path, format!("{text}\n").as_bytes()).map_err(|error| {
             CommandError::failed(format!("the plan cannot be saved in `{}`: {error}", path.display()))
         })
     }
@@ -177,7 +251,7 @@ impl Saved {
     pub(crate) fn read(path: &Path) -> Result<Self, CommandError> {
         let file = path.display();
         let bytes =
-            fs::read(path).map_err(|error| CommandError::usage(format!("`--plan {file}`: {error}")))?;
+            content(path).map_err(|error| CommandError::usage(format!("`--plan {file}`: {error}")))?;
         let useless = |why: String| {
             CommandError::failed(format!("`{file}` {why}"))
                 .hint("make a new plan by `kstate diff --out FILE`")
@@ -190,7 +264,15 @@ impl Saved {
             Some(other) => return Err(useless(format!("was made by kstate {other}, and this is {VERSION}"))),
             None => return Err(useless("is a broken plan: it does not say which kstate made it".to_owned())),
         }
-        serde_json::from_value(json).map_err(|error| useless(format!("is a broken plan: {error}")))
+        let plan: Saved =
+            serde_json::from_value(json).map_err(|error| useless(format!("is a broken plan: {error}")))?;
+        let secret = Key::get()?;
+        if plan.key != secret.name() {
+            return Err(useless(
+                "was made by another user or on another machine, where its key is".to_owned(),
+            ));
+        }
+        Ok(Saved { secret, ..plan })
     }
 
     /// The options under which it holds.
@@ -218,7 +300,7 @@ impl Saved {
     /// What has moved on a host since it was made.
     pub(crate) fn moved(&self, host: &Looked) -> Vec<Problem> {
         match self.target(&host.report.target) {
-            Some(target) => target.moved(host),
+            Some(target) => target.moved(host, &self.secret),
             None => vec![Problem::error(format!("the plan does not have the host `{}`", host.report.target))],
         }
     }
@@ -243,14 +325,14 @@ impl Saved {
 }
 
 impl SavedTarget {
-    fn moved(&self, host: &Looked) -> Vec<Problem> {
+    fn moved(&self, host: &Looked, key: &Key) -> Vec<Problem> {
         let states = &host.report.states;
         let mut moved: Vec<Problem> = Vec::new();
         for (now, declared) in states.iter().zip(&host.declared) {
             let at = Position::new(now.file.as_str(), now.line, 1);
             let message = match self.states.iter().find(|planned| planned.is(now)) {
                 None => Some(format!("`{}` is not in the plan", now.id)),
-                Some(planned) => planned.difference(now, declared),
+                Some(planned) => planned.difference(now, &saved(now, declared, key)),
             };
             moved.extend(message.map(|message| Problem::error(message).at(&at).of(now.id.as_str())));
         }
@@ -272,15 +354,16 @@ impl SavedState {
     }
 
     /// What is no longer as it was planned.
-    fn difference(&self, now: &StateReport, declared: &str) -> Option<String> {
+    fn difference(&self, now: &StateReport, found: &SavedState) -> Option<String> {
         let is_settled = |outcome: &str| {
             [Outcome::InSync, Outcome::Drift, Outcome::Always].iter().any(|o| o.name() == outcome)
         };
         // Which processes run at the moment is no part of a plan.
         let is_fleeting = now.is_fleeting && is_settled(&self.outcome) && is_settled(now.outcome.name());
-        let is_same = is_fleeting || (self.outcome == now.outcome.name() && self.steps == now.steps);
-        let (planned, found) = (told(self), told(&saved(now, declared)));
-        match (is_same && self.revision == now.revision, self.declared == declared) {
+        let is_same = is_fleeting || (self.outcome == now.outcome.name() && self.steps == found.steps);
+        let is_declared = self.declared == found.declared;
+        let (planned, found) = (told(self), told(found));
+        match (is_same && self.revision == now.revision, is_declared) {
             (true, true) => None,
             (true, false) => Some(format!("`{}` is declared otherwise than in the plan", self.id)),
             _ if planned == found => {
@@ -291,7 +374,7 @@ impl SavedState {
     }
 }
 
-fn saved(state: &StateReport, declared: &str) -> SavedState {
+fn saved(state: &StateReport, declared: &str, key: &Key) -> SavedState {
     SavedState {
         id: state.id.clone(),
         sls: state.sls.clone(),
@@ -301,8 +384,8 @@ fn saved(state: &StateReport, declared: &str) -> SavedState {
         reason: state.reason.clone(),
         changes: state.changes.iter().map(json::change).collect(),
         revision: state.revision.clone(),
-        steps: state.steps.clone(),
-        declared: declared.to_owned(),
+        steps: state.steps.as_deref().map(|steps| key.digest(steps)),
+        declared: key.digest(declared),
     }
 }
 
@@ -329,7 +412,7 @@ fn change(json: &Json) -> String {
 }
 
 /// Writes a file beside its place, for its owner alone, and puts it there.
-fn whole(path: &Path, text: &str) -> io::Result<()> {
+fn whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
     let written = fs::OpenOptions::new()
@@ -337,7 +420,7 @@ fn whole(path: &Path, text: &str) -> io::Result<()> {
         .create_new(true)
         .mode(0o600)
         .open(&beside)
-        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         let _ = fs::remove_file(&beside);

@@ -9,6 +9,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use kstate_core::{Event, Outcome, Sink, StateReport};
 
+use crate::runlog::RunLog;
 use crate::signals::Signals;
 use crate::visible::{plain, styled};
 
@@ -31,6 +32,9 @@ pub(crate) struct Ui {
     live: bool,
     started: Instant,
     pub(crate) signals: Arc<Signals>,
+    /// Why standard output could not be written.
+    unwritten: Mutex<Option<io::Error>>,
+    log: RunLog,
 }
 
 struct Host {
@@ -56,6 +60,8 @@ impl Ui {
             live,
             started: Instant::now(),
             signals,
+            unwritten: Mutex::default(),
+            log: RunLog::default(),
         }
     }
 
@@ -73,8 +79,21 @@ impl Ui {
     pub(crate) fn raw(&self, bytes: &[u8]) {
         self.progress.suspend(|| {
             let mut out = anstream::stdout().lock();
-            let _ = out.write_all(bytes).and_then(|()| out.flush());
+            if let Err(error) = out.write_all(bytes).and_then(|()| out.flush())
+                && error.kind() != io::ErrorKind::BrokenPipe
+            {
+                self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
         });
+    }
+
+    /// Why something that belongs on standard output is not there.
+    pub(crate) fn unwritten(&self) -> Option<io::Error> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn log(&self) -> &RunLog {
+        &self.log
     }
 
     /// Talk: a line for people.
@@ -171,6 +190,7 @@ impl Ui {
 
 impl Sink for Ui {
     fn event(&self, target: &str, event: Event) {
+        self.log.event(target, &event);
         match event {
             Event::Connecting => self.doing(target, "connecting"),
             Event::Connected => self.doing(target, "connected"),

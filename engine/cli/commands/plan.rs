@@ -36,6 +36,7 @@ pub(super) fn save(
 
 /// Does what a plan says, if everything is as it was when the plan was made.
 pub(super) fn apply(session: &Session<'_>, options: &Global, plan: &Saved) -> Result<Exit, CommandError> {
+    super::run::begin_log(session, plan.sls());
     let lease = session.lease(plan.sls())?;
     let exit = carry_out(session, options, plan);
     exit.map(|exit| end(session, lease, exit))

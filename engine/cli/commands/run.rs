@@ -40,6 +40,7 @@ pub(super) fn look_at_all<R: Send>(
 
 /// Applies without asking.
 pub(super) fn apply(session: &Session<'_>, options: &Global, sls: &[String]) -> Result<Exit, CommandError> {
+    begin_log(session, sls);
     let lease = session.lease(sls)?;
     let gathered = gather(session, sls, Contact::Work)?;
     let exit = make_all(session, options, gathered);
@@ -109,11 +110,9 @@ pub(super) fn ask_and_apply(
     let question = format!("Apply {} to {}?", count(due, "state"), hosts(to_change));
     if !session.ui.confirm(&question) {
         session.ui.talk("Nothing was changed.");
-        return Ok(match worst {
-            Exit::Differs => Exit::Done,
-            other => other,
-        });
+        return Ok(worst.worst(Exit::Failed));
     }
+    begin_log(session, sls);
     let lease = session.lease(sls)?;
     let ready = if lease.is_none() { machines::take(session, kept) } else { kept };
     let gathered = Gathered {
@@ -284,6 +283,7 @@ pub(super) fn run(session: &Session<'_>, kind: Kind, ready: &mut Ready) -> HostR
 
 pub(super) fn tell(session: &Session<'_>, options: &Global, kind: Kind, reports: &[HostReport]) -> Exit {
     tell_what_met_no_hold(session, reports);
+    keep(session, kind, reports);
     match options.format {
         Format::Text => tell_people(session, options, kind, reports),
         Format::Json => {
@@ -291,6 +291,23 @@ pub(super) fn tell(session: &Session<'_>, options: &Global, kind: Kind, reports:
             session.ui.document(&report::json::document(kind, &session.run, reports));
             exit(kind, reports)
         }
+    }
+}
+
+/// Begins the log of a run that changes hosts. One that cannot be written hinders nothing.
+pub(super) fn begin_log(session: &Session<'_>, sls: &[String]) {
+    let words: Vec<&str> = ["apply"].into_iter().chain(sls.iter().map(String::as_str)).collect();
+    if let Err(error) = session.ui.log().begin(&session.run, &words.join(" ")) {
+        session.ui.talk(&format!("note: this run has no log: {error}"));
+    }
+}
+
+/// Keeps the reports in the log of the run.
+fn keep(session: &Session<'_>, kind: Kind, reports: &[HostReport]) {
+    let log = session.ui.log();
+    reports.iter().for_each(|report| log.report(&report::host(kind, report, true)));
+    if kind == Kind::Apply {
+        log.document(&report::json::document(kind, &session.run, reports));
     }
 }
 

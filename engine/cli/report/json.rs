@@ -1,6 +1,6 @@
 //! The JSON document of `diff` and `apply`, and values as JSON.
 
-use kstate_core::{Change, Hold, HostReport, Problem, StateReport, Value, integer};
+use kstate_core::{Change, Hold, HostReport, Printed, Problem, StateReport, Value, integer};
 use serde_json::{Map, Number, Value as Json, json};
 
 use super::Kind;
@@ -51,6 +51,9 @@ fn state(state: &StateReport) -> Json {
         "changes": state.changes.iter().map(change).collect::<Vec<_>>(),
         "reason": state.reason, "duration_ms": millis(state.duration),
     });
+    if !state.printed.is_empty() {
+        json["output"] = state.printed.iter().map(printed).collect();
+    }
     if let Some(remark) = &state.remark {
         json["remark"] = remark.as_str().into();
     }
@@ -61,6 +64,11 @@ fn state(state: &StateReport) -> Json {
         json["holds"] = state.holds.iter().map(hold).collect();
     }
     json
+}
+
+fn printed(printed: &Printed) -> Json {
+    let Printed { command, status, stdout, stderr, omitted } = printed;
+    json!({ "command": command, "status": status, "stdout": stdout, "stderr": stderr, "omitted_bytes": omitted })
 }
 
 fn hold(hold: &Hold) -> Json {

@@ -1,7 +1,7 @@
 //! What a person sees: hosts, changed things first, unchanged ones only counted, but for what is worth a remark after a change.
 
 use anstyle::Style;
-use kstate_core::{Change, HostReport, Outcome, Prediction, StateReport};
+use kstate_core::{Change, HostReport, Outcome, Prediction, Printed, StateReport};
 
 use super::Kind;
 use crate::ui::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, count, elapsed, paint};
@@ -27,7 +27,7 @@ pub(crate) fn host(kind: Kind, report: &HostReport, verbose: bool) -> String {
         .collect();
     states.sort_by_key(|state| rank(state.outcome));
     for state in states {
-        out.push_str(&self::state(state));
+        out.push_str(&self::state(state, verbose));
     }
     for note in &report.notes {
         out.push_str(&format!("  {}: {note}\n", paint(CYAN, "note")));
@@ -103,7 +103,7 @@ fn mark(outcome: Outcome) -> (&'static str, Style) {
     }
 }
 
-fn state(state: &StateReport) -> String {
+fn state(state: &StateReport, verbose: bool) -> String {
     let (sign, style) = mark(state.outcome);
     let name =
         if state.id == state.name { String::new() } else { format!("  {}", paint(DIM, short(&state.name))) };
@@ -120,11 +120,34 @@ fn state(state: &StateReport) -> String {
             Outcome::Unknown => "cannot be told: ",
             _ => "",
         };
+        // With `-v` the whole output follows.
+        let is_first = verbose && !state.printed.is_empty();
+        let reason = if is_first { reason.lines().next().unwrap_or_default() } else { reason };
         out.push_str(&indent(&format!("{what}{reason}"), 6));
     }
     out.push_str(&indent(state.remark.as_deref().unwrap_or_default(), 6));
-    for change in &state.changes {
+    for change in state.changes.iter().filter(|change| !is_in_the_head(state, change)) {
         out.push_str(&self::change(change));
+    }
+    if verbose {
+        out.extend(state.printed.iter().map(printed));
+    }
+    out
+}
+
+/// Returns true for the command of a state that failed, if the state is named by it.
+fn is_in_the_head(state: &StateReport, change: &Change) -> bool {
+    let line = change.after.as_str().unwrap_or_default();
+    state.outcome == Outcome::Failed && change.subject == "run" && line == state.name && short(line) == line
+}
+
+/// The whole output of a command.
+fn printed(printed: &Printed) -> String {
+    let mut out = String::new();
+    for (name, text) in [("stdout", &printed.stdout), ("stderr", &printed.stderr)] {
+        if !text.is_empty() {
+            out.push_str(&format!("      {}\n{}", paint(DIM, format!("{name}:")), indent(text, 8)));
+        }
     }
     out
 }
@@ -132,7 +155,7 @@ fn state(state: &StateReport) -> String {
 pub(super) fn change(change: &Change) -> String {
     let Some(diff) = &change.diff else { return indent(&change.to_string(), 6) };
     let mut out = indent(&change.subject, 6);
-    for line in diff.lines() {
+    for line in diff.strip_suffix('\n').unwrap_or(diff).split('\n') {
         let style = match line.as_bytes().first() {
             _ if line.starts_with("--- ") || line.starts_with("+++ ") => BOLD,
             Some(b'+') => GREEN,
@@ -140,13 +163,34 @@ pub(super) fn change(change: &Change) -> String {
             Some(b'@') => CYAN,
             _ => Style::new(),
         };
-        out.push_str(&format!("        {}\n", paint(style, line)));
+        out.push_str(&format!("        {}\n", paint(style, blanks(line, diff))));
     }
     out
 }
 
+/// A line of a diff whose blanks can be seen, where nothing else tells it from a line of the other side.
+fn blanks(line: &str, diff: &str) -> String {
+    let other = match line.as_bytes().first() {
+        Some(b'+') => '-',
+        Some(b'-') => '+',
+        _ => return line.to_owned(),
+    };
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let own = words(&line[1..]);
+    if !diff.split('\n').any(|line| line.strip_prefix(other).is_some_and(|line| words(line) == own)) {
+        return line.to_owned();
+    }
+    let end = line.trim_end_matches([' ', '\t', '\r']).len().max(1);
+    let tail: String = line[end..].replace(' ', "·");
+    format!("{}{tail}", &line[..end]).replace('\t', "→\t")
+}
+
 fn indent(text: &str, by: usize) -> String {
-    plain(text).lines().map(|line| format!("{:by$}{line}\n", "")).collect()
+    plain(text.strip_suffix('\n').unwrap_or(text))
+        .split('\n')
+        .filter(|_| !text.is_empty())
+        .map(|line| format!("{:by$}{line}\n", ""))
+        .collect()
 }
 
 /// A long command line on one line.
@@ -193,5 +237,20 @@ fn words(n: usize, outcome: Outcome) -> String {
         Outcome::Failed => paint(RED, text),
         Outcome::Drift | Outcome::Changed => paint(YELLOW, text),
         _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_are_shown_where_they_are_the_difference() {
+        let diff = "-a b \n+a\tb\r\n-c \n+d \n";
+        for (line, shown) in
+            [("-a b ", "-a b·"), ("+a\tb\r", "+a→\tb\r"), ("-c ", "-c "), ("+d ", "+d "), (" e ", " e ")]
+        {
+            assert_eq!(blanks(line, diff), shown);
+        }
     }
 }

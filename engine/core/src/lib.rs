@@ -61,7 +61,7 @@ pub use prediction::Prediction;
 pub use problem::{Problem, Severity, Unwritten};
 pub use purpose::Purpose;
 pub use question::Question;
-pub use report::{HostReport, Outcome, StateReport};
+pub use report::{HostReport, Outcome, Printed, StateReport};
 pub use resource::{Bracket, Claim, Due, Resource};
 pub use run::{Again, HostRun, Plan, Planned};
 pub use secrets::{MASK, Secrets, is_plain};

@@ -33,6 +33,20 @@ pub struct StateReport {
     /// Of `diff`: it needs a login that cannot be had.
     pub is_barred: bool,
     pub duration: Duration,
+    /// The output of its commands.
+    pub printed: Vec<Printed>,
+}
+
+/// The output of a command, up to a limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Printed {
+    /// The line that a person would type.
+    pub command: String,
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+    /// The number of bytes that were left out of both.
+    pub omitted: u64,
 }
 
 impl StateReport {

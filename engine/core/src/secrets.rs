@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use crate::{Change, Hold, Map, Problem, StateReport, Unwritten, Value};
+use crate::{Change, Hold, Map, Printed, Problem, StateReport, Unwritten, Value};
 use forms::Kind;
 pub use forms::is_plain;
 use search::{Found, Search};
@@ -169,8 +169,15 @@ impl Secrets {
             reason: sentence(&report.reason),
             remark: sentence(&report.remark),
             holds: report.holds.iter().map(hold).collect(),
+            printed: report.printed.iter().map(|printed| self.mask_printed(printed)).collect(),
             ..report.clone()
         }
+    }
+
+    fn mask_printed(&self, printed: &Printed) -> Printed {
+        let Printed { command, status, stdout, stderr, omitted } = printed;
+        let [command, stdout, stderr] = [command, stdout, stderr].map(|text| self.mask(text));
+        Printed { command, status: *status, stdout, stderr, omitted: *omitted }
     }
 
     /// In a run of changed lines that brings a secret in, the lines that go out may hold the secret of yesterday,
@@ -362,6 +369,13 @@ mod tests {
         let secrets = of(&texts);
         for text in texts {
             assert_eq!(secrets.mask(&format!("{text}: {text}")), format!("{text}: {text}"));
+        }
+    }
+
+    #[test]
+    fn an_escape_may_stand_for_a_part_of_a_character() {
+        for secret in ["\u{468}`", "ab\u{468}cdefgh", "\u{d1}abcdefgh"] {
+            assert_eq!(of(&[secret]).mask(&format!("\\{secret}")).matches('\u{fffd}').count(), 0);
         }
     }
 

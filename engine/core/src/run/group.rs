@@ -7,9 +7,10 @@ use super::apply::Making;
 use super::loss::Lost;
 use super::observe::ahead;
 use super::records::Record;
-use super::said::{Lines, failure, said};
+use super::said::{Lines, failure, printed, said};
 use crate::{
-    Command, Event, ExchangeError, Hold, Job, Operation, Outcome, Output, Question, Reply, Run, Step, Touch,
+    Command, Event, ExchangeError, Hold, Job, Operation, Outcome, Output, Printed, Question, Reply, Run,
+    Step, Touch,
 };
 
 /// A state with steps.
@@ -28,6 +29,8 @@ pub(super) struct Member {
     pub(super) note: Option<String>,
     /// How often the connection was lost while it was made.
     pub(super) losses: u32,
+    /// The output of its commands.
+    pub(super) printed: Vec<Printed>,
 }
 
 impl Member {
@@ -39,6 +42,7 @@ impl Member {
     /// Takes the reply to one of its steps.
     pub(super) fn take(&mut self, wave: usize, reply: &Reply) {
         let step = &self.steps[wave];
+        self.printed.extend(printed(step, reply));
         if !step.operation.succeeded(reply.status) {
             self.failure = Some(failure(step, reply));
         } else if matches!(&step.operation, Operation::Run(run) if run.tells) {
@@ -73,7 +77,17 @@ impl Making<'_, '_, '_> {
     pub(super) fn member(&self, index: usize, steps: Vec<Step>) -> Member {
         let questions = self.run.plan.states[index].resource.questions();
         let passed = self.run.holds(index, &self.host.facts);
-        Member { index, steps, questions, passed, failure: None, again: false, note: None, losses: 0 }
+        Member {
+            index,
+            steps,
+            questions,
+            passed,
+            failure: None,
+            again: false,
+            note: None,
+            losses: 0,
+            printed: Vec::new(),
+        }
     }
 
     /// From now on a state is being made.
@@ -210,6 +224,7 @@ impl Making<'_, '_, '_> {
         let changes: Vec<_> = member.steps.iter().flat_map(|step| step.changes.clone()).collect();
         let done = |outcome, reason: Option<String>| {
             let mut record = Record::new(chunk, outcome, reason).with_changes(changes.clone());
+            record.report.printed.clone_from(&member.printed);
             record.report.duration = started.elapsed();
             record
         };

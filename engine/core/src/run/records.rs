@@ -109,6 +109,7 @@ impl Record {
             is_fleeting: false,
             is_barred: false,
             duration: Duration::ZERO,
+            printed: Vec::new(),
         };
         Record { standing, changed, report }
     }

@@ -1,30 +1,69 @@
 //! What the jobs of a host said, for people.
 
-use crate::question::Ended;
-use crate::{Operation, Reply, Step};
+use crate::transport::Gap;
+use crate::{Operation, Printed, Reply, Step};
+
+/// How many lines of each stream a message about a failure shows.
+const SHOWN_LINES: usize = 40;
 
 pub(super) fn failure(step: &Step, reply: &Reply) -> String {
-    let what = match &step.operation {
-        Operation::Run(run) => format!("`{}` ", run.command),
-        _ => String::new(),
-    };
-    if let Operation::Run(run) = &step.operation
-        && run.hide_output
-    {
-        return format!("{what}ended with status {}", reply.status);
-    }
-    format!("{what}{}", said(reply))
+    let Operation::Run(run) = &step.operation else { return said(reply) };
+    let command = run.command.to_string();
+    // The change says which command it is.
+    let is_told = step.changes.iter().any(|change| change.after.as_str() == Some(&command));
+    let what = if is_told { String::new() } else { format!("`{command}` ") };
+    if run.hide_output { format!("{what}{}", ended(reply)) } else { format!("{what}{}", said(reply)) }
 }
 
 /// How a command ended, with the last it said.
 pub(super) fn said(reply: &Reply) -> String {
-    let tail = Ended::of(reply).tail(5);
-    let status = match reply.status {
+    let [stdout, stderr] = streams(reply).map(|text| last_lines(&text));
+    match (stdout.is_empty(), stderr.is_empty()) {
+        (true, true) => ended(reply),
+        (false, true) => format!("{}: {stdout}", ended(reply)),
+        (true, false) => format!("{}: {stderr}", ended(reply)),
+        (false, false) => format!("{}\nstdout:\n{stdout}\nstderr:\n{stderr}", ended(reply)),
+    }
+}
+
+fn ended(reply: &Reply) -> String {
+    match reply.status {
         124 => "ran into its timeout".to_owned(),
         signal @ 129..=192 => format!("was ended by signal {}", signal - 128),
         status => format!("ended with status {status}"),
-    };
-    if tail.is_empty() { status } else { format!("{status}: {tail}") }
+    }
+}
+
+/// The output of a step's command. `None`: it has none, or it must not be shown.
+pub(super) fn printed(step: &Step, reply: &Reply) -> Option<Printed> {
+    let Operation::Run(run) = &step.operation else { return None };
+    if run.hide_output || (reply.stdout.is_empty() && reply.stderr.is_empty()) {
+        return None;
+    }
+    let [stdout, stderr] = streams(reply);
+    let gaps = [reply.omitted.stdout, reply.omitted.stderr];
+    let omitted = gaps.iter().flatten().map(|gap| gap.bytes).sum();
+    Some(Printed { command: run.command.to_string(), status: reply.status, stdout, stderr, omitted })
+}
+
+fn streams(reply: &Reply) -> [String; 2] {
+    [text(&reply.stdout, reply.omitted.stdout), text(&reply.stderr, reply.omitted.stderr)]
+}
+
+/// A stream as text, with a line in place of what was left out.
+fn text(bytes: &[u8], gap: Option<Gap>) -> String {
+    let Some(Gap { at, bytes: omitted }) = gap else { return String::from_utf8_lossy(bytes).into_owned() };
+    let (head, tail) = bytes.split_at(at.min(bytes.len()));
+    let [head, tail] = [head, tail].map(String::from_utf8_lossy);
+    format!("{head}\n… {omitted} bytes left out …\n{tail}")
+}
+
+fn last_lines(text: &str) -> String {
+    let lines: Vec<&str> = text.trim().lines().collect();
+    match lines.len().saturating_sub(SHOWN_LINES) {
+        0 => lines.join("\n"),
+        more => format!("\n… {more} lines left out …\n{}", lines[more..].join("\n")),
+    }
 }
 
 /// Bytes as they come, line by line.
@@ -76,6 +115,26 @@ mod tests {
         let (mut lines, mut seen) = (Lines::default(), Vec::new());
         pieces.iter().for_each(|piece| lines.take(piece, |line| seen.push(line.to_owned())));
         seen
+    }
+
+    #[test]
+    fn a_failure_shows_the_last_lines_of_both_streams() {
+        let many: String = (1..=45).map(|n| format!("line {n}\n")).collect();
+        for (stdout, stderr, expected) in [
+            ("", "", "ended with status 3".to_owned()),
+            ("", "no\n", "ended with status 3: no".to_owned()),
+            ("out\n", "no\n", "ended with status 3\nstdout:\nout\nstderr:\nno".to_owned()),
+            (&many, "", format!("ended with status 3: \n… 5 lines left out …\n{}", &many.trim()[35..])),
+        ] {
+            assert_eq!(said(&Reply::new(3, stdout, stderr)), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_left_out_of_a_stream_is_told_at_its_place() {
+        let gap = Some(Gap { at: 2, bytes: 7 });
+        assert_eq!(text(b"abyz", gap), "ab\n… 7 bytes left out …\nyz");
+        assert_eq!(text(b"abyz", None), "abyz");
     }
 
     #[test]

@@ -65,9 +65,9 @@ impl Search {
         loop {
             let end = boundary(text, start + WINDOW + OVERLAP);
             for view in views(&text[start..end], is_diff) {
-                self.find_long(&view.folded(false), start, &mut found);
+                self.find_long(text, start, &view.folded(false), &mut found);
                 if !self.exact.is_empty() {
-                    self.find_short(&view.folded(true), start, &mut found);
+                    self.find_short(text, start, &view.folded(true), &mut found);
                 }
             }
             if end == text.len() {
@@ -77,7 +77,7 @@ impl Search {
         }
     }
 
-    fn find_long(&self, view: &View, start: usize, found: &mut Vec<Found>) {
+    fn find_long(&self, text: &str, start: usize, view: &View, found: &mut Vec<Found>) {
         let Some(long) = &self.long else { return };
         // How far the last piece of each form reaches: its other stems find nothing new.
         let mut reached = vec![0; self.forms.len()];
@@ -94,12 +94,12 @@ impl Search {
             let of_form = at - before..at + stem + after;
             if tells(&self.forms[form], of_form) {
                 reached[form] = of_view.end;
-                found.push(self.found(form, view, of_view, start));
+                found.push(self.found(text, start, form, view, of_view));
             }
         }
     }
 
-    fn find_short(&self, view: &View, start: usize, found: &mut Vec<Found>) {
+    fn find_short(&self, text: &str, start: usize, view: &View, found: &mut Vec<Found>) {
         let Some(short) = &self.short else { return };
         for hit in short.find_overlapping_iter(&view.bytes) {
             let form = self.exact[hit.pattern().as_usize()];
@@ -108,14 +108,16 @@ impl Search {
             if self.forms[form].kind == Kind::Number && beside.iter().flatten().any(is_digit) {
                 continue;
             }
-            found.push(self.found(form, view, hit.start()..hit.end(), start));
+            found.push(self.found(text, start, form, view, hit.start()..hit.end()));
         }
     }
 
-    fn found(&self, form: usize, view: &View, range: Range<usize>, start: usize) -> Found {
+    fn found(&self, text: &str, start: usize, form: usize, view: &View, range: Range<usize>) -> Found {
         let range = view.source(range);
         let Form { kind, is_letters, .. } = self.forms[form];
-        Found { range: start + range.start..start + range.end, kind, is_letters }
+        // An escape may stand for a part of a character.
+        let from = (0..=start + range.start).rfind(|place| text.is_char_boundary(*place)).unwrap_or_default();
+        Found { range: from..boundary(text, start + range.end), kind, is_letters }
     }
 }
 
