@@ -6,3 +6,4 @@ pub mod disturb;
 pub mod fake;
 pub mod laws;
 pub mod random;
+pub mod sets;

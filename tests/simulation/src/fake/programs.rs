@@ -163,6 +163,10 @@ impl World {
             (_, Program::Words(words)) => {
                 self.program(&words.iter().map(String::as_str).collect::<Vec<_>>(), input)
             }
+            (_, Program::Shell { line, .. }) if line == "getent passwd | cut -d: -f1,4" => {
+                let line = |(name, user): (&String, &User)| format!("{name}:{}\n", user.gid);
+                Said::printed(self.accounts.users.iter().map(line).collect::<String>())
+            }
             (_, Program::Shell { line, .. }) => self.shell(line),
         }
     }
