@@ -95,14 +95,16 @@ fi
 }
 kstate_parent() { read -r kstate_q <"/proc/$kstate_shell/stat" && set -- ${kstate_q##*) } && kstate_q=$2; }
 kstate_watch() {
+exec 9</dev/null
 ( trap 'kill $! 2>/dev/null; exit' TERM
 kstate_n=$1; kstate_parent; kstate_s=$kstate_q
 while [ "$kstate_n" -gt 0 ] && kstate_parent && [ "$kstate_q" = "$kstate_s" ]; do kstate_n=$((kstate_n-1)); sleep 1 & wait $!; done
-read -r kstate_p kstate_s </proc/self/stat; exec 0<&-; sh -c "$kstate_over" "$kstate_shell" "$kstate_p" ) >/dev/null 2>&1 </dev/null &
+read -r kstate_p kstate_s </proc/self/stat; exec 9<&-; sh -c "$kstate_over" "$kstate_shell" "$kstate_p" ) >/dev/null 2>&1 </dev/null &
 kstate_w=$!
+exec 9<&-
 }
 kstate_unwatch() { kill "$kstate_w" 2>/dev/null; wait "$kstate_w" 2>/dev/null; }
-kstate_on() { [ -e "/proc/$kstate_w/fd/0" ]; }
+kstate_on() { [ -e "/proc/$kstate_w/fd/9" ]; }
 kstate_end() { if kstate_on; then kstate_mark "E$1 $2"; else kstate_mark "E$1 $2 late"; fi; }
 kstate_apart() {
 (
