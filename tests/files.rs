@@ -202,3 +202,23 @@ ROOT/c/d/g:
     env.apply().exits(0);
     env.diff().exits(0);
 }
+
+#[test]
+fn a_name_that_is_not_utf_8_is_handled_byte_by_byte() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = Folder::new();
+    folder.write("d/keep", "");
+    let odd = |name: &[u8]| folder.path("d").join(std::ffi::OsStr::from_bytes(name));
+    fs::write(odd(b"a\xff'b"), "").unwrap();
+    fs::set_permissions(odd(b"a\xff'b"), fs::Permissions::from_mode(0o600)).unwrap();
+    let moded = "ROOT/d:\n  file.directory:\n    - mode: 755\n    - file_mode: 640\n    - recurse: [mode]\n";
+    let env = declared(&folder, moded);
+    env.kstate(&["diff", "it"]).exits(2).says("/d/a\\xff'b: 0600 -> 0640");
+    env.apply().exits(0);
+    assert_eq!(mode(&odd(b"a\xff'b")), 0o640);
+    env.diff().exits(0);
+    let env = declared(&folder, "ROOT/d:\n  file.directory:\n    - clean: True\n    - exclude_pat: keep\n");
+    env.apply().exits(0);
+    assert_eq!(names(&folder.path("d")), ["keep"]);
+    env.diff().exits(0);
+}
