@@ -554,7 +554,7 @@ mod tests {
         run.keywords.insert("runas", "ann");
         let job = job(&run).unwrap();
         assert_eq!(job.user.as_deref(), Some("ann"));
-        assert!(job.script.ends_with("2>&1'"), "{}", job.script);
+        assert!(job.script.contains(" 2>&1' | "), "{}", job.script);
     }
 
     #[test]

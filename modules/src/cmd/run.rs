@@ -211,7 +211,8 @@ mod tests {
         let text = "go:\n  cmd.run:\n    - name: pwd\n    - output_loglevel: quiet\n";
         let steps = declare(text, &Tree::default()).diff(&Facts::default()).unwrap();
         let script = steps[0].operation.job().unwrap().script;
-        assert_eq!(script, "cd ~ 2>/dev/null || cd /\n/bin/sh -c pwd");
+        let run = kstate_core::words::with_script("", "/bin/sh", "pwd");
+        assert_eq!(script, format!("cd ~ 2>/dev/null || cd /\n{run}"));
         assert!(matches!(&steps[0].operation, Operation::Run(run) if run.hide_output));
     }
 
