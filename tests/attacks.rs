@@ -2,6 +2,7 @@
 
 mod git;
 mod journal;
+mod links;
 mod races;
 mod secrets;
 mod streams;

@@ -31,8 +31,8 @@ pub(crate) use uncomment::Uncomment;
 
 use kstate_core::question::PathInfo;
 use kstate_core::{
-    Attributes, Change, Command, Facts, Map, Place, Problem, Question, Run, SourceEntry, Step, Stop, Touch,
-    Value, fnmatch, names,
+    Attributes, Change, Facts, Map, Place, Problem, Question, Run, SourceEntry, Step, Stop, Touch, Value,
+    fnmatch, names,
 };
 
 use crate::Context;
@@ -142,9 +142,9 @@ fn is_binary(bytes: &[u8]) -> bool {
 /// Runs a program on many paths below `root` by one process.
 fn on_each(words: &[&str], paths: &[&str], root: &str) -> Run {
     let told = format!("{} below {root}", words.join(" "));
-    let words = ["xargs", "-0", "-r"].iter().chain(words).copied();
+    let words = kstate_core::each_below(root, words);
     let input: Vec<u8> = paths.iter().flat_map(|path| [names::bytes(path), vec![0]].concat()).collect();
-    Run::new(Command::words(words).input(input).told(told), [Touch::Path(root.to_owned())])
+    Run::new(words.input(input).told(told), [Touch::Path(root.to_owned())])
 }
 
 /// The steps of several resources as those of one: what they ask, they ask together.

@@ -10,6 +10,7 @@ use crate::question::{
     Question, Service,
 };
 use crate::touch::is_below;
+use crate::ways::{Link, Ways};
 use crate::{Command, Lack, Operation, Touch};
 
 /// The answers of a host. A module reads them through typed look-ups; what is not known yet stops it with the question.
@@ -28,6 +29,8 @@ pub struct Facts {
     foretold: HashSet<Question>,
     /// What predicted changes touch.
     predicted: Vec<Touch>,
+    /// The links on the ways to paths: files are known by their real paths.
+    ways: Ways,
 }
 
 /// Why a resource cannot say what differs.
@@ -60,16 +63,58 @@ impl Facts {
     }
 
     pub fn learn(&mut self, question: Question, answer: Answered) {
+        let question = self.named(&question);
         self.answers.insert(question, answer);
     }
 
+    pub(crate) fn learn_links(&mut self, links: Vec<(String, Link)>) {
+        self.ways.learn(links);
+    }
+
+    /// Returns the question by the real path of what it asks about. A link that is not followed stays in it.
+    fn named(&self, question: &Question) -> Question {
+        let real = |path: &String| self.ways.real(path).unwrap_or_else(|_| path.clone());
+        match question {
+            Question::Path(path) => Question::Path(self.ways.entry(path).unwrap_or_else(|_| path.clone())),
+            Question::Digest(path) => Question::Digest(real(path)),
+            Question::Content(path) => Question::Content(real(path)),
+            other => other.clone(),
+        }
+    }
+
+    /// Returns a touch by all names that are known of what it touches.
+    fn names(&self, touch: Touch) -> Vec<Touch> {
+        match touch {
+            Touch::Path(path) => self.ways.names(&path).into_iter().map(Touch::Path).collect(),
+            Touch::Above(path) => self.ways.names(&path).into_iter().map(Touch::Above).collect(),
+            other => vec![other],
+        }
+    }
+
+    /// Returns the real path of a path, or of what stands at it. Fails at a link that is not followed.
+    pub(crate) fn real_path(&self, path: &str, follow: bool) -> Result<String, Stop> {
+        Ok(if follow { self.ways.real(path)? } else { self.ways.entry(path)? })
+    }
+
+    fn check_way(&self, question: &Question) -> Result<(), Stop> {
+        match question {
+            Question::Path(path) => self.real_path(path, false).map(|_| ()),
+            Question::Digest(path) | Question::Content(path) => self.real_path(path, true).map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
     pub fn knows(&self, question: &Question) -> bool {
-        self.answers.contains_key(question)
+        self.answers.contains_key(&self.named(question))
     }
 
     /// Drops an answer, so that it is asked again.
     pub fn unlearn(&mut self, question: &Question) {
-        self.answers.remove(question);
+        let named = self.named(question);
+        if let Question::Path(path) = &named {
+            self.ways.forget(path);
+        }
+        self.answers.remove(&named);
     }
 
     /// Drops every answer that a change may have made stale.
@@ -77,12 +122,25 @@ impl Facts {
         // A directory that is there stays as it is when something below it is made.
         let is_there = |answer: &Answered| matches!(answer, Ok(Answer::Path(Some(_))));
         let stays = |answer: &Answered| matches!(touch, Touch::Above(_)) && is_there(answer);
-        self.answers.retain(|question, answer| stays(answer) || !question.is_touched_by(touch));
+        let names = self.names(touch.clone());
+        self.answers.retain(|question, answer| {
+            stays(answer) || !names.iter().any(|touch| question.is_touched_by(touch))
+        });
+        for touch in &names {
+            match touch {
+                Touch::Path(path) => self.ways.forget(path),
+                Touch::Anything => self.ways.clear(),
+                _ => {}
+            }
+        }
     }
 
     /// Marks changes as under way until `settle`.
     pub fn begin(&mut self, touches: impl IntoIterator<Item = Touch>) {
-        self.under_way.extend(touches);
+        for touch in touches {
+            let names = self.names(touch);
+            self.under_way.extend(names);
+        }
     }
 
     /// All changes under way are done: what they touched has to be asked again.
@@ -97,7 +155,8 @@ impl Facts {
     pub fn predict(&mut self, operation: &Operation, by: &str) {
         let mut foretold = operation.foretells(self);
         if let Operation::Remove { path } = operation {
-            foretold.extend(self.below(path));
+            let path = self.ways.entry(path).unwrap_or_else(|_| path.clone());
+            foretold.extend(self.below(&path));
         }
         for touch in operation.touches() {
             if touch == Touch::Anything {
@@ -105,7 +164,8 @@ impl Facts {
             }
             let covered = foretold.iter().any(|(question, _)| question.is_touched_by(&touch));
             if !covered {
-                self.unsettled.push((touch, by.to_owned()));
+                let names = self.names(touch);
+                self.unsettled.extend(names.into_iter().map(|touch| (touch, by.to_owned())));
             } else if operation.rewrites() {
                 self.foretold.retain(|question| !question.is_touched_by(&touch));
                 self.rewritten.push((touch, by.to_owned()));
@@ -113,6 +173,12 @@ impl Facts {
         }
         self.predicted.extend(operation.touches());
         for (question, answer) in foretold {
+            if let (Question::Path(path), Answer::Path(info)) = (&question, &answer)
+                && let Ok(path) = self.ways.entry(path)
+            {
+                self.ways.pretend(&path, info.as_ref());
+            }
+            let question = self.named(&question);
             // Only what says what it depends on settles anything but itself.
             if !is_open(&question) {
                 self.unsettled.retain(|(touch, _)| !question.is_touched_by(touch));
@@ -161,6 +227,8 @@ impl Facts {
     }
 
     pub fn get(&self, question: &Question) -> Result<&Answer, Stop> {
+        self.check_way(question)?;
+        let question = &self.named(question);
         if self.under_way.iter().any(|touch| self.is_unsettled_by(question, touch)) {
             return Err(Stop::UnderWay);
         }

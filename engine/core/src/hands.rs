@@ -5,8 +5,8 @@
 //! new files are made in a directory of our own (mode 0700) beside their target and renamed, which follows no link;
 //! and a file that is there gets a second, hard name in such a directory before its owner or mode is set.
 
-use crate::words::quote;
-use crate::{Attributes, Job, Parents, Write};
+use crate::words::{join, quote};
+use crate::{Attributes, Command, Job, Parents, Write};
 
 /// Finds out what a path leads to.
 pub(crate) const RESOLVE: &str = include_str!("hands/resolve.sh");
@@ -109,4 +109,27 @@ pub(crate) fn read(path: &str, limit: usize) -> String {
         reach(path, true),
         path = quote(path),
     )
+}
+
+/// Returns the command that runs chown(1), chmod(1) or rm(1), given by its words up to the paths, on the paths that
+/// stand on its standard input, each ended by NUL: by one process where only root and this user can change anything
+/// below `root`, else path by path.
+pub fn each_below(root: &str, words: &[&str]) -> Command {
+    let follow = !matches!(words, ["rm", ..] | ["chown", "-h", ..]);
+    let one = format!(
+        "{}act() {{\n{}case {} in rm) tidy ;; *) [ -L \"./$name\" ] || hold \"$name\" ;; esac\n{} \"${{it:-./$name}}\"\n}}\nend=0\nfor each do (it= && path=$each && act) || end=1; done\nexit $end",
+        functions(),
+        if follow { "reach \"$path\" follow\n" } else { "reach \"$path\" ''\n" },
+        words.first().copied().unwrap_or_default(),
+        join(words),
+    );
+    Command::shell(format!(
+        "{}resolve {}\nenter \"$real\"\n\
+         [ -z \"$safe\" ] || [ -n \"$(find . -type d '(' ! -uid 0 ! -uid \"$me\" -o -perm /022 ')' -print -quit)\" ] || exec xargs -0 -r {}\n\
+         exec xargs -0 -r sh -c {} sh",
+        functions(),
+        quote(root),
+        join(words),
+        quote(&one),
+    ))
 }

@@ -37,6 +37,7 @@ pub mod suspicion;
 pub mod touch;
 mod transport;
 mod value;
+mod ways;
 pub mod words;
 
 pub use arguments::arguments;
@@ -51,6 +52,7 @@ pub use event::{Event, Sink};
 pub use facts::{Facts, Stop};
 pub use fleet::side_by_side;
 pub use graph::{Flaws, Graph, Requisite, RequisiteKind, Unlinked, Unmet, distance, fnmatch, nearest};
+pub use hands::each_below;
 pub use hold::Hold;
 pub use map::Map;
 pub use node::{Data, Node};

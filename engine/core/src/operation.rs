@@ -196,6 +196,15 @@ impl Operation {
                 let mut info = write.attributes.over(old, PathKind::File, 0o644);
                 info.size = write.bytes.len() as u64;
                 let mut foretold = write.parents.foretells(&write.path, facts);
+                if let Some(link) = facts.path(&write.path).ok().flatten().filter(|_| write.follow)
+                    && let PathKind::Symlink { target, .. } = &link.kind
+                    && let Ok(real) = facts.real_path(&write.path, true)
+                {
+                    let (target, leads_to) = (target.clone(), Some(Box::new(info.clone())));
+                    let kind = PathKind::Symlink { target, leads_to };
+                    foretold.push(path_answer(&real, info));
+                    info = PathInfo { kind, ..link.clone() };
+                }
                 foretold.extend([
                     path_answer(&write.path, info),
                     (Question::Digest(write.path.clone()), Answer::Digest(Some(digest(&write.bytes)))),

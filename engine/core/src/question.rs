@@ -201,6 +201,14 @@ pub fn read(inquiry: &Inquiry, reply: &Reply) -> Vec<Answered> {
     }
 }
 
+/// Reads which links lie on the ways to the paths that an inquiry asks about.
+pub(crate) fn links(inquiry: &Inquiry, reply: &Reply) -> Vec<(String, crate::ways::Link)> {
+    match inquiry.questions.first() {
+        Some(Question::Path(_)) => path::links(reply),
+        _ => Vec::new(),
+    }
+}
+
 fn together(questions: &[Question]) -> Job {
     let names = names(questions);
     match &questions[0] {

@@ -164,7 +164,12 @@ impl State for Managed {
             content,
             attributes: owner(mode),
             parents: if arguments.makedirs {
-                Parents::Make(owner(arguments.dir_mode.map(|Mode(mode)| mode)))
+                // Salt: directories get the file's mode, and may be entered by whoever may do anything with it.
+                let enterable = |mode: u32| {
+                    [0o100, 0o010, 0o001].into_iter().filter(|x| mode & (x * 7) != 0).sum::<u32>()
+                };
+                let derived = mode.map(|mode| (mode & 0o777) | enterable(mode));
+                Parents::Make(owner(arguments.dir_mode.map(|Mode(mode)| mode).or(derived)))
             } else {
                 Parents::MustExist
             },

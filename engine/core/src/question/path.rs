@@ -1,6 +1,8 @@
 //! What stands at a path: `stat(1)`, one process for all paths, and `readlink(1)` for links.
 
 use super::{Answer, Answered, CannotTell, complaint};
+use crate::hands::RESOLVE;
+use crate::ways::Link;
 use crate::words::{is_printed_plainly, join, quote};
 use crate::{Job, Reply};
 
@@ -69,7 +71,47 @@ pub(super) fn job(paths: &[&str]) -> Job {
     for (number, path) in paths.iter().enumerate().filter(|(_, path)| !is_printed_plainly(path)) {
         script += &format!("echo '= {number}'; stat -c '%f %u %g %s %U %G .' -- {} 2>&1\n", quote(path));
     }
-    Job::new(format!("{script}set -- {}\n{LINKS}", join(paths)))
+    let mut all: Vec<&str> = paths.iter().flat_map(|path| above(path).chain([*path])).collect();
+    all.sort_unstable();
+    all.dedup();
+    Job::new(format!(
+        "{script}set -- {}\n{LINKS}\n{RESOLVE}{WAYS}set -- {}\nways \"$@\"",
+        join(paths),
+        join(all)
+    ))
+}
+
+/// The directories above a path.
+fn above(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at]).filter(|above| !above.is_empty())
+}
+
+/// Tells each link on the way to a path, and whose it is: five texts that are ended by NUL.
+const WAYS: &str = r#"link() { printf '%s\0' "$1" "$to" "$(stat -c '%u %U' -- "$1")" "$(stat -L -c %u -- "$1" 2>/dev/null)" "$me"; }
+ways() {
+echo ways
+me=
+for p do
+[ -L "$p" ] || continue
+[ -n "$me" ] || me=$(stat -c %u /proc/self/)
+(resolve "$p") 2>/dev/null
+done
+}
+"#;
+
+/// Reads which links lie on the ways to the paths.
+pub(super) fn links(reply: &Reply) -> Vec<(String, Link)> {
+    let mark = b"ways\n";
+    let after = reply.stdout.windows(mark.len()).rposition(|part| part == mark);
+    let text = after.map(|at| String::from_utf8_lossy(&reply.stdout[at + mark.len()..])).unwrap_or_default();
+    let fields: Vec<&str> = text.split('\0').collect();
+    fields.chunks_exact(5).filter_map(|fields| <[&str; 5]>::try_from(fields).ok()).map(link).collect()
+}
+
+fn link([path, target, by, end, me]: [&str; 5]) -> (String, Link) {
+    let (uid, owner) = by.split_once(' ').unwrap_or((by, by));
+    let followed = uid == "0" || uid == me || uid == end;
+    (path.to_owned(), Link { target: target.to_owned(), owner: owner.to_owned(), followed })
 }
 
 pub(super) fn read(paths: &[&str], reply: &Reply) -> Vec<Answered> {

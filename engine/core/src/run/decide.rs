@@ -2,7 +2,7 @@
 
 use super::HostRun;
 use super::records::{Changed, Records, Standing};
-use crate::{Facts, Hold, Lack, RequisiteKind, Step, Stop, needs};
+use crate::{Facts, Hold, Lack, RequisiteKind, Step, Stop, needs, ways};
 
 #[derive(Debug)]
 pub(super) enum Decision {
@@ -116,7 +116,9 @@ impl Decider<'_> {
         if steps.is_empty() {
             return Ok(Decision::Rest(None));
         }
+        ways::check(&steps, self.facts)?;
         needs::check(&steps, self.facts)?;
+        ways::show(&mut steps, self.facts);
         let holds = self.run.holds(index, self.facts);
         let is_held = holds.iter().any(|hold| !hold.accepted);
         Ok(if is_held { Decision::Held(steps, holds) } else { Decision::Act(steps) })

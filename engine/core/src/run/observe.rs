@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::line::Line;
 use super::{HostRun, Planned};
 use crate::kept::token;
-use crate::question::{Ended, Inquiry, Question, inquire, read};
+use crate::question::{Ended, Inquiry, Question, inquire, links, read};
 use crate::{ExchangeCause, ExchangeError, Facts, Job, Output, Reply, Step, Stop, Traffic, Transport};
 
 /// A host and what is known of it.
@@ -176,6 +176,7 @@ impl<'a> Host<'a> {
     }
 
     fn learn(&mut self, inquiry: &Inquiry, reply: &Reply) {
+        self.facts.learn_links(links(inquiry, reply));
         for (question, answer) in inquiry.questions.iter().zip(read(inquiry, reply)) {
             self.facts.learn(question.clone(), answer);
         }
