@@ -57,7 +57,7 @@ for name in "${salt[@]}"; do
     cargo test --package kstate --test kstate "$name" -- --exact --ignored --nocapture || status=$?
 done
 if [ $# = 0 ]; then
-    KSTATE_FAULT_SCHEDULES=${KSTATE_FAULT_SCHEDULES-200000} KSTATE_PREDICTION_STATES=${KSTATE_PREDICTION_STATES-100000} \
+    KSTATE_FAULT_SCHEDULES=${KSTATE_FAULT_SCHEDULES-20000} KSTATE_PREDICTION_STATES=${KSTATE_PREDICTION_STATES-20000} \
         cargo test --profile simulation --package kstate-simulation -- --nocapture || status=$?
 fi
 [ ${#ignored[@]} -eq 0 ] || tests/sandbox/sandbox sweep
