@@ -327,3 +327,95 @@ fn a_command_runs_after_all_of_an_earlier_state() {
     story.env.apply().exits(0);
     assert_eq!(story.told(), "4");
 }
+
+#[test]
+fn a_failed_prereq_holds_back_the_change_and_what_follows_it() {
+    let story = Story::of(
+        "backup:\n  cmd.run:\n    - name: echo no space >&2; exit 1\n    - prereq:\n      - file: DIR/schema\n\
+         DIR/schema:\n  file.managed:\n    - contents: new\n\
+         migrate:\n  cmd.run:\n    - name: echo migrate >>LOG\n    - onchanges:\n      - file: DIR/schema\n\
+         serve:\n  cmd.run:\n    - name: echo serve >>LOG\n    - require:\n      - file: DIR/schema\n",
+    );
+    let output = story.env.apply();
+    output.exits(1);
+    assert_eq!(story.told(), "", "{output}");
+    assert!(!story.env.scratch("schema").exists());
+    let schema = story.env.scratch("schema").display().to_string();
+    assert_eq!(output.outcome(&schema), "skipped");
+    assert_eq!(output.outcome("migrate"), "skipped");
+    assert_eq!(output.outcome("serve"), "skipped");
+}
+
+#[test]
+fn onchanges_any_runs_when_one_changed_although_another_failed() {
+    let story = Story::of(
+        "fails:\n  cmd.run: [{name: 'false'}]\n\
+         changes:\n  cmd.run: [{name: 'true'}]\n\
+         any:\n  cmd.run:\n    - name: echo any >>LOG\n    - onchanges_any: [{cmd: fails}, {cmd: changes}]\n\
+         any2:\n  cmd.run:\n    - name: echo any2 >>LOG\n    - onchanges_any: [{cmd: changes}, {cmd: fails}]\n\
+         all:\n  cmd.run:\n    - name: echo all >>LOG\n    - onchanges: [{cmd: changes}, {cmd: fails}]\n",
+    );
+    story.env.apply().exits(1);
+    assert_eq!(story.told(), "any any2 all");
+}
+
+#[test]
+fn what_onchanges_does_not_ask_for_can_be_required() {
+    let story = Story::of(
+        "a:\n  cmd.run:\n    - name: exit 3\n\
+         c:\n  cmd.run:\n    - name: echo c >>LOG\n    - onchanges:\n      - cmd: a\n\
+         h:\n  cmd.run:\n    - name: echo h >>LOG\n    - require:\n      - cmd: c\n",
+    );
+    let output = story.env.apply();
+    output.exits(1);
+    assert_eq!(story.told(), "h", "{output}");
+    assert_eq!(output.outcome("c"), "skipped");
+}
+
+#[test]
+fn a_listener_respects_its_guards() {
+    let story = Story::of(
+        "a:\n  test.succeed_with_changes: []\n\
+         b:\n  cmd.run:\n    - name: echo b >>LOG\n    - onlyif: 'false'\n    - listen:\n      - test: a\n\
+         c:\n  cmd.run:\n    - name: echo c >>LOG\n    - listen:\n      - test: a\n\
+         d:\n  cmd.run:\n    - name: echo d >>LOG; touch DIR/d\n    - creates: DIR/d\n    - listen:\n      - test: a\n",
+    );
+    // What the other commands change may be what the guard looks at.
+    assert_eq!(story.env.diff().outcome("b"), "unknown");
+    story.env.apply().exits(0);
+    // Salt: the command runs in its turn and once more at the end.
+    assert_eq!(story.told(), "c d c");
+}
+
+#[test]
+fn a_failed_onchanges_command_is_shown_and_made_again() {
+    let sls = "DIR/code:\n  file.managed:\n    - contents: x\n\
+               build:\n  cmd.run:\n    - name: echo build >>LOG; test -e DIR/well\n    - onchanges:\n      - file: DIR/code\n";
+    let story = Story::of(sls);
+    story.env.apply().exits(1);
+    assert_eq!(story.told(), "build");
+    let output = story.env.diff();
+    output.exits(2);
+    assert_eq!(output.outcome("build"), "drift", "{output}");
+    story.change("well");
+    story.env.apply().exits(0);
+    assert_eq!(story.told(), "build");
+    story.env.diff().exits(0);
+    story.env.apply().exits(0);
+    assert_eq!(story.told(), "");
+}
+
+#[test]
+fn a_diff_predicts_what_follows_from_a_failure() {
+    let story = Story::of(
+        "a:\n  test.fail_without_changes: []\n\
+         b:\n  cmd.run:\n    - name: echo b >>LOG\n    - require:\n      - test: a\n\
+         c:\n  cmd.run:\n    - name: echo c >>LOG\n    - require:\n      - cmd: b\n",
+    );
+    let output = story.env.diff();
+    output.exits(1);
+    for id in ["b", "c"] {
+        assert_eq!(output.outcome(id), "skipped", "{output}");
+    }
+    assert_eq!(output.reason("c"), "`require` of `b` is not met");
+}

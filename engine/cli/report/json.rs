@@ -1,6 +1,6 @@
 //! The JSON document of `diff` and `apply`, and values as JSON.
 
-use kstate_core::{Change, Hold, HostReport, Printed, Problem, StateReport, Value, integer};
+use kstate_core::{Change, Hold, HostReport, Outcome, Printed, Problem, StateReport, Value, integer};
 use serde_json::{Map, Number, Value as Json, json};
 
 use super::Kind;
@@ -15,6 +15,8 @@ fn host(kind: Kind, report: &HostReport) -> Json {
     let summary: Map<String, Json> = kind
         .outcomes()
         .iter()
+        // The keys of a diff in which nothing fails are those that scripts have always known.
+        .filter(|outcome| kind != Kind::Diff || **outcome != Outcome::Skipped || report.count(**outcome) > 0)
         .map(|outcome| (outcome.name().to_owned(), report.count(*outcome).into()))
         .collect();
     let mut host = json!({

@@ -69,9 +69,9 @@ pub enum Outcome {
     // of apply
     Unchanged,
     Changed,
-    /// A requisite was not met, or did not ask for it.
-    Skipped,
     // of both
+    /// A requisite was not met; of `apply` also: did not ask for it.
+    Skipped,
     Failed,
 }
 
@@ -89,8 +89,14 @@ impl Outcome {
         }
     }
 
-    pub const OF_DIFF: [Outcome; 5] =
-        [Outcome::InSync, Outcome::Drift, Outcome::Always, Outcome::Unknown, Outcome::Failed];
+    pub const OF_DIFF: [Outcome; 6] = [
+        Outcome::InSync,
+        Outcome::Drift,
+        Outcome::Always,
+        Outcome::Unknown,
+        Outcome::Failed,
+        Outcome::Skipped,
+    ];
     pub const OF_APPLY: [Outcome; 4] =
         [Outcome::Unchanged, Outcome::Changed, Outcome::Failed, Outcome::Skipped];
 }

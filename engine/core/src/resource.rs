@@ -54,6 +54,12 @@ pub trait Resource: fmt::Debug + Send + Sync {
         Ok(Vec::new())
     }
 
+    /// What a watched change asks for beside the steps of `diff`, where these are not empty: a service that is only enabled
+    /// has to be restarted as well, one that is started has not.
+    fn refresh_beside(&self, _facts: &Facts) -> Result<Vec<Step>, Stop> {
+        Ok(Vec::new())
+    }
+
     /// What is worth saying of the host when it is as declared.
     fn remark(&self, _facts: &Facts) -> Option<String> {
         None

@@ -15,8 +15,10 @@ mod login;
 mod loss;
 mod observe;
 mod owing;
+mod pending;
 mod records;
 mod refuse;
+mod requisites;
 mod retry;
 mod said;
 

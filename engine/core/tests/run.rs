@@ -62,7 +62,7 @@ impl FakeHost {
         let reply = |status, text: String| Reply::new(status, text, "");
         match words {
             ["get", name] => reply(i32::from(!self.on.contains_key(*name)), String::new()),
-            ["set", name] => {
+            ["set" | "dim", name] => {
                 *self.on.entry((*name).to_owned()).or_default() += 1;
                 reply(0, String::new())
             }
@@ -135,6 +135,9 @@ impl Resource for Switch {
         if facts.run(&self.get())?.ok() {
             return Ok(Vec::new());
         }
+        if self.how == "gone" {
+            return Err(Stop::Failed(format!("there is no {}", self.name)));
+        }
         let run = Run::new(Command::words([self.how, &self.name]), self.touches.clone())
             .foretells(self.questions().remove(0), Answer::Run(Ended::default()));
         let mut steps = vec![Step::new([Change::new(self.name.as_str(), "off", "on")], run.into())];
@@ -154,6 +157,10 @@ impl Resource for Switch {
 
     fn may_hold_later(&self) -> bool {
         self.how == "lean"
+    }
+
+    fn refresh_beside(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
+        if self.how == "dim" { self.refresh(facts) } else { Ok(Vec::new()) }
     }
 
     fn refresh(&self, _: &Facts) -> Result<Vec<Step>, Stop> {
@@ -196,6 +203,8 @@ fn plan(states: &[&str]) -> Plan {
             "set" | "wild" | "twice" => "set",
             "stuck" => "stuck",
             "lean" => "lean",
+            "dim" => "dim",
+            "gone" => "gone",
             _ => "fail",
         }
     };
@@ -535,7 +544,7 @@ fn a_guard_that_holds_cannot_be_relied_on_below_a_change() {
     let mut host = FakeHost::default();
     let (report, _) = run(&plan, &mut host, false);
     assert_eq!(outcomes(&report), ["a drift", "b unknown", "c unknown", "d in_sync"]);
-    assert_eq!(reason(&report, "c"), "`unless` is met: true; hangs on `b`, which is to change first");
+    assert_eq!(reason(&report, "c"), "`unless` is met: true; depends on `b`, which is to change first");
 }
 
 #[test]
@@ -557,4 +566,189 @@ fn an_interrupt_ends_the_run_between_two_changes() {
     assert!(report.interrupted);
     assert!(host.on.is_empty());
     assert_eq!(outcomes(&report), ["a skipped"]);
+}
+
+#[test]
+fn what_cannot_succeed_is_failed_and_all_that_follows_is_skipped_through_all_generations() {
+    let states = [
+        "a gone",
+        "b set require:a",
+        "c set require_any:b",
+        "d set watch:c",
+        "e set prereq:d",
+        "f set onchanges:b",
+        "g set require:f",
+        "h set onfail:a",
+        "i set onfail:b,g",
+        "j set listen:b",
+        "k set require:e",
+    ];
+    let right = [
+        ("a", "failed", "failed"),
+        ("b", "skipped", "skipped"),
+        ("c", "skipped", "skipped"),
+        ("e", "skipped", "skipped"),
+        ("d", "skipped", "skipped"),
+        ("f", "in_sync", "skipped"),
+        ("g", "drift", "changed"),
+        ("h", "drift", "changed"),
+        ("i", "in_sync", "skipped"),
+        ("j", "drift", "changed"),
+        ("k", "skipped", "skipped"),
+    ];
+    let mut host = FakeHost::default();
+    let (shown, _) = run(&plan(&states), &mut host, false);
+    assert_eq!(outcomes(&shown), right.map(|(id, diff, _)| format!("{id} {diff}")));
+    assert_eq!(shown.count(Outcome::Skipped), 5);
+    let (made, _) = run(&plan(&states), &mut host, true);
+    assert_eq!(outcomes(&made), right.map(|(id, _, apply)| format!("{id} {apply}")));
+}
+
+#[test]
+fn a_failure_that_no_earlier_change_can_mend_is_certain() {
+    // What `a` changes is nothing that `b` asks about; a state that may change anything, or that `b` requires, may mend it.
+    for (states, right, reason) in [
+        (["a set", "b gone"], "b failed", "there is no b"),
+        (["a wild", "b gone"], "b unknown", "there is no b; may depend on `a`, which is to change first"),
+        (
+            ["a set", "b gone require:a"],
+            "b unknown",
+            "there is no b; depends on `a`, which is to change first",
+        ),
+    ] {
+        let (report, _) = run(&plan(&states), &mut FakeHost::default(), false);
+        assert_eq!(outcomes(&report)[1], right);
+        assert_eq!(self::reason(&report, "b"), reason);
+    }
+}
+
+#[test]
+fn a_failed_prereq_holds_its_change_back_and_all_that_follows_it() {
+    let states = [
+        "backup fail prereq:schema",
+        "schema set",
+        "migrate set onchanges:schema",
+        "page set require:schema",
+    ];
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan(&states), &mut host, true);
+    assert_eq!(outcomes(&report), ["backup failed", "schema skipped", "migrate skipped", "page skipped"]);
+    assert_eq!(reason(&report, "schema"), "`backup`, which has it under `prereq`, did not succeed");
+    assert!(host.on.is_empty(), "{:?}", host.on);
+    // Where there is nothing to change, there is nothing to hold back.
+    host.on.insert("schema".into(), 1);
+    let (report, _) =
+        run(&plan(&["x fail", "backup set prereq:schema require:x", "schema set"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["x failed", "backup skipped", "schema unchanged"]);
+}
+
+#[test]
+fn a_state_that_onchanges_does_not_ask_for_breaks_nothing() {
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan(&["a fail", "c set onchanges:a", "h set require:c"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["a failed", "c skipped", "h changed"]);
+    let (report, _) = run(&plan(&["f fail", "s set", "any set onchanges_any:f,s"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["f failed", "s changed", "any changed"]);
+}
+
+#[test]
+fn what_a_failed_onchanges_command_had_to_do_stays_pending() {
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan(&["code set", "build fail onchanges:code"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["code changed", "build failed"]);
+    // The next diff shows it, and so does the one after a run in which it failed again.
+    for _ in 0..2 {
+        let (report, _) = run(&plan(&["code set", "build fail onchanges:code"]), &mut host, false);
+        assert_eq!(outcomes(&report), ["code in_sync", "build drift"]);
+        assert_eq!(
+            report.states[1].changes[0].to_string(),
+            "build (owed for 60 s, because of `code`): off -> on"
+        );
+        let (report, _) = run(&plan(&["code set", "build fail onchanges:code"]), &mut host, true);
+        assert_eq!(outcomes(&report), ["code unchanged", "build failed"]);
+    }
+    // While what it follows is broken, it waits.
+    let broken = ["x fail", "code set", "build set onchanges:code,x"];
+    let (report, _) = run(&plan(&broken), &mut host, true);
+    assert_eq!(outcomes(&report), ["x failed", "code unchanged", "build skipped"]);
+    let (report, _) = run(&plan(&["code set", "build set onchanges:code"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["code unchanged", "build changed"]);
+    assert!(host.owed.is_empty(), "{:?}", host.owed);
+    let (report, _) = run(&plan(&["code set", "build set onchanges:code"]), &mut host, false);
+    assert_eq!(outcomes(&report), ["code in_sync", "build in_sync"]);
+}
+
+#[test]
+fn what_a_failed_change_has_asked_for_under_onchanges_is_not_kept() {
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan(&["code fail", "build set onchanges:code"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["code failed", "build skipped"]);
+    assert!(host.owed.is_empty(), "{:?}", host.owed);
+}
+
+#[test]
+fn a_watched_refresh_is_made_beside_another_change_that_does_not_include_it() {
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan(&["a set", "b dim watch:a"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["a changed", "b changed"]);
+    assert_eq!(made(&host).into_iter().filter(|line| *line == "set refreshed").count(), 1);
+    let (report, _) = run(&plan(&["a set", "b dim watch:a"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["a unchanged", "b unchanged"]);
+    // What is started anew needs no refresh.
+    let mut host = FakeHost::default();
+    run(&plan(&["a set", "b set watch:a"]), &mut host, true);
+    assert!(!host.on.contains_key("refreshed"));
+}
+
+#[test]
+fn a_listener_reacts_once_for_all_reasons_in_salts_order_and_after_a_failure_too() {
+    let mut host = FakeHost::default();
+    for name in ["l", "m"] {
+        host.on.insert(name.into(), 1);
+    }
+    let states = ["m set listen:f", "l set", "a set listen_in:l", "b set listen_in:l", "f fail"];
+    let (report, events) = run(&plan(&states), &mut host, true);
+    assert_eq!(outcomes(&report), ["m changed", "l changed", "a changed", "b changed", "f failed"]);
+    assert_eq!(report.states[1].changes[0].subject, "refresh (because of `a`, `b`)");
+    assert_eq!(events[events.len() - 4..], ["making m", "m changed", "making l", "l changed"]);
+    assert!(host.owed.is_empty(), "{:?}", host.owed);
+}
+
+#[test]
+fn a_listener_respects_its_guards() {
+    let mut plan = plan(&["a set", "b set listen:a"]);
+    plan.states[1].conditions.onlyif = vec![Command::words(["get", "nothing"]).depends([])];
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan, &mut host, false);
+    assert_eq!(outcomes(&report), ["a drift", "b in_sync"]);
+    let (report, _) = run(&plan, &mut host, true);
+    assert_eq!(outcomes(&report), ["a changed", "b unchanged"]);
+    assert!(host.owed.is_empty() && !host.on.contains_key("refreshed"));
+}
+
+#[test]
+fn a_listener_that_had_its_turn_before_the_change_has_its_reaction_written_down() {
+    let states = ["x fail", "l set require:x listen:a", "a set"];
+    let mut host = FakeHost::default();
+    let (report, _) = run(&plan(&states), &mut host, true);
+    assert_eq!(outcomes(&report), ["x failed", "l skipped", "a changed"]);
+    assert_eq!(host.owed.len(), 1);
+    host.on.insert("l".into(), 1);
+    let (report, _) = run(&plan(&["x set", "l set require:x listen:a", "a set"]), &mut host, true);
+    assert_eq!(outcomes(&report), ["x changed", "l changed", "a unchanged"]);
+    assert_eq!(host.on.get("refreshed"), Some(&1));
+    assert!(host.owed.is_empty());
+}
+
+#[test]
+fn what_comes_before_a_failhard_is_made_and_listeners_react() {
+    let mut host = FakeHost::default();
+    host.on.insert("l".into(), 1);
+    let mut plan = plan(&["l set listen:a", "a set", "b gone", "c set"]);
+    plan.states[2].conditions.failhard = true;
+    let (report, _) = run(&plan, &mut host, false);
+    assert_eq!(outcomes(&report), ["l drift", "a drift", "b failed", "c skipped"]);
+    let (report, _) = run(&plan, &mut host, true);
+    assert_eq!(outcomes(&report), ["l changed", "a changed", "b failed", "c skipped"]);
+    assert_eq!(host.on.get("refreshed"), Some(&1));
 }

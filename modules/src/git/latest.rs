@@ -323,12 +323,12 @@ impl Latest {
     }
 
     fn look(&self) -> Command {
-        Command::shell(self.place().script()).user(self.arguments.user.as_deref()).dir(Some("/")).depends([
-            self.named(),
-            self.inner(),
-            Touch::Packages,
-            Touch::Accounts,
-        ])
+        let mut depends = vec![self.named(), self.inner(), Touch::Packages];
+        depends.extend(self.arguments.user.is_some().then_some(Touch::Accounts));
+        Command::shell(self.place().script())
+            .user(self.arguments.user.as_deref())
+            .dir(Some("/"))
+            .depends(depends)
     }
 
     /// The tracking branch that is wanted. `None`: none of our business. Salt: a tag or commit has none.

@@ -184,6 +184,11 @@ impl Resource for Running {
         Ok(with_processes(vec![self.0.step(service, verb)?], facts))
     }
 
+    /// A service that is started reads the new configuration; one that runs already does not, whatever else changes.
+    fn refresh_beside(&self, facts: &Facts) -> Result<Vec<Step>, Stop> {
+        if known(facts, &self.0.name)?.running { self.refresh(facts) } else { Ok(Vec::new()) }
+    }
+
     fn claims(&self) -> Vec<Claim> {
         self.0.claims("running")
     }
@@ -277,6 +282,18 @@ mod tests {
         assert!(script(&reloads.refresh(&facts).unwrap()[0]).contains("verb=reload"));
         let restarts = declare("uwsgi:\n  service.running: []\n", &Tree::default());
         assert!(script(&restarts.refresh(&facts).unwrap()[0]).contains("systemctl restart"));
+    }
+
+    #[test]
+    fn a_watched_change_restarts_a_service_that_is_only_enabled_and_not_one_that_is_started() {
+        let resource = declare("cron:\n  service.running:\n    - enable: True\n", &Tree::default());
+        let only_enabled = facts("cron", unit(true, false));
+        assert_eq!(
+            changes(&resource.diff(&only_enabled).unwrap()),
+            ["service cron at boot: disabled -> enabled"]
+        );
+        assert!(script(&resource.refresh_beside(&only_enabled).unwrap()[0]).contains("systemctl restart"));
+        assert_eq!(resource.refresh_beside(&facts("cron", unit(false, false))), Ok(Vec::new()));
     }
 
     #[test]

@@ -20,8 +20,8 @@ mod lookup;
 mod nearest;
 mod order;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use crate::{Chunk, Data, Node, Position, Problem, Severity, Value};
 
@@ -218,6 +218,28 @@ impl Graph {
         targets.sort_unstable();
         targets.dedup();
         targets
+    }
+
+    /// The chunks that listen to others, in the order in which Salt has them react: that of the states in which this is
+    /// declared, whether by `listen` or by `listen_in`.
+    pub fn listeners(&self) -> Vec<usize> {
+        let mut listeners = Vec::new();
+        for (place, chunk) in self.chunks.iter().enumerate() {
+            if chunk.argument("listen").is_some() && self.listens(place, |_| true) {
+                listeners.push(place);
+            }
+            let made = chunk.argument("listen_in").is_some();
+            listeners
+                .extend((0..self.chunks.len()).filter(|other| made && self.listens(*other, |t| t == place)));
+        }
+        let mut seen = HashSet::new();
+        listeners.retain(|listener| seen.insert(*listener));
+        listeners
+    }
+
+    fn listens(&self, chunk: usize, to: impl Fn(usize) -> bool) -> bool {
+        let listens = self.requisites[chunk].iter().filter(|one| one.kind == RequisiteKind::Listen);
+        listens.flat_map(|one| &one.targets).any(|target| to(*target))
     }
 
     /// Whether a chunk is around others.

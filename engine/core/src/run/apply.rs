@@ -4,13 +4,13 @@
 use std::collections::HashSet;
 
 use super::brackets::{Around, Brackets};
-use super::decide::{Decision, decide, listened};
+use super::decide::{Decision, Reaction, decide, listened};
 use super::durable::is_done;
 use super::group::Member;
 use super::observe::{Host, ahead};
 use super::records::{Record, Records, Standing};
 use super::{Broken, End, HostRun};
-use crate::{Event, Outcome, RequisiteKind, StateReport, Stop};
+use crate::{Event, Outcome, StateReport, Stop};
 
 pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>, Option<Broken>) {
     let records = Records::new(run.plan.states.len());
@@ -46,6 +46,17 @@ const UNFINISHED: &str = "it was being made when the run ended; its result is un
 
 impl Making<'_, '_, '_> {
     fn walk(&mut self) -> Result<(), Broken> {
+        let ended = self.walk_states();
+        if let Err(Broken { end: End::Lost | End::Interrupted | End::Ousted | End::Refused, .. }) = &ended {
+            return ended;
+        }
+        self.leave_before(self.run.plan.states.len())?;
+        // Salt: listeners react after a `failhard` as well.
+        self.listen()?;
+        ended
+    }
+
+    fn walk_states(&mut self) -> Result<(), Broken> {
         let plan = self.run.plan;
         self.run.event(Event::Asking {
             questions: plan.states.iter().map(|state| state.questions().len()).sum(),
@@ -65,7 +76,6 @@ impl Making<'_, '_, '_> {
                 continue;
             }
             let decision = self.decide_inside(index)?;
-            let failhard = plan.states[index].conditions.failhard;
             match decision {
                 Ok(Decision::Act(steps)) => {
                     if self.group.iter().any(|member| member.is_disturbed_by(&steps)) {
@@ -78,16 +88,14 @@ impl Making<'_, '_, '_> {
                 }
                 other => self.rest(index, other),
             }
-            if failhard && self.records.get(index).is_some_and(|r| r.report.outcome == Outcome::Failed) {
-                let id = &plan.graph.chunks()[index].id;
-                let message = format!("`{id}` failed, and it is `failhard`");
+            if let Some(message) = self.records.failhard(self.run, index) {
+                // What came before it is made all the same.
+                self.flush()?;
                 return Err(Broken { message, end: End::Failhard });
             }
         }
         self.flush()?;
-        self.try_deferred()?;
-        self.leave_before(plan.states.len())?;
-        self.listen()
+        self.try_deferred()
     }
 
     /// Gives states that failed, but may hold by now, their second chance.
@@ -138,7 +146,7 @@ impl Making<'_, '_, '_> {
             let decision = self.patiently(|making| {
                 making.host.settle(
                     |facts| ahead(&run.plan.states, index + 1, facts),
-                    |facts| decide(run, index, facts, &making.records),
+                    |facts| decide(run, index, facts, &making.records, None),
                 )
             })?;
             match decision {
@@ -164,10 +172,13 @@ impl Making<'_, '_, '_> {
             Ok(Decision::Unmet(reason) | Decision::Barred(reason)) => Record::unmet(chunk, reason),
             Err(stop) => Record::new(chunk, Outcome::Failed, Some(stop.to_string())),
         };
-        // A listener has its turn to react yet.
-        let is_listener = !self.run.plan.graph.targets(index, RequisiteKind::Listen).is_empty();
-        if record.standing == Standing::Met && !is_listener {
-            self.strike_owed(index);
+        if record.standing == Standing::Met {
+            match record.ran() {
+                // A listener has its turn to react yet.
+                true if !self.is_listener(index) => self.strike_owed(index),
+                true => {}
+                false => self.strike_unasked(index),
+            }
         }
         self.put(index, record);
     }
@@ -193,19 +204,20 @@ impl Making<'_, '_, '_> {
 
     /// Listeners react once each, after everything else.
     fn listen(&mut self) -> Result<(), Broken> {
-        for index in 0..self.run.plan.states.len() {
-            if self.run.plan.graph.targets(index, RequisiteKind::Listen).is_empty() {
-                continue;
-            }
-            let run = self.run;
-            let steps = self.patiently(|making| {
-                making.host.settle(|_| Vec::new(), |facts| listened(run, index, facts, &making.records))
+        let run = self.run;
+        let changed = self.records.changed();
+        for index in run.plan.graph.listeners() {
+            let reaction = self.patiently(|making| {
+                making
+                    .host
+                    .settle(|_| Vec::new(), |facts| listened(run, index, facts, &making.records, &changed))
             })?;
-            if let Ok(steps) = steps
-                && !steps.is_empty()
-            {
+            if let Ok(Reaction::Act(steps)) = reaction {
                 self.enlist(Member { again: true, ..self.member(index, steps) });
                 self.flush()?;
+            }
+            if self.records.get(index).is_some_and(|record| record.standing == Standing::Met) {
+                self.strike_owed(index);
             }
         }
         Ok(())

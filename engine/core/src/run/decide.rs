@@ -1,7 +1,10 @@
 //! What is to be done about one state, given what is known and what has become of the states before it.
 
 use super::HostRun;
-use super::records::{Changed, Records, Standing};
+use super::pending::Pending;
+use super::records::{Changed, Record, Records, Standing};
+use super::requisites::{Target, Verdict, verdict};
+use crate::RequisiteKind::{Onchanges, OnchangesAny, Prereq, RequireAny, WatchAny};
 use crate::{Facts, Hold, Lack, RequisiteKind, Step, Stop, needs, ways};
 
 #[derive(Debug)]
@@ -19,47 +22,57 @@ pub(super) enum Decision {
     Held(Vec<Step>, Vec<Hold>),
 }
 
-/// Decides on the state at `index`. Pure: stops where something has to be asked or awaited first.
+/// Decides on the state at `index`. Pure: stops where something has to be asked or awaited first. `pending` are the changes
+/// that are only predicted; with none of them every failure is one.
 pub(super) fn decide(
     run: &HostRun<'_>,
     index: usize,
     facts: &Facts,
     records: &Records,
+    pending: Option<&Pending>,
 ) -> Result<Decision, Stop> {
-    Decider { run, facts, records }.decide(index, 0)
+    Decider { run, facts, records, pending }.decide(index, 0)
 }
 
-/// What is to be done after a run because a state listens to one that has changed.
+/// What a listener does at the end of a run.
+pub(super) enum Reaction {
+    /// Nothing that it listens to has changed, or it is broken itself.
+    None,
+    /// A guard keeps it back, with the reason.
+    Guarded(String),
+    Act(Vec<Step>),
+}
+
+/// Decides what a state does after a run because it listens to others that have changed: one reaction for all of them.
+/// `changed` are the states that have changed when the first listener reacts: no listener reacts to another (Salt). One that
+/// failed after it had changed something counts.
 pub(super) fn listened(
     run: &HostRun<'_>,
     index: usize,
     facts: &Facts,
     records: &Records,
-) -> Result<Vec<Step>, Stop> {
+    changed: &[bool],
+) -> Result<Reaction, Stop> {
+    let decider = Decider { run, facts, records, pending: None };
     let targets = run.plan.graph.targets(index, RequisiteKind::Listen);
-    if !records.get(index).is_some_and(|record| record.standing == Standing::Met) {
-        return Ok(Vec::new());
+    let changed: Vec<usize> = targets.into_iter().filter(|target| changed[*target]).collect();
+    let is_met = records.get(index).is_some_and(|record| record.standing == Standing::Met);
+    if !is_met || changed.is_empty() {
+        return Ok(Reaction::None);
     }
-    let decider = Decider { run, facts, records };
-    let changed =
-        |target: &&usize| records.get(**target).is_some_and(|record| record.changed == Changed::Yes);
-    match targets.iter().find(changed) {
-        Some(target) => decider.refresh_steps(index, &decider.because(*target)),
-        None => Ok(Vec::new()),
+    if let Some(reason) = run.plan.states[index].conditions.hold(facts)? {
+        return Ok(Reaction::Guarded(reason));
     }
+    let ids: Vec<String> = changed.iter().map(|target| format!("`{}`", decider.id(*target))).collect();
+    let steps = decider.refresh_steps(index, &format!("because of {}", ids.join(", ")))?;
+    Ok(if steps.is_empty() { Reaction::None } else { Reaction::Act(steps) })
 }
 
 struct Decider<'a> {
     run: &'a HostRun<'a>,
     facts: &'a Facts,
     records: &'a Records,
-}
-
-/// What one requisite list says.
-enum Verdict {
-    Run,
-    NotAsked(String),
-    Unmet(String),
+    pending: Option<&'a Pending>,
 }
 
 /// Prospects of prospects: no tree needs as many.
@@ -72,8 +85,9 @@ impl Decider<'_> {
         }
         match self.requisites(index, depth)? {
             Verdict::Run => {}
-            Verdict::NotAsked(reason) => return Ok(Decision::NotAsked(reason)),
-            Verdict::Unmet(reason) => return Ok(Decision::Unmet(reason)),
+            Verdict::NotAsked(kind) => return Ok(Decision::NotAsked(not_asked(kind))),
+            Verdict::Unmet(kind, target) => return Ok(Decision::Unmet(self.unmet(kind, target))),
+            Verdict::Open(kind, target) => return Err(self.open(kind, target)),
         }
         match &self.facts.lack {
             Some(lack) => self.with(lack, index, depth),
@@ -110,11 +124,19 @@ impl Decider<'_> {
                 step.always = false;
             }
         }
-        if steps.is_empty() {
-            steps = self.refresh(index, depth)?;
+        if (self.has(index, Onchanges) || self.has(index, OnchangesAny))
+            && let Some(owed) = self.owed(index)?
+        {
+            steps = with_reason(steps, &owed);
         }
+        let refresh = self.refresh(index, depth, !steps.is_empty())?;
+        steps.extend(refresh);
         if steps.is_empty() {
             return Ok(Decision::Rest(None));
+        }
+        if let Some(first) = self.broken_before(index)? {
+            let reason = format!("`{}`, which has it under `prereq`, did not succeed", self.id(first));
+            return Ok(Decision::Unmet(reason));
         }
         ways::check(&steps, self.facts)?;
         needs::check(&steps, self.facts)?;
@@ -124,28 +146,44 @@ impl Decider<'_> {
         Ok(if is_held { Decision::Held(steps, holds) } else { Decision::Act(steps) })
     }
 
-    /// A watched change has an effect of its own only on a state that is as declared.
-    fn refresh(&self, index: usize, depth: usize) -> Result<Vec<Step>, Stop> {
+    /// Returns what a watched change asks for: the refresh of a state that is as declared, or what `acts` leaves undone
+    /// of it where the state changes in another way.
+    fn refresh(&self, index: usize, depth: usize, acts: bool) -> Result<Vec<Step>, Stop> {
+        let resource = &self.run.plan.states[index].resource;
+        let steps = || if acts { resource.refresh_beside(self.facts) } else { resource.refresh(self.facts) };
         let mut watched = self.run.plan.graph.targets(index, RequisiteKind::Watch);
         watched.extend(self.run.plan.graph.targets(index, RequisiteKind::WatchAny));
         let is_asked = !watched.is_empty() || self.has(index, RequisiteKind::Listen);
         if is_asked && let Some(owed) = self.owed(index)? {
-            return self.refresh_steps(index, &owed);
+            return Ok(refreshing(steps()?, &owed));
         }
         let mut open = None;
         for target in watched {
-            match self.prospect(target, depth)?.1 {
-                Changed::Yes => return self.refresh_steps(index, &self.because(target)),
+            let Target { standing, changed, .. } = self.prospect(target, depth)?;
+            match changed {
+                Changed::Yes if standing != Standing::Broken => {
+                    return Ok(refreshing(steps()?, &self.because(target)));
+                }
                 Changed::Maybe => open = Some(target),
-                Changed::No => {}
+                Changed::Yes | Changed::No => {}
             }
         }
         match open {
-            Some(target) if !self.run.plan.states[index].resource.refresh(self.facts)?.is_empty() => {
+            Some(target) if !acts && !steps()?.is_empty() => {
                 Err(Stop::Unknown(format!("watches `{}`, which cannot be told yet", self.id(target))))
             }
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// A state that has `index` under `prereq`, and is broken: the change for which it had to act does not come.
+    fn broken_before(&self, index: usize) -> Result<Option<usize>, Stop> {
+        let first = self.run.plan.graph.naming(index, &[Prereq]);
+        if first.iter().any(|state| self.records.is_under_way(*state)) {
+            return Err(Stop::UnderWay);
+        }
+        let is_broken = |state: &usize| self.records.get(*state).is_some_and(Record::is_broken);
+        Ok(first.into_iter().find(is_broken))
     }
 
     /// The reason for a refresh that an earlier run has left undone.
@@ -161,64 +199,52 @@ impl Decider<'_> {
     }
 
     fn refresh_steps(&self, index: usize, reason: &str) -> Result<Vec<Step>, Stop> {
-        let mut steps = self.run.plan.states[index].resource.refresh(self.facts)?;
-        for step in &mut steps {
-            step.refresh = true;
-            for change in &mut step.changes {
-                change.subject = format!("{} ({reason})", change.subject);
-            }
-        }
-        Ok(steps)
+        Ok(refreshing(self.run.plan.states[index].resource.refresh(self.facts)?, reason))
     }
 
     /// What has become of a state, or would, if it has not been its turn.
-    fn prospect(&self, target: usize, depth: usize) -> Result<(Standing, Changed), Stop> {
+    fn prospect(&self, target: usize, depth: usize) -> Result<Target, Stop> {
         if self.records.is_under_way(target) {
             return Err(Stop::UnderWay);
         }
         if let Some(record) = self.records.get(target) {
-            return Ok((record.standing, record.changed));
+            let (standing, changed) = (record.standing, record.changed);
+            return Ok(Target { index: target, standing, changed, ran: record.ran() });
         }
-        Ok(match self.decide(target, depth + 1)? {
-            Decision::Act(_) => (Standing::Met, Changed::Yes),
-            Decision::Rest(_) | Decision::NotAsked(_) => (Standing::Met, Changed::No),
-            Decision::Unmet(_) | Decision::Barred(_) | Decision::Held(..) => (Standing::Broken, Changed::No),
-        })
+        let (standing, changed) = match self.decide(target, depth + 1) {
+            Ok(Decision::Act(_)) => (Standing::Met, Changed::Yes),
+            Ok(Decision::Rest(_) | Decision::NotAsked(_)) => (Standing::Met, Changed::No),
+            Ok(_) => (Standing::Broken, Changed::No),
+            Err(stop @ (Stop::Ask(_) | Stop::UnderWay)) => return Err(stop),
+            Err(Stop::Failed(_)) if self.is_certain(target) => (Standing::Broken, Changed::No),
+            Err(_) => (Standing::Open, Changed::Maybe),
+        };
+        Ok(Target { index: target, standing, changed, ran: true })
+    }
+
+    /// Whether no change that is only predicted can keep a state from failing.
+    fn is_certain(&self, index: usize) -> bool {
+        self.pending.is_none_or(|pending| pending.before(self.run, index, self.records).is_none())
     }
 
     fn requisites(&self, index: usize, depth: usize) -> Result<Verdict, Stop> {
-        use RequisiteKind::{
-            Around, Listen, Onchanges, OnchangesAny, Onfail, OnfailAll, OnfailAny, Prereq, Require,
-            RequireAny, Watch, WatchAny,
-        };
-        let mut verdict = Verdict::Run;
-        for kind in RequisiteKind::ALL.into_iter().filter(|kind| kind.waits()) {
+        let mut requisites = Vec::new();
+        for kind in RequisiteKind::ALL.into_iter().filter(|kind| kind.waits() && self.has(index, *kind)) {
             let targets = self.run.plan.graph.targets(index, kind);
-            if !self.has(index, kind) {
-                continue;
-            }
-            let mut prospects = Vec::with_capacity(targets.len());
-            for target in targets {
-                let (standing, changed) = self.prospect(target, depth)?;
-                prospects.push(Prospect { target, standing, changed });
-            }
-            let one = match kind {
-                Require | Watch => self.all_met(kind, &prospects)?,
-                RequireAny | WatchAny => self.any_met(kind, &prospects)?,
-                Onchanges | OnchangesAny => self.any_changed(kind, &prospects)?,
-                Prereq => self.any_will_change(&prospects)?,
-                Onfail | OnfailAny => self.failed(kind, &prospects, false)?,
-                OnfailAll => self.failed(kind, &prospects, true)?,
-                // A listener reacts after the run, whatever has become of the others; a bracket does what its states do.
-                Listen | Around => Verdict::Run,
-            };
-            match one {
-                Verdict::Unmet(reason) => return Ok(Verdict::Unmet(reason)),
-                Verdict::NotAsked(reason) => verdict = Verdict::NotAsked(reason),
-                Verdict::Run => {}
-            }
+            let prospects = targets.into_iter().map(|target| self.prospect(target, depth));
+            requisites.push((kind, prospects.collect::<Result<Vec<_>, Stop>>()?));
         }
-        Ok(verdict)
+        Ok(match verdict(&requisites) {
+            Verdict::NotAsked(Onchanges | OnchangesAny) if self.is_owed(index, &requisites)? => Verdict::Run,
+            said => said,
+        })
+    }
+
+    /// Whether an earlier run has left undone what a change asked of a state under `onchanges`. While something that the
+    /// state names is broken, that has to wait.
+    fn is_owed(&self, index: usize, requisites: &[(RequisiteKind, Vec<Target>)]) -> Result<bool, Stop> {
+        let mut targets = requisites.iter().flat_map(|(_, targets)| targets);
+        Ok(!targets.any(|target| target.standing == Standing::Broken) && self.owed(index)?.is_some())
     }
 
     fn has(&self, index: usize, kind: RequisiteKind) -> bool {
@@ -229,74 +255,39 @@ impl Decider<'_> {
         &self.run.plan.graph.chunks()[index].id
     }
 
-    fn open(&self, kind: RequisiteKind, prospect: &Prospect) -> Stop {
-        Stop::Unknown(format!(
-            "`{}` names `{}`, which cannot be told yet",
-            kind.name(),
-            self.id(prospect.target)
-        ))
+    fn open(&self, kind: RequisiteKind, target: usize) -> Stop {
+        let (kind, id) = (kind.name(), self.id(target));
+        Stop::Unknown(format!("`{kind}` names `{id}`, which cannot be told yet"))
     }
 
-    fn all_met(&self, kind: RequisiteKind, prospects: &[Prospect]) -> Result<Verdict, Stop> {
-        match prospects.iter().find(|p| p.standing == Standing::Broken) {
-            Some(broken) => {
-                Ok(Verdict::Unmet(format!("`{}` of `{}` is not met", kind.name(), self.id(broken.target))))
-            }
-            // What is required and cannot be told yet hinders nothing: the change itself can be told.
-            None => Ok(Verdict::Run),
+    fn unmet(&self, kind: RequisiteKind, target: usize) -> String {
+        match kind {
+            RequireAny | WatchAny => format!("`{}`: none of what it names is met", kind.name()),
+            _ => format!("`{}` of `{}` is not met", kind.name(), self.id(target)),
         }
-    }
-
-    fn any_met(&self, kind: RequisiteKind, prospects: &[Prospect]) -> Result<Verdict, Stop> {
-        if prospects.is_empty() || prospects.iter().any(|p| p.standing != Standing::Broken) {
-            return Ok(Verdict::Run);
-        }
-        Ok(Verdict::Unmet(format!("`{}`: none of what it names is met", kind.name())))
-    }
-
-    fn any_changed(&self, kind: RequisiteKind, prospects: &[Prospect]) -> Result<Verdict, Stop> {
-        if let Some(broken) = prospects.iter().find(|p| p.standing == Standing::Broken) {
-            return Ok(Verdict::Unmet(format!(
-                "`{}` of `{}` is not met",
-                kind.name(),
-                self.id(broken.target)
-            )));
-        }
-        if prospects.iter().any(|p| p.changed == Changed::Yes) {
-            return Ok(Verdict::Run);
-        }
-        match prospects.iter().find(|p| p.changed == Changed::Maybe) {
-            Some(open) => Err(self.open(kind, open)),
-            None => Ok(Verdict::NotAsked("nothing that it names under `onchanges` has changed".into())),
-        }
-    }
-
-    fn any_will_change(&self, prospects: &[Prospect]) -> Result<Verdict, Stop> {
-        if prospects.iter().any(|p| p.changed == Changed::Yes) {
-            return Ok(Verdict::Run);
-        }
-        match prospects.iter().find(|p| p.changed == Changed::Maybe) {
-            Some(open) => Err(self.open(RequisiteKind::Prereq, open)),
-            None => Ok(Verdict::NotAsked("nothing that it names under `prereq` is going to change".into())),
-        }
-    }
-
-    fn failed(&self, kind: RequisiteKind, prospects: &[Prospect], all: bool) -> Result<Verdict, Stop> {
-        if let Some(open) = prospects.iter().find(|p| p.standing == Standing::Open) {
-            return Err(self.open(kind, open));
-        }
-        let mut failures = prospects.iter().map(|p| p.standing == Standing::Broken);
-        let asked = if all { failures.all(|failed| failed) } else { failures.any(|failed| failed) };
-        Ok(if asked {
-            Verdict::Run
-        } else {
-            Verdict::NotAsked("nothing that it names under `onfail` has failed".into())
-        })
     }
 }
 
-struct Prospect {
-    target: usize,
-    standing: Standing,
-    changed: Changed,
+fn not_asked(kind: RequisiteKind) -> String {
+    let what = match kind {
+        Prereq => "is going to change",
+        Onchanges | OnchangesAny => "has changed",
+        _ => "has failed",
+    };
+    format!("nothing that it names under `{}` {what}", kind.name())
+}
+
+/// The steps of a refresh, with the reason for it.
+fn refreshing(mut steps: Vec<Step>, reason: &str) -> Vec<Step> {
+    for step in &mut steps {
+        step.refresh = true;
+    }
+    with_reason(steps, reason)
+}
+
+fn with_reason(mut steps: Vec<Step>, reason: &str) -> Vec<Step> {
+    for change in steps.iter_mut().flat_map(|step| &mut step.changes) {
+        change.subject = format!("{} ({reason})", change.subject);
+    }
+    steps
 }

@@ -1,11 +1,12 @@
 //! Showing: each state is decided on, and its steps are pretended to be made.
 
-use super::decide::{Decision, decide, listened};
+use super::decide::{Decision, Reaction, decide, listened};
 use super::durable::{is_done, to_take_up};
 use super::observe::{Host, ahead};
-use super::records::{Changed, Record, Records};
+use super::pending::Pending;
+use super::records::{Record, Records};
 use super::{Broken, HostRun};
-use crate::{Event, Outcome, RequisiteKind, StateReport, Step, Stop, Touch};
+use crate::{Event, Outcome, RequisiteKind, StateReport, Step, Stop};
 
 pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>, Option<Broken>) {
     let plan = run.plan;
@@ -30,7 +31,7 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
         let chunk = &plan.graph.chunks()[index];
         let decision = host.settle(
             |facts| ahead(&plan.states, index + 1, facts),
-            |facts| decide(run, index, facts, &records),
+            |facts| decide(run, index, facts, &records, Some(&pending)),
         );
         if plan.graph.is_bracket(index)
             && let Ok(Ok(Decision::Act(_) | Decision::Rest(None))) = &decision
@@ -58,26 +59,28 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
                 pending.add(index, &steps);
                 record
             }
-            Ok(Ok(Decision::Rest(Some(reason)))) => match ancestor(run, index, &records) {
+            Ok(Ok(Decision::Rest(Some(reason)))) => match pending.before_guards(run, index, &records) {
                 // The guard was asked of the host as it is; what it asks about is to change first.
-                Some(by) => Record::new(
-                    chunk,
-                    Outcome::Unknown,
-                    Some(format!("{reason}; hangs on `{by}`, which is to change first")),
-                ),
+                Some(by) => Record::new(chunk, Outcome::Unknown, Some(format!("{reason}; {by}"))),
                 None => Record::new(chunk, Outcome::InSync, Some(reason)),
             },
             Ok(Ok(Decision::Rest(None))) => Record::new(chunk, Outcome::InSync, None)
                 .with_remark(plan.states[index].resource.remark(&host.facts)),
             Ok(Ok(Decision::NotAsked(reason))) => Record::not_asked(chunk, Outcome::InSync, reason),
-            // What is broken is reported where it stands; what hangs on it cannot be told.
-            Ok(Ok(Decision::Unmet(reason))) => Record::new(chunk, Outcome::Unknown, Some(reason)),
+            Ok(Ok(Decision::Unmet(reason))) => Record::unmet(chunk, reason),
             Ok(Ok(Decision::Barred(reason))) => Record::barred(chunk, reason),
             Ok(Err(stop)) => stopped(run, index, &stop, &records, &pending),
         };
         let record = record.masked(&plan.secrets);
         run.event(Event::Finished(Box::new(record.report.clone())));
         records.put(index, record);
+        if let Some(reason) = records.failhard(run, index) {
+            for chunk in index + 1..plan.states.len() {
+                let record = Record::unmet(&plan.graph.chunks()[chunk], reason.clone());
+                records.put(chunk, record.masked(&plan.secrets));
+            }
+            break;
+        }
     }
     for (index, steps) in &brackets {
         let mut inside = plan.graph.targets(*index, RequisiteKind::Around);
@@ -86,7 +89,7 @@ pub(super) fn walk(run: &HostRun<'_>, host: &mut Host<'_>) -> (Vec<StateReport>,
         run.event(Event::Finished(Box::new(record.report.clone())));
         records.put(*index, record);
     }
-    listen(run, host, &mut records);
+    listen(run, host, &mut records, &pending);
     for (index, (revision, found)) in revisions.into_iter().zip(found).enumerate() {
         if let Some(record) = records.get_mut(index) {
             record.report.revision = revision;
@@ -141,88 +144,38 @@ fn stopped(run: &HostRun<'_>, index: usize, stop: &Stop, records: &Records, pend
     let chunk = &run.plan.graph.chunks()[index];
     match (stop, pending.before(run, index, records)) {
         (Stop::Failed(reason), None) => Record::new(chunk, Outcome::Failed, Some(reason.clone())),
-        (Stop::Failed(reason), Some(by)) => Record::new(
-            chunk,
-            Outcome::Unknown,
-            Some(format!("{reason}; hangs on `{by}`, which is to change first")),
-        ),
+        (Stop::Failed(reason), Some(by)) => {
+            Record::new(chunk, Outcome::Unknown, Some(format!("{reason}; {by}")))
+        }
         (other, _) => Record::new(chunk, Outcome::Unknown, Some(other.to_string())),
     }
 }
 
-/// A state that the one at `index` requires, directly or through others, and that is to change.
-fn ancestor(run: &HostRun<'_>, index: usize, records: &Records) -> Option<String> {
-    let graph = &run.plan.graph;
-    let mut seen = vec![false; graph.chunks().len()];
-    let mut open = vec![index];
-    while let Some(state) = open.pop() {
-        for target in graph.requisites(state).iter().filter(|r| r.kind.waits()).flat_map(|r| &r.targets) {
-            if std::mem::replace(&mut seen[*target], true) {
-                continue;
-            }
-            if records.get(*target).is_some_and(|record| record.changed != Changed::No) {
-                return Some(graph.chunks()[*target].id.clone());
-            }
-            open.push(*target);
-        }
-    }
-    None
-}
-
-/// Changes that would have been made by now.
-#[derive(Default)]
-struct Pending {
-    /// The place of each state with changes, and what they touch.
-    changes: Vec<(usize, Vec<Touch>)>,
-}
-
-impl Pending {
-    fn add(&mut self, index: usize, steps: &[Step]) {
-        self.changes.push((index, steps.iter().flat_map(|step| step.operation.touches()).collect()));
-    }
-
-    /// The state whose change may be what the state at `index` lacks: one that it requires, or else the last one that
-    /// touches what it asks.
-    fn before(&self, run: &HostRun<'_>, index: usize, records: &Records) -> Option<String> {
-        let graph = &run.plan.graph;
-        let waits = RequisiteKind::ALL.iter().filter(|kind| kind.waits());
-        let required = waits.flat_map(|kind| graph.targets(index, *kind));
-        let by_requisite = required
-            .into_iter()
-            .find(|target| records.get(*target).is_some_and(|r| r.changed != Changed::No));
-        let questions = run.plan.states[index].questions();
-        let by_touch = || {
-            self.changes.iter().rev().find(|(_, touches)| {
-                touches.iter().any(|touch| {
-                    *touch == Touch::Anything || questions.iter().any(|q| q.is_touched_by(touch))
-                })
-            })
-        };
-        let by = by_requisite.or_else(|| by_touch().map(|(index, _)| *index))?;
-        Some(graph.chunks()[by].id.clone())
-    }
-}
-
-fn listen(run: &HostRun<'_>, host: &mut Host<'_>, records: &mut Records) {
-    for index in 0..run.plan.states.len() {
-        if run.plan.graph.targets(index, RequisiteKind::Listen).is_empty() {
-            continue;
-        }
-        let steps = host.settle(|_| Vec::new(), |facts| listened(run, index, facts, records));
-        if let Ok(Ok(steps)) = steps
-            && !steps.is_empty()
-            && let Some(mut record) = records.get(index).cloned()
-        {
-            if record.report.outcome == Outcome::InSync {
+fn listen(run: &HostRun<'_>, host: &mut Host<'_>, records: &mut Records, pending: &Pending) {
+    let changed = records.changed();
+    for index in run.plan.graph.listeners() {
+        let reaction = host.settle(|_| Vec::new(), |facts| listened(run, index, facts, records, &changed));
+        let Some(mut record) = records.get(index).cloned() else { continue };
+        match reaction {
+            Ok(Ok(Reaction::Act(steps))) if record.report.outcome == Outcome::InSync => {
                 record = act(run, index, &steps).masked(&run.plan.secrets);
-            } else {
+            }
+            Ok(Ok(Reaction::Act(steps))) => {
                 let changes = steps.iter().flat_map(|step| &step.changes);
                 record.report.changes.extend(changes.map(|change| run.plan.secrets.mask_change(change)));
                 record.report.steps =
                     record.report.steps.into_iter().chain(Step::digest(&steps)).reduce(|a, b| a + &b);
             }
-            run.event(Event::Finished(Box::new(record.report.clone())));
-            records.put(index, record);
+            Ok(Ok(Reaction::Guarded(reason)))
+                if record.report.outcome == Outcome::InSync && pending.meets_guards(run, index) =>
+            {
+                let reason = format!("{reason}; may depend on a change that comes first");
+                record = Record::new(&run.plan.graph.chunks()[index], Outcome::Unknown, Some(reason))
+                    .masked(&run.plan.secrets);
+            }
+            _ => continue,
         }
+        run.event(Event::Finished(Box::new(record.report.clone())));
+        records.put(index, record);
     }
 }

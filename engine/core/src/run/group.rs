@@ -25,6 +25,8 @@ pub(super) struct Member {
     pub(super) failure: Option<String>,
     /// It has had its turn.
     pub(super) again: bool,
+    /// One of its steps has been made, or is a command, which may have changed something before it failed.
+    pub(super) has_acted: bool,
     /// What else there is to say about it.
     pub(super) note: Option<String>,
     /// How often the connection was lost while it was made.
@@ -43,6 +45,8 @@ impl Member {
     pub(super) fn take(&mut self, wave: usize, reply: &Reply) {
         let step = &self.steps[wave];
         self.printed.extend(printed(step, reply));
+        let is_command = matches!(step.operation, Operation::Run(_));
+        self.has_acted |= is_command || step.operation.succeeded(reply.status);
         if !step.operation.succeeded(reply.status) {
             self.failure = Some(failure(step, reply));
         } else if matches!(&step.operation, Operation::Run(run) if run.tells) {
@@ -84,6 +88,7 @@ impl Making<'_, '_, '_> {
             passed,
             failure: None,
             again: false,
+            has_acted: false,
             note: None,
             losses: 0,
             printed: Vec::new(),
@@ -142,7 +147,7 @@ impl Making<'_, '_, '_> {
             let record = self.prove(member, started)?;
             let failed = record.report.outcome == Outcome::Failed;
             if record.report.outcome == Outcome::Changed {
-                self.strike_owed(index);
+                self.strike_done(index);
             }
             if failed && !again && self.run.plan.states[index].resource.may_hold_later() {
                 self.defer(index, record);
@@ -240,6 +245,7 @@ impl Making<'_, '_, '_> {
             None => Ok(done(Outcome::Changed, member.note).with_holds(member.passed)),
             Some(reason) => match plan.states[index].conditions.retry {
                 Some(retry) => self.again(index, retry, reason, started),
+                None if member.has_acted => Ok(done(Outcome::Failed, Some(reason)).having_changed()),
                 None => Ok(done(Outcome::Failed, Some(reason))),
             },
         }

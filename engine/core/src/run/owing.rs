@@ -22,21 +22,46 @@ impl Host<'_> {
 }
 
 impl Making<'_, '_, '_> {
-    /// Has written down what the changes of a group ask of other states, before they are made.
+    /// Has written down what the changes of a group ask of other states, before they are made. A listener may have had its
+    /// turn; its reaction comes at the end.
     pub(super) fn note_owed(&mut self, group: &[Member]) {
-        use RequisiteKind::{Listen, Watch, WatchAny};
+        use RequisiteKind::{Listen, Onchanges, OnchangesAny, Watch, WatchAny};
         let graph = &self.run.plan.graph;
         for member in group {
-            for watcher in graph.naming(member.index, &[Watch, WatchAny, Listen]) {
-                // What failed before the change came has not refreshed.
-                let is_due = self.records.get(watcher).is_none_or(Record::is_broken);
-                if is_due && self.noted.insert(watcher) {
-                    let (chunk, because) = (&graph.chunks()[watcher], &graph.chunks()[member.index]);
-                    self.host.noted.push((watcher, kept::owed::file(chunk, because)));
+            let because = &graph.chunks()[member.index];
+            let mut followers = graph.naming(member.index, &[Watch, WatchAny, Onchanges, OnchangesAny]);
+            // What failed before the change came has not refreshed.
+            followers.retain(|follower| self.records.get(*follower).is_none_or(Record::is_broken));
+            followers.extend(graph.naming(member.index, &[Listen]));
+            for follower in followers {
+                if self.noted.insert(follower) {
+                    let chunk = &graph.chunks()[follower];
+                    self.host.noted.push((follower, kept::owed::file(chunk, because)));
                     self.host.errand(kept::owed::note(chunk, because));
                 }
             }
         }
+    }
+
+    /// Strikes off what a state owes that has been made as declared in its turn. What this run has asked of a listener has
+    /// to wait for the end.
+    pub(super) fn strike_done(&mut self, index: usize) {
+        if !(self.is_listener(index) && self.noted.contains(&index)) {
+            self.strike_owed(index);
+        }
+    }
+
+    /// Strikes off what this run has asked of a state, when nothing asks for it in the end. What an earlier run has left
+    /// undone stays.
+    pub(super) fn strike_unasked(&mut self, index: usize) {
+        let chunk = &self.run.plan.graph.chunks()[index];
+        if self.host.facts.kept().is_ok_and(|kept| kept.without(chunk) == *kept) {
+            self.strike_done(index);
+        }
+    }
+
+    pub(super) fn is_listener(&self, index: usize) -> bool {
+        !self.run.plan.graph.targets(index, RequisiteKind::Listen).is_empty()
     }
 
     /// A state that has had its turn and is as declared owes nothing any more.

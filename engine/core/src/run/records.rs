@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::HostRun;
 use crate::{Change, Chunk, Outcome, Secrets, StateReport, Step};
 
 /// What others may rely on.
@@ -71,6 +72,21 @@ impl Records {
         self.0[state] = Slot::Done(Box::new(record));
     }
 
+    /// Whether each state has changed something, by place.
+    pub(super) fn changed(&self) -> Vec<bool> {
+        let changed = |index| self.get(index).is_some_and(|record| record.changed == Changed::Yes);
+        (0..self.0.len()).map(changed).collect()
+    }
+
+    /// Why a state ends the run: it is `failhard`, and broken (Salt: one that is skipped for a failure counts, too).
+    pub(super) fn failhard(&self, run: &HostRun<'_>, state: usize) -> Option<String> {
+        let record = self.get(state).filter(|record| record.is_broken())?;
+        let what =
+            if record.report.outcome == Outcome::Skipped { "was skipped for a failure" } else { "failed" };
+        let is_hard = run.plan.states[state].conditions.failhard;
+        is_hard.then(|| format!("`{}` {what}, and it is `failhard`", record.report.id))
+    }
+
     pub(super) fn into_reports(self) -> Vec<StateReport> {
         self.0
             .into_iter()
@@ -131,6 +147,16 @@ impl Record {
     /// Not run because something that it requires is broken.
     pub(super) fn unmet(chunk: &Chunk, reason: String) -> Self {
         Record { standing: Standing::Broken, ..Record::new(chunk, Outcome::Skipped, Some(reason)) }
+    }
+
+    /// Whether it had its turn: every requisite was met and asked for it.
+    pub(super) fn ran(&self) -> bool {
+        self.report.outcome != Outcome::Skipped && self.report.asked
+    }
+
+    /// With a change that was made, even if the state failed in the end.
+    pub(super) fn having_changed(self) -> Self {
+        Record { changed: Changed::Yes, ..self }
     }
 
     pub(super) fn is_broken(&self) -> bool {

@@ -51,7 +51,7 @@ impl Making<'_, '_, '_> {
             Some(format!("{reason} (after {} attempts)", retry.attempts)),
         );
         record.report.duration = started.elapsed();
-        Ok(record.with_changes(changes))
+        Ok(record.with_changes(changes).having_changed())
     }
 
     fn once_more(

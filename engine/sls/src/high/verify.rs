@@ -139,7 +139,13 @@ impl Form<'_> {
         let at = value.at.clone();
         let Data::List(entries) = &mut value.data else {
             let message = format!("`{name}` is a list of states, not {}", value.value().kind());
-            self.wrong(message, &at, Some("write each as `- module: name`".into()));
+            let hint = match name {
+                "onfail_stop" => {
+                    "leave it out: Salt 3008 refuses a boolean too, and it changes nothing in a run"
+                }
+                _ => "write each as `- module: name`",
+            };
+            self.wrong(message, &at, Some(hint.into()));
             return false;
         };
         entries.retain(|entry| entry.text().is_some() || self.entry(name, entry));
