@@ -43,6 +43,8 @@ mod requisites;
 #[cfg(test)]
 mod salt;
 #[cfg(test)]
+mod salt_runs;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod services;

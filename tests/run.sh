@@ -32,7 +32,7 @@ else
 fi
 
 random=salt::random_
-comparisons=("${random}trees_compile_as_salt_compiles_them")
+comparisons=("${random}trees_compile_as_salt_compiles_them" salt_runs::random_trees_run_as_salt_runs_them)
 salt=()
 if [[ ${comparisons[*]} == *"${1-}"* ]]; then
     if why=$(tests/salt/setup); then
@@ -49,9 +49,9 @@ status=0
 cargo test --workspace --doc --quiet "$@" || status=$?
 if cargo nextest --version >/dev/null 2>&1; then
     [ ${#ignored[@]} -eq 0 ] || ignored=(--run-ignored all)
-    cargo nextest run --workspace --no-fail-fast --no-tests pass "${ignored[@]}" "$@" -- --skip "$random" || status=$?
+    cargo nextest run --workspace --no-fail-fast --no-tests pass "${ignored[@]}" "$@" -- --skip "$random" --skip salt_runs:: || status=$?
 else
-    cargo test --workspace --all-targets --no-fail-fast "$@" -- "${ignored[@]}" --skip "$random" || status=$?
+    cargo test --workspace --all-targets --no-fail-fast "$@" -- "${ignored[@]}" --skip "$random" --skip salt_runs:: || status=$?
 fi
 for name in "${salt[@]}"; do
     cargo test --package kstate --test kstate "$name" -- --exact --ignored --nocapture || status=$?

@@ -257,7 +257,7 @@ fn trees(first: usize, count: usize, step: usize) -> Tally {
 }
 
 /// The Python that has Salt: made by `tests/salt/setup`.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let made = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("salt");
     std::env::var_os("KSTATE_SALT_DIR").map_or(made, PathBuf::from).join("bin/python")
 }

@@ -93,7 +93,7 @@ impl Making<'_, '_, '_> {
         let index = member.index;
         let record = self.prove(member, started)?;
         if record.report.outcome == Outcome::Changed {
-            self.strike_owed(index);
+            self.strike_done(index);
         }
         self.put(index, record);
         Ok(())
