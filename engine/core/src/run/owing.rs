@@ -54,10 +54,15 @@ impl Making<'_, '_, '_> {
     /// Strikes off what this run has asked of a state, when nothing asks for it in the end. What an earlier run has left
     /// undone stays.
     pub(super) fn strike_unasked(&mut self, index: usize) {
-        let chunk = &self.run.plan.graph.chunks()[index];
-        if self.host.facts.kept().is_ok_and(|kept| kept.without(chunk) == *kept) {
-            self.strike_done(index);
+        if self.is_listener(index) {
+            return;
         }
+        let Ok(kept) = self.host.facts.kept() else { return };
+        let earlier: BTreeSet<String> = kept.owed.iter().map(|owed| owed.file.clone()).collect();
+        let noted: Vec<_> = self.host.noted.extract_if(.., |(of, _)| *of == index).collect();
+        let new = noted.iter().filter(|(_, file)| !earlier.contains(file));
+        new.for_each(|(_, file)| self.host.errand(kept::owed::strike(file)));
+        self.noted.remove(&index);
     }
 
     pub(super) fn is_listener(&self, index: usize) -> bool {
