@@ -127,7 +127,8 @@ fn the_host_itself_brings_back_what_a_dead_controller_took_away() {
     prepare(&host);
     let running = migrating(&env, &host);
     running.interrupt();
-    std::thread::sleep(Duration::from_millis(500));
+    // Signals within a second count once.
+    std::thread::sleep(Duration::from_millis(1500));
     running.interrupt();
     let output = running.wait(LIMIT);
     output.exits(130);

@@ -11,6 +11,7 @@ use kstate_core::Event;
 use serde_json::Value as Json;
 
 use crate::state_folder;
+use crate::ui::without_colours;
 use crate::visible::plain;
 
 /// How many runs are kept.
@@ -58,7 +59,7 @@ impl RunLog {
 
     /// Adds the report of a host, with all output.
     pub(crate) fn report(&self, text: &str) {
-        anstream::adapter::strip_str(text).to_string().lines().for_each(|line| self.line(line));
+        without_colours(text).lines().for_each(|line| self.line(line));
     }
 
     /// Keeps the report for programs.

@@ -25,6 +25,11 @@ pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{}{style:#}", plain(&text.to_string()))
 }
 
+/// Returns a text without the escape sequences of its colours.
+pub(crate) fn without_colours(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}
+
 pub(crate) struct Ui {
     /// One line for each host at work; nothing where standard error is no terminal.
     progress: MultiProgress,

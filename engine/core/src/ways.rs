@@ -79,6 +79,7 @@ impl Ways {
                         link: next,
                         target: link.target.clone(),
                         owner: link.owner.clone(),
+                        is_circle: link.followed,
                     });
                 }
                 Some(link) => {
@@ -136,10 +137,15 @@ pub(crate) struct Refusal {
     link: String,
     target: String,
     owner: String,
+    /// It would be followed, and leads back to itself.
+    is_circle: bool,
 }
 
 impl From<Refusal> for Stop {
-    fn from(Refusal { link, target, owner }: Refusal) -> Self {
+    fn from(Refusal { link, target, owner, is_circle }: Refusal) -> Self {
+        if is_circle {
+            return Stop::Failed(format!("the link `{link}` leads to itself"));
+        }
         Stop::Failed(format!(
             "`{link}` is a link that leads to `{target}` and belongs to `{owner}`, but neither to root nor to the owner of \
              what it leads to; it is not followed. Remove it, or give it to root: `chown -h root {link}`"
