@@ -57,8 +57,8 @@ for name in "${salt[@]}"; do
     cargo test --package kstate --test kstate "$name" -- --exact --ignored --nocapture || status=$?
 done
 if [ $# = 0 ]; then
-    KSTATE_FAULT_SCHEDULES=${KSTATE_FAULT_SCHEDULES-20000} KSTATE_PREDICTION_STATES=${KSTATE_PREDICTION_STATES-20000} \
-        cargo test --profile simulation --package kstate-simulation -- --nocapture || status=$?
+    KSTATE_FAULT_SCHEDULES=${KSTATE_FAULT_SCHEDULES-5000} KSTATE_PREDICTION_STATES=${KSTATE_PREDICTION_STATES-5000} \
+        cargo test --package kstate-simulation -- --nocapture || status=$?
 fi
 [ ${#ignored[@]} -eq 0 ] || tests/sandbox/sandbox sweep
 exit $status
