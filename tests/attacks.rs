@@ -3,6 +3,7 @@
 mod git;
 mod journal;
 mod links;
+mod python;
 mod races;
 mod secrets;
 mod streams;

@@ -9,6 +9,7 @@ use kstate_core::words::{join, quote};
 use kstate_core::{Change, Command, Content, Facts, Problem, Stop, Touch, Value};
 
 use crate::Context;
+use crate::git::TRUST;
 use crate::kinds::Texts;
 
 /// Run by the Python that is looked at; tells what of some requirements is not met.
@@ -109,6 +110,7 @@ impl Seen {
                 ["managed", _] => seen.managed = true,
                 ["blind"] => seen.blind = true,
                 ["nomaker", why] => seen.no_maker = Some(why.to_owned()),
+                ["distrust", who, path] => seen.refuse(distrusted(who, path)),
                 ["nofile", path] => seen.refuse(format!("the requirements `{path}` are not there")),
                 ["nopath", path] => seen.refuse(format!("`{path}`, which is to be installed, is not there")),
                 ["invalid", text] => seen.refuse(format!("`{text}` is not a requirement that pip understands")),
@@ -137,6 +139,18 @@ impl Seen {
     }
 }
 
+/// The reason why root runs no Python of an environment that others can change.
+fn distrusted(who: &str, path: &str) -> String {
+    match who {
+        "others" => format!(
+            "others can change `{path}`, and Python would run as root what they write there; take the right to write from them"
+        ),
+        _ => format!(
+            "`{path}` belongs to `{who}`, and Python would run as root what stands there; add `user: {who}`, or give it to root"
+        ),
+    }
+}
+
 /// Runs pip so that the directory it runs in has no say in what Python finds.
 const PIP: &str = "import sys; sys.path[:] = [p for p in sys.path if p]; sys.argv[0] = 'pip'; import runpy; runpy.run_module('pip', run_name='__main__')";
 
@@ -150,6 +164,21 @@ impl Wanted {
                 quote(path)
             ),
         }
+    }
+
+    /// Ends a script of root by `refuse` where others can change the environment, its interpreter, or a directory above
+    /// them: `$bad` is what they can change, and `whose` prints who they are.
+    fn guard(&self, refuse: &str) -> String {
+        let is_root = self.user.as_deref().is_none_or(|user| user == "root");
+        if !is_root || matches!(self.python, Python::System) {
+            return String::new();
+        }
+        format!(
+            "if [ \"$(id -u)\" = 0 ]; then\n{TRUST}guard \"${{b%/}}\"\n\
+             [ -n \"$bad\" ] || [ ! -e \"$at\" ] || bad=$(foreign \"$at\")\n\
+             [ -n \"$bad\" ] || [ ! -e \"$py\" ] || {{ y=$(readlink -f -- \"$py\"); bad=$(above \"$y\"; foreign \"$y\"); }}\n\
+             bad=${{bad%%\"$nl\"*}}\n[ -z \"$bad\" ] || {{ {refuse}; }}\nfi\n"
+        )
     }
 
     fn named(&self) -> Touch {
@@ -199,8 +228,9 @@ impl Wanted {
         };
         let maker = self.maker.as_deref().unwrap_or_default();
         let script = format!(
-            "{dir}{}[ -n \"$py\" ] && [ -x \"$py\" ] || {{ echo absent\n{maker}exit 0; }}\n\"$py\" -c {} {}",
+            "{dir}{}{}[ -n \"$py\" ] && [ -x \"$py\" ] || {{ echo absent\n{maker}exit 0; }}\n\"$py\" -c {} {}",
             self.find(),
+            self.guard("printf 'distrust\\t%s\\t%s\\n' \"$(whose)\" \"$bad\"; exit 0"),
             quote(LOOK),
             join(&words)
         );
@@ -273,6 +303,7 @@ impl Wanted {
         }
         words.extend(self.packages.iter().cloned());
         let mut script = self.find();
+        script.push_str(&self.guard("echo \"others can change $bad\" >&2; exit 1"));
         if let Some(dir) = &self.dir {
             script.push_str(&format!("cd {} || exit\n", quote(dir)));
         }
