@@ -561,11 +561,11 @@ status:
 colorama:
   pip.installed:
     - name: colorama==0.4.5
-    - bin_env: /srv/t/pipped
+    - bin_env: /opt/pipped
 ",
-        before: "python3 -m venv /srv/t/pipped",
-        proof: "test \"$(/srv/t/pipped/bin/python -c 'import colorama; print(colorama.__version__)')\" = 0.4.5",
-        by_hand: "/srv/t/pipped/bin/pip install -q colorama==0.4.6",
+        before: "python3 -m venv /opt/pipped",
+        proof: "test \"$(/opt/pipped/bin/python -c 'import colorama; print(colorama.__version__)')\" = 0.4.5",
+        by_hand: "/opt/pipped/bin/pip install -q colorama==0.4.6",
     },
     Case {
         function: "pkg.latest",
