@@ -87,7 +87,14 @@ fn above(path: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Tells each link on the way to a path, and whose it is: five texts that are ended by NUL.
-const WAYS: &str = r#"link() { printf '%s\0' "$1" "$to" "$(stat -c '%u %U' -- "$1")" "$(stat -L -c %u -- "$1" 2>/dev/null)" "$me"; }
+const WAYS: &str = r#"link() {
+by=$(stat -c '%u %U' -- "$1") end=$to
+case $to in /*) ;; *) end=${1%/*}/$to ;; esac
+# Not of `$1`, which may be something else by now.
+own=$(stat -L -c %u -- "$end" 2>/dev/null)
+[ "$(stat -c '%u %U' -- "$1") $(readlink -- "$1")" = "$by $to" ] || by='x unknown' own=
+printf '%s\0' "$1" "$to" "$by" "$own" "$me"
+}
 ways() {
 echo ways
 me=
