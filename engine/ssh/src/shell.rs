@@ -10,6 +10,10 @@
 //! the command has ended; processes that the command leaves behind keep pipes that nobody reads any more. The relay
 //! knows the end by a descriptor that the shell above the command holds open meanwhile, which it looks for in `/proc`:
 //! nobody but that shell's user can open or close it. The mark `W` wakes a relay that waits for output.
+//!
+//! Jobs with a time limit have a watcher (`kstate_watch`), which ends them when the time is up. It closes its descriptor 9
+//! then. A shell loses a signal that arrives just after its start, hence `kstate_unwatch` sends it until that
+//! descriptor is gone.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -96,15 +100,19 @@ fi
 kstate_parent() { read -r kstate_q <"/proc/$kstate_shell/stat" && set -- ${kstate_q##*) } && kstate_q=$2; }
 kstate_watch() {
 exec 9</dev/null
-( trap 'kill $! 2>/dev/null; exit' TERM
+( trap exit TERM
 kstate_n=$1; kstate_parent; kstate_s=$kstate_q
-while [ "$kstate_n" -gt 0 ] && kstate_parent && [ "$kstate_q" = "$kstate_s" ]; do kstate_n=$((kstate_n-1)); sleep 1 & wait $!; done
+while [ "$kstate_n" -gt 0 ] && kstate_parent && [ "$kstate_q" = "$kstate_s" ]; do kstate_n=$((kstate_n-1)); sleep 1 & trap 'kill $! 2>/dev/null; exit' TERM; wait $!; done
 read -r kstate_p kstate_s </proc/self/stat; exec 9<&-; sh -c "$kstate_over" "$kstate_shell" "$kstate_p" ) >/dev/null 2>&1 </dev/null &
 kstate_w=$!
 exec 9<&-
 }
-kstate_unwatch() { kill "$kstate_w" 2>/dev/null; wait "$kstate_w" 2>/dev/null; }
 kstate_on() { [ -e "/proc/$kstate_w/fd/9" ]; }
+kstate_unwatch() {
+kstate_n=0
+while kstate_on; do kstate_n=$((kstate_n+1)); if [ "$kstate_n" -lt 2000 ]; then kill "$kstate_w"; else kill -KILL "$kstate_w"; fi; done 2>/dev/null
+wait "$kstate_w" 2>/dev/null
+}
 kstate_end() { if kstate_on; then kstate_mark "E$1 $2"; else kstate_mark "E$1 $2 late"; fi; }
 kstate_apart() {
 (
@@ -509,6 +517,25 @@ mod tests {
             let said: Vec<&[u8]> = replies.iter().map(|reply| reply.stdout.as_slice()).collect();
             assert_eq!(said, [&b"begun\n"[..], b"", b"after\n", b"fresh\n", b"fed"], "{shell:?}");
             assert!(!replies[0].ok() && !replies[1].ok(), "{shell:?}");
+        }
+    }
+
+    /// The watcher of a quick job is ended before it has begun to watch.
+    #[test]
+    fn nothing_waits_for_the_time_limit_of_what_has_ended() {
+        let jobs: Vec<Job> = (0..120)
+            .map(|number| {
+                let mut limit = kstate_core::Limit::of_answers(1, "it");
+                limit.time = std::time::Duration::from_secs(100);
+                limit.of_command = number % 2 == 0;
+                Job { limit: Some(limit), ..Job::new(if number % 3 == 0 { ":" } else { "(:)" }) }
+            })
+            .collect();
+        for shell in SHELLS {
+            let begun = std::time::Instant::now();
+            let Some(replies) = exchange(shell, &jobs) else { continue };
+            assert!(begun.elapsed() < std::time::Duration::from_secs(50), "{shell:?}: {:?}", begun.elapsed());
+            assert!(replies.iter().all(|reply| reply.ok() && !reply.overdue), "{shell:?}");
         }
     }
 
