@@ -75,6 +75,34 @@ fn what_requires_a_failed_state_is_skipped_with_all_that_hangs_on_it() {
     assert!(output.reason("second").contains("fails"), "{output}");
 }
 
+/// A command without a guard is no difference of the host, and neither is what it alone asks for.
+#[test]
+fn what_only_a_command_asks_for_is_due_every_time_as_well() {
+    let mut sls = String::from(
+        "every:\n  cmd.run:\n    - name: echo every >>LOG\n\
+         file:\n  file.managed:\n    - name: DIR/file\n    - contents: x\n",
+    );
+    for (id, requisite) in [
+        ("asked", "onchanges: [{cmd: every}]"),
+        ("watching", "watch: [{cmd: every}]"),
+        ("before", "prereq: [{cmd: every}]"),
+        ("both", "onchanges: [{cmd: every}, {file: file}]"),
+    ] {
+        let function = if id == "watching" { "cmd.wait" } else { "cmd.run" };
+        sls += &format!("{id}:\n  {function}:\n    - name: echo {id} >>LOG\n    - {requisite}\n");
+    }
+    let story = Story::of(&sls);
+    let output = story.env.diff();
+    output.exits(2);
+    assert_eq!(output.ids("drift"), ["file", "both"].map(String::from).into(), "{output}");
+    story.env.apply().exits(0);
+    let output = story.env.diff();
+    output.exits(0);
+    assert!(output.ids("drift").is_empty(), "{output}");
+    let every = ["before", "every", "asked", "watching", "both"].map(String::from);
+    assert_eq!(output.ids("always"), every.into(), "{output}");
+}
+
 #[test]
 fn onchanges_runs_only_after_a_change() {
     let story = Story::of(&reaction("cmd.run", "onchanges"));

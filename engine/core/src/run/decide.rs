@@ -3,9 +3,11 @@
 use super::HostRun;
 use super::pending::Pending;
 use super::records::{Changed, Record, Records, Standing};
-use super::requisites::{Target, Verdict, verdict};
+use super::requisites::{Target, Verdict, is_asked_always, verdict};
 use crate::RequisiteKind::{Onchanges, OnchangesAny, Prereq, RequireAny, WatchAny};
-use crate::{Facts, Hold, Lack, RequisiteKind, Step, Stop, needs, ways};
+use crate::{Facts, Hold, Lack, Outcome, RequisiteKind, Step, Stop, needs, ways};
+
+type Requisites = Vec<(RequisiteKind, Vec<Target>)>;
 
 #[derive(Debug)]
 pub(super) enum Decision {
@@ -64,7 +66,11 @@ pub(super) fn listened(
         return Ok(Reaction::Guarded(reason));
     }
     let ids: Vec<String> = changed.iter().map(|target| format!("`{}`", decider.id(*target))).collect();
-    let steps = decider.refresh_steps(index, &format!("because of {}", ids.join(", ")))?;
+    let is_always =
+        |target: &usize| records.get(*target).is_some_and(|record| record.report.outcome == Outcome::Always);
+    let steps = run.plan.states[index].resource.refresh(facts)?;
+    let reason = format!("because of {}", ids.join(", "));
+    let steps = refreshing(steps, &reason, changed.iter().all(is_always));
     Ok(if steps.is_empty() { Reaction::None } else { Reaction::Act(steps) })
 }
 
@@ -83,25 +89,32 @@ impl Decider<'_> {
         if depth > DEPTH {
             return Err(Stop::Failed("its `prereq` leads too far".into()));
         }
-        match self.requisites(index, depth)? {
+        let requisites = self.requisites(index, depth)?;
+        match self.verdict(index, &requisites)? {
             Verdict::Run => {}
             Verdict::NotAsked(kind) => return Ok(Decision::NotAsked(not_asked(kind))),
             Verdict::Unmet(kind, target) => return Ok(Decision::Unmet(self.unmet(kind, target))),
             Verdict::Open(kind, target) => return Err(self.open(kind, target)),
         }
         match &self.facts.lack {
-            Some(lack) => self.with(lack, index, depth),
-            None => self.difference(index, depth),
+            Some(lack) => self.with(lack, index, depth, &requisites),
+            None => self.difference(index, depth, &requisites),
         }
     }
 
     /// What is to be done with the logins that there are.
-    fn with(&self, lack: &Lack, index: usize, depth: usize) -> Result<Decision, Stop> {
+    fn with(
+        &self,
+        lack: &Lack,
+        index: usize,
+        depth: usize,
+        requisites: &Requisites,
+    ) -> Result<Decision, Stop> {
         let chunk = &self.run.plan.graph.chunks()[index];
         if lack.bars_asking(&self.run.plan.states[index]) {
             return Ok(Decision::Barred(lack.reason()));
         }
-        match self.difference(index, depth) {
+        match self.difference(index, depth, requisites) {
             Ok(Decision::Act(steps)) if lack.bars_making(chunk, &steps) => {
                 Ok(Decision::Barred(lack.reason()))
             }
@@ -112,14 +125,15 @@ impl Decider<'_> {
         }
     }
 
-    fn difference(&self, index: usize, depth: usize) -> Result<Decision, Stop> {
+    fn difference(&self, index: usize, depth: usize, requisites: &Requisites) -> Result<Decision, Stop> {
         let state = &self.run.plan.states[index];
         if let Some(reason) = state.conditions.hold(self.facts)? {
             return Ok(Decision::Rest(Some(reason)));
         }
         let mut steps = state.resource.diff(self.facts)?;
-        // What others ask for is no more due every time.
-        if state.conditions.is_guarded() || self.run.plan.graph.is_asked_for(index) {
+        // What a guard or others decide is not due every time, unless what asks for it is.
+        let is_asked = self.run.plan.graph.is_asked_for(index) && !is_asked_always(requisites);
+        if state.conditions.is_guarded() || is_asked {
             for step in &mut steps {
                 step.always = false;
             }
@@ -155,18 +169,19 @@ impl Decider<'_> {
         watched.extend(self.run.plan.graph.targets(index, RequisiteKind::WatchAny));
         let is_asked = !watched.is_empty() || self.has(index, RequisiteKind::Listen);
         if is_asked && let Some(owed) = self.owed(index)? {
-            return Ok(refreshing(steps()?, &owed));
+            return Ok(refreshing(steps()?, &owed, false));
         }
-        let mut open = None;
+        let (mut open, mut asking) = (None, Vec::new());
         for target in watched {
-            let Target { standing, changed, .. } = self.prospect(target, depth)?;
-            match changed {
-                Changed::Yes if standing != Standing::Broken => {
-                    return Ok(refreshing(steps()?, &self.because(target)));
-                }
-                Changed::Maybe => open = Some(target),
+            let target = self.prospect(target, depth)?;
+            match target.changed {
+                Changed::Yes if target.standing != Standing::Broken => asking.push(target),
+                Changed::Maybe => open = Some(target.index),
                 Changed::Yes | Changed::No => {}
             }
+        }
+        if let Some(first) = asking.iter().find(|target| !target.always).or(asking.first()) {
+            return Ok(refreshing(steps()?, &self.because(first.index), first.always));
         }
         match open {
             Some(target) if !acts && !steps()?.is_empty() => {
@@ -198,10 +213,6 @@ impl Decider<'_> {
         format!("because of `{}`", self.id(target))
     }
 
-    fn refresh_steps(&self, index: usize, reason: &str) -> Result<Vec<Step>, Stop> {
-        Ok(refreshing(self.run.plan.states[index].resource.refresh(self.facts)?, reason))
-    }
-
     /// What has become of a state, or would, if it has not been its turn.
     fn prospect(&self, target: usize, depth: usize) -> Result<Target, Stop> {
         if self.records.is_under_way(target) {
@@ -209,17 +220,22 @@ impl Decider<'_> {
         }
         if let Some(record) = self.records.get(target) {
             let (standing, changed) = (record.standing, record.changed);
-            return Ok(Target { index: target, standing, changed, ran: record.ran() });
+            let always = record.report.outcome == Outcome::Always;
+            return Ok(Target { index: target, standing, changed, ran: record.ran(), always });
         }
+        let mut always = false;
         let (standing, changed) = match self.decide(target, depth + 1) {
-            Ok(Decision::Act(_)) => (Standing::Met, Changed::Yes),
+            Ok(Decision::Act(steps)) => {
+                always = steps.iter().all(|step| step.always);
+                (Standing::Met, Changed::Yes)
+            }
             Ok(Decision::Rest(_) | Decision::NotAsked(_)) => (Standing::Met, Changed::No),
             Ok(_) => (Standing::Broken, Changed::No),
             Err(stop @ (Stop::Ask(_) | Stop::UnderWay)) => return Err(stop),
             Err(Stop::Failed(_)) if self.is_certain(target) => (Standing::Broken, Changed::No),
             Err(_) => (Standing::Open, Changed::Maybe),
         };
-        Ok(Target { index: target, standing, changed, ran: true })
+        Ok(Target { index: target, standing, changed, ran: true, always })
     }
 
     /// Whether no change that is only predicted can keep a state from failing.
@@ -227,22 +243,27 @@ impl Decider<'_> {
         self.pending.is_none_or(|pending| pending.before(self.run, index, self.records).is_none())
     }
 
-    fn requisites(&self, index: usize, depth: usize) -> Result<Verdict, Stop> {
+    /// What the state names, by kind, as it ended, or as it would.
+    fn requisites(&self, index: usize, depth: usize) -> Result<Requisites, Stop> {
         let mut requisites = Vec::new();
         for kind in RequisiteKind::ALL.into_iter().filter(|kind| kind.waits() && self.has(index, *kind)) {
             let targets = self.run.plan.graph.targets(index, kind);
             let prospects = targets.into_iter().map(|target| self.prospect(target, depth));
             requisites.push((kind, prospects.collect::<Result<Vec<_>, Stop>>()?));
         }
-        Ok(match verdict(&requisites) {
-            Verdict::NotAsked(Onchanges | OnchangesAny) if self.is_owed(index, &requisites)? => Verdict::Run,
+        Ok(requisites)
+    }
+
+    fn verdict(&self, index: usize, requisites: &Requisites) -> Result<Verdict, Stop> {
+        Ok(match verdict(requisites) {
+            Verdict::NotAsked(Onchanges | OnchangesAny) if self.is_owed(index, requisites)? => Verdict::Run,
             said => said,
         })
     }
 
     /// Whether an earlier run has left undone what a change asked of a state under `onchanges`. While something that the
     /// state names is broken, that has to wait.
-    fn is_owed(&self, index: usize, requisites: &[(RequisiteKind, Vec<Target>)]) -> Result<bool, Stop> {
+    fn is_owed(&self, index: usize, requisites: &Requisites) -> Result<bool, Stop> {
         let mut targets = requisites.iter().flat_map(|(_, targets)| targets);
         Ok(!targets.any(|target| target.standing == Standing::Broken) && self.owed(index)?.is_some())
     }
@@ -277,10 +298,11 @@ fn not_asked(kind: RequisiteKind) -> String {
     format!("nothing that it names under `{}` {what}", kind.name())
 }
 
-/// The steps of a refresh, with the reason for it.
-fn refreshing(mut steps: Vec<Step>, reason: &str) -> Vec<Step> {
+/// The steps of a refresh, with the reason for it. `always`: it comes in every run.
+fn refreshing(mut steps: Vec<Step>, reason: &str, always: bool) -> Vec<Step> {
     for step in &mut steps {
         step.refresh = true;
+        step.always = always;
     }
     with_reason(steps, reason)
 }

@@ -12,6 +12,15 @@ pub(super) struct Target {
     pub(super) changed: Changed,
     /// False for a state that no requisite asked for, or whose requirement was not met.
     pub(super) ran: bool,
+    /// It is due in every run, so that its change is no difference of the host.
+    pub(super) always: bool,
+}
+
+/// Returns whether each change that asks for the state comes in every run: then so does the state.
+pub(super) fn is_asked_always(requisites: &[(RequisiteKind, Vec<Target>)]) -> bool {
+    let asking = requisites.iter().filter(|(kind, _)| kind.asks()).flat_map(|(_, targets)| targets);
+    let mut changed = asking.filter(|target| target.changed == Changed::Yes).peekable();
+    changed.peek().is_some() && changed.all(|target| target.always)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,7 +177,7 @@ mod tests {
             '?' => (Standing::Open, Changed::Maybe, true),
             _ => panic!("no sign: {sign}"),
         };
-        Target { index: 0, standing, changed, ran }
+        Target { index: 0, standing, changed, ran, always: false }
     }
 
     /// `run`, `skip` (not asked for), `unmet` or `open`, for requisites as `require:+= onchanges:-`.
