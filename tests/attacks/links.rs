@@ -49,7 +49,9 @@ fn links_that_root_or_the_owner_made_are_followed_and_shown() {
     let host = Host::with("followed", &["--full", "--user", "app"]);
     host.sh(
         "mkdir -p /srv/t /usr/lib/exalias; echo base >/usr/lib/exalias/conf; ln -s /srv/t/real.conf /etc/link.conf; echo old >/srv/t/real.conf
-su app -c 'cd && mkdir r1 && ln -s r1 current && echo old >r1/f'",
+su app -c 'cd && mkdir r1 && ln -s r1 current && echo old >r1/f'
+ln -s /srv/t/of-root /home/app/of-root; ln -s /srv/t/busy /tmp/busy; touch /srv/t/of-root /srv/t/busy
+(end=$(($(date +%s) + 50)); while [ $(date +%s) -lt $end ]; do date >/tmp/n; rm /tmp/n; done) >/dev/null 2>&1 &",
     );
     let env = TestEnv::of(
         &host,
@@ -67,6 +69,12 @@ b:
   file.append:
     - name: /usr/lib/exalias/conf
     - text: line B
+/home/app/of-root:
+  file.append:
+    - text: x
+/tmp/busy:
+  file.append:
+    - text: x
 c:
   file.keyvalue:
     - name: /lib/exalias/conf
@@ -80,8 +88,8 @@ c:
     env.kstate(&["diff", "it"]).exits(0);
     assert_eq!(host.sh("cat /usr/lib/exalias/conf"), "base\nline A\nline B\nk=v");
     assert_eq!(
-        host.sh("cat /srv/t/real.conf /home/app/r1/f; readlink /etc/link.conf"),
-        "new\nnew\n/srv/t/real.conf"
+        host.sh("cat /srv/t/real.conf /home/app/r1/f /srv/t/of-root /srv/t/busy; readlink /etc/link.conf"),
+        "new\nnew\nx\nx\n/srv/t/real.conf"
     );
 }
 

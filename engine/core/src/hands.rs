@@ -8,8 +8,8 @@
 use crate::words::{join, quote};
 use crate::{Attributes, Command, Job, Parents, Write};
 
-/// Finds out what a path leads to.
-pub(crate) const RESOLVE: &str = include_str!("hands/resolve.sh");
+/// Finds out what a path leads to: the walk, and the rule by which a link is followed.
+pub(crate) const RESOLVE: &str = concat!(include_str!("hands/resolve.sh"), include_str!("hands/link.sh"));
 
 /// Enters directories and holds files, if that is safe.
 const PINNED: &str = include_str!("hands/pinned.sh");

@@ -10,10 +10,8 @@ use crate::{Change, Facts, Operation, Step, Stop, Touch};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) target: String,
-    /// The name of its owner.
-    pub(crate) owner: String,
-    /// It is followed: root, the user that kstate works as, or the owner of what it leads to made it.
-    pub(crate) followed: bool,
+    /// Why it is not followed, as the host tells it.
+    pub(crate) refused: Option<String>,
 }
 
 /// The links of a host as far as they are known, by their real paths. `None`: a link will stand there no more.
@@ -45,9 +43,7 @@ impl Ways {
     /// Pretends that this stands at a real path.
     pub(crate) fn pretend(&mut self, path: &str, info: Option<&PathInfo>) {
         let link = info.and_then(|info| match &info.kind {
-            PathKind::Symlink { target, .. } => {
-                Some(Link { target: target.clone(), owner: info.user.clone(), followed: true })
-            }
+            PathKind::Symlink { target, .. } => Some(Link { target: target.clone(), refused: None }),
             _ => None,
         });
         if link.is_some() || self.links.contains_key(path) {
@@ -74,13 +70,8 @@ impl Ways {
             }
             let next = format!("{real}/{part}");
             match self.links.get(&next).and_then(Option::as_ref) {
-                Some(link) if !link.followed || hops == HOPS => {
-                    return Err(Refusal {
-                        link: next,
-                        target: link.target.clone(),
-                        owner: link.owner.clone(),
-                        is_circle: link.followed,
-                    });
+                Some(link) if link.refused.is_some() || hops == HOPS => {
+                    return Err(Refusal { link: next, why: link.refused.clone() });
                 }
                 Some(link) => {
                     hops += 1;
@@ -135,21 +126,16 @@ fn components(path: &str) -> Vec<String> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     link: String,
-    target: String,
-    owner: String,
-    /// It would be followed, and leads back to itself.
-    is_circle: bool,
+    /// `None`: it would be followed, and leads back to itself.
+    why: Option<String>,
 }
 
 impl From<Refusal> for Stop {
-    fn from(Refusal { link, target, owner, is_circle }: Refusal) -> Self {
-        if is_circle {
-            return Stop::Failed(format!("the link `{link}` leads to itself"));
-        }
-        Stop::Failed(format!(
-            "`{link}` is a link that leads to `{target}` and belongs to `{owner}`, but neither to root nor to the owner of \
-             what it leads to; it is not followed. Remove it, or give it to root: `chown -h root {link}`"
-        ))
+    fn from(Refusal { link, why }: Refusal) -> Self {
+        Stop::Failed(match why {
+            Some(why) => format!("`{link}` {why}"),
+            None => format!("the link `{link}` leads to itself"),
+        })
     }
 }
 
@@ -210,7 +196,8 @@ mod tests {
     fn ways(links: &[(&str, &str, bool)]) -> Ways {
         let mut ways = Ways::default();
         let link = |&(path, target, followed): &(&str, &str, bool)| {
-            (path.to_owned(), Link { target: target.to_owned(), owner: "app".to_owned(), followed })
+            let refused = (!followed).then(|| "belongs to `app`".to_owned());
+            (path.to_owned(), Link { target: target.to_owned(), refused })
         };
         ways.learn(links.iter().map(link).collect());
         ways
@@ -251,16 +238,10 @@ mod tests {
     fn what_is_pretended_stands_whatever_is_told_later() {
         let mut ways = ways(&[("/srv/cur", "r1", true)]);
         ways.pretend("/srv/cur", None);
-        ways.learn(vec![(
-            "/srv/cur".into(),
-            Link { target: "r2".into(), owner: "root".into(), followed: true },
-        )]);
+        ways.learn(vec![("/srv/cur".into(), Link { target: "r2".into(), refused: None })]);
         assert_eq!(ways.real("/srv/cur/x").as_deref(), Ok("/srv/cur/x"));
         ways.forget("/srv");
-        ways.learn(vec![(
-            "/srv/cur".into(),
-            Link { target: "r2".into(), owner: "root".into(), followed: true },
-        )]);
+        ways.learn(vec![("/srv/cur".into(), Link { target: "r2".into(), refused: None })]);
         assert_eq!(ways.real("/srv/cur/x").as_deref(), Ok("/srv/r2/x"));
     }
 }

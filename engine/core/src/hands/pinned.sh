@@ -1,18 +1,5 @@
-# A link is followed if root, this user, or the owner of what it leads to made it. What is read twice is the same link.
-link() {
-  by=$(stat -c '%u %U %d:%i' -- "$1" /proc/self/ 2>/dev/null) || stop "\`$1\` cannot be examined (is /proc mounted?)"
-  me=${by##*
-}
-  me=${me%% *} by=${by%%
-*}
-  owner=${by%% *} end=$to
-  case $to in /*) ;; *) end=${1%/*}/$to ;; esac
-  # Not of `$1`, which may be something else by now.
-  [ "$owner" -eq 0 ] || [ "$owner" -eq "$me" ] || [ "$owner" = "$(stat -L -c %u -- "$end" 2>/dev/null)" ] || {
-    name=${by#* }
-    stop "\`$1\` is a link that leads to \`$to\` and belongs to \`${name% *}\`, but neither to root nor to the owner of what it leads to; it is not followed"
-  }
-  [ "$(stat -c '%u %U %d:%i' -- "$1")$(readlink -- "$1")" = "$by$to" ] || stop "\`$1\` was replaced while it was read"
+met() {
+  [ -z "$why" ] || stop "\`$real/$part\` $why"
 }
 # Goes to a directory that `resolve` has found, and stays in it whatever becomes of its name. `safe` is empty if others can change the way to it.
 enter() {
@@ -35,11 +22,7 @@ enter() {
       me=${each%%:*}
       continue
     }
-    case $each in
-    0:*:?????-??-* | 0:0:????????-*) ;;
-    "$me":*:?????-??-*) ;;
-    *) safe= ;;
-    esac
+    firm "$each" || safe=
   done
 }
 # Resolves `$1` and enters the directory of it. The last component is `name`, and its directory `dir`. With `$2`, a link at the end is followed.

@@ -1,8 +1,10 @@
+nl='
+'
 stop() {
   printf '%s\n' "$*" >&2
   exit 1
 }
-# Sets `real` to the path that `$1` leads to, without a link in it. `link` is called for each link on the way.
+# Sets `real` to the path that `$1` leads to, without a link in it. `met` is called for each link on the way.
 resolve() {
   rest=$1 real= hops=0
   while [ -n "$rest" ]; do
@@ -18,9 +20,8 @@ resolve() {
     if [ -L "$real/$part" ]; then
       hops=$((hops + 1))
       [ "$hops" -le 40 ] || stop "\`$1\` leads through too many links"
-      to=$(readlink -- "$real/$part" && echo .) || stop "\`$real/$part\` cannot be read"
-      to=${to%??}
-      link "$real/$part"
+      link
+      met
       case $to in /*) real= ;; esac
       rest=$to${rest:+/$rest}
     else

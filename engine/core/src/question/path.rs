@@ -86,22 +86,15 @@ fn above(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(at, _)| &path[..at]).filter(|above| !above.is_empty())
 }
 
-/// Tells each link on the way to a path, and whose it is: five texts that are ended by NUL.
-const WAYS: &str = r#"link() {
-by=$(stat -c '%u %U' -- "$1") end=$to
-case $to in /*) ;; *) end=${1%/*}/$to ;; esac
-# Not of `$1`, which may be something else by now.
-own=$(stat -L -c %u -- "$end" 2>/dev/null)
-[ "$(stat -c '%u %U' -- "$1") $(readlink -- "$1")" = "$by $to" ] || by='x unknown' own=
-printf '%s\0' "$1" "$to" "$by" "$own" "$me"
+/// Tells each link on the way to a path: three texts that are ended by NUL, the last of them the reason why it is not followed.
+const WAYS: &str = r#"met() {
+printf '%s\0' "$real/$part" "$to" "$why"
+[ -z "$why" ] || exit 0
 }
 ways() {
 echo ways
-me=
 for p do
-[ -L "$p" ] || continue
-[ -n "$me" ] || me=$(stat -c %u /proc/self/)
-(resolve "$p") 2>/dev/null
+[ ! -L "$p" ] || (resolve "$p") 2>/dev/null
 done
 }
 "#;
@@ -112,13 +105,12 @@ pub(super) fn links(reply: &Reply) -> Vec<(String, Link)> {
     let after = reply.stdout.windows(mark.len()).rposition(|part| part == mark);
     let text = after.map(|at| String::from_utf8_lossy(&reply.stdout[at + mark.len()..])).unwrap_or_default();
     let fields: Vec<&str> = text.split('\0').collect();
-    fields.chunks_exact(5).filter_map(|fields| <[&str; 5]>::try_from(fields).ok()).map(link).collect()
+    fields.chunks_exact(3).filter_map(|fields| <[&str; 3]>::try_from(fields).ok()).map(link).collect()
 }
 
-fn link([path, target, by, end, me]: [&str; 5]) -> (String, Link) {
-    let (uid, owner) = by.split_once(' ').unwrap_or((by, by));
-    let followed = uid == "0" || uid == me || uid == end;
-    (path.to_owned(), Link { target: target.to_owned(), owner: owner.to_owned(), followed })
+fn link([path, target, why]: [&str; 3]) -> (String, Link) {
+    let refused = (!why.is_empty()).then(|| why.to_owned());
+    (path.to_owned(), Link { target: target.to_owned(), refused })
 }
 
 pub(super) fn read(paths: &[&str], reply: &Reply) -> Vec<Answered> {
